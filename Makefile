@@ -1,0 +1,72 @@
+# Each target does its own set-up, on a machine with Python 3.11 to 3.14, make and Git, and nothing else.
+# `make demo` and `make test` are the two commands of the README.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+UV_VERSION := 0.9.30
+BIN := .venv/bin
+export UV_PYTHON_DOWNLOADS := never
+export UV_PROJECT_ENVIRONMENT := .venv
+export PYTHONDONTWRITEBYTECODE := 1
+UV = $(shell cat .stamps/uv 2>/dev/null)
+SYNC = "$$(cat .stamps/uv)" sync --quiet --locked --inexact --python "$$(cat .stamps/python)"
+INPUTS := pyproject.toml uv.lock
+
+.PHONY: help demo test test-all lint bench real schemas soak clean
+
+help:
+	@echo "make demo      the whole story on the embedded devstack, each step checked"
+	@echo "make test      the default test suite"
+	@echo "make test-all  also the slow tests, and those on the real control plane once 'make real' has built it"
+	@echo "make lint      formatting, lint, types, import contracts"
+	@echo "make bench     the figures of docs/performance.md"
+	@echo "make real      builds the real control plane for tests (needs Go)"
+	@echo "make schemas   makes the compact Kubernetes schemas of the package again"
+
+# The newest Python that can make a virtual environment, and uv from PATH or pinned into .tools (never inside .venv).
+.stamps/uv:
+	@mkdir -p .stamps
+	@tools/find-python > .stamps/python.new && mv .stamps/python.new .stamps/python
+	@if uv --version >/dev/null 2>&1; then command -v uv > $@; else \
+	  test -x .tools/bin/uv || { echo "setting up uv $(UV_VERSION) in .tools"; \
+	    "$$(cat .stamps/python)" -m venv .tools && .tools/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); } ; \
+	  echo "$(CURDIR)/.tools/bin/uv" > $@; fi
+
+.stamps/run: .stamps/uv $(INPUTS)
+	@echo "setting up the environment (.venv)"
+	@$(SYNC)
+	@touch $@
+
+.stamps/%: .stamps/uv $(INPUTS)
+	@echo "setting up the environment (.venv, $*)"
+	@$(SYNC) --group $*
+	@touch $@
+
+demo: .stamps/run
+	@$(BIN)/windlass demo $(ARGS)
+
+test: .stamps/test
+	@$(BIN)/python -m pytest -m "not slow and not real" -n 2 $(ARGS)
+
+test-all: .stamps/test .stamps/clients
+	@$(BIN)/python -m pytest -n 2 $(ARGS)
+
+lint: .stamps/lint
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+bench: .stamps/test
+	@$(BIN)/python -m bench $(ARGS)
+
+bench-%: .stamps/test
+	@$(BIN)/python -m bench $* $(ARGS)
+
+real: .stamps/test
+	@tests/real/build
+
+schemas: .stamps/schemas
+	@$(BIN)/python tools/make_schemas.py
+
+clean:
+	rm -rf .venv .tools .stamps dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
