@@ -87,6 +87,8 @@ class TryLater(WindlassError):
     slug: ClassVar[str] = "try-later"
     reason: ClassVar[str] = "TryLater"
 
-    def __init__(self, what: str, *, after: float = 0.0, where: Where | None = None, hint: str = "", then: str = "") -> None:
+    def __init__(
+        self, what: str, *, after: float = 0.0, where: Where | None = None, hint: str = "", then: str = ""
+    ) -> None:
         super().__init__(what, where=where, hint=hint, then=then)
         self.after = after

@@ -1,0 +1,69 @@
+"""What Git wants: the objects that a render came to, each with where it stands in Git."""
+
+from __future__ import annotations
+
+import msgspec
+
+from windlass.core.model.references import ObjectRef
+
+
+class Origin(msgspec.Struct, frozen=True, gc=False):
+    """The place of an object in Git. ``commit`` is the commit that last changed the file, as far as was looked."""
+
+    repository: str
+    commit: str
+    file: str
+    line: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.repository}@{self.commit}:{self.file}"
+
+
+class Desired(msgspec.Struct, frozen=True):
+    """One object as Git wants it.
+
+    ``body`` is the exact JSON that is applied (label, origin and digest annotations included); ``digest`` is over the
+    manifest before those were added, keyed for Secrets. ``wave`` and ``tier`` order it: waves wait for health, tiers
+    (Namespaces and CRDs first, webhooks last) only for the request. The annotations a person may set on a manifest
+    stand beside it, already checked: ``conflicts`` "take"|"fail"|"", ``drift`` "revert"|"alert"|"adopt"|"",
+    ``release`` True: leave it alone from now on; ``hook`` its hook phase, "" for ordinary objects.
+    """
+
+    ref: ObjectRef
+    api_version: str
+    wave: int
+    tier: int
+    digest: str
+    origin: Origin
+    body: bytes
+    conflicts: str = ""
+    drift: str = ""
+    release: bool = False
+    hook: str = ""
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """One thing that is wrong in the desired state, in the parts that ``looks.md`` shows. ``slug`` is its docs heading."""
+
+    what: str
+    file: str = ""
+    line: int = 0
+    field: str = ""
+    hint: str = ""
+    slug: str = "bad-manifest"
+    ref: ObjectRef | None = None
+
+
+class Rendered(msgspec.Struct, frozen=True):
+    """What a render came to: ``objects`` in apply order. With ``problems`` nothing of it may be applied.
+
+    ``invalid`` are objects that are wrong by themselves (a bad annotation): they are left as they are, others go on.
+    ``read`` is the trace: per path its blob id or "" for absent, per folder (with a trailing "/") a digest of its names.
+    """
+
+    commit: str
+    objects: list[Desired]
+    problems: list[Problem] = []
+    invalid: list[Problem] = []
+    warnings: list[Problem] = []
+    read: dict[str, str] = {}

@@ -1,0 +1,245 @@
+"""A Protocol for each outside that has two implementations or needs a fake, with its error contract.
+
+``flows`` reach the outside through these; ``adapters`` implement them; ``app.py`` puts them together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, ClassVar, Protocol
+
+import msgspec
+
+from windlass.core.model import LiveObject, ObjectRef, Rendered, Resource
+from windlass.errors import NeedsHuman, TryLater
+
+# --- the cluster ----------------------------------------------------------------------------------------------------
+
+
+class ClusterUnavailable(TryLater):
+    """The API server did not answer, answered 5xx, or throttled. Whether a write arrived is not known."""
+
+    slug: ClassVar[str] = "cluster-unavailable"
+    reason: ClassVar[str] = "ClusterUnavailable"
+
+
+class WriteConflict(TryLater):
+    """409 on a precondition: the object is not the one that was looked at. Look again."""
+
+    slug: ClassVar[str] = "write-conflict"
+    reason: ClassVar[str] = "WriteConflict"
+
+
+class FieldConflict(NeedsHuman):
+    """409 of a server-side apply: ``managers`` to the fields that they own."""
+
+    slug: ClassVar[str] = "field-conflict"
+    reason: ClassVar[str] = "FieldConflict"
+
+    def __init__(self, what: str, managers: Mapping[str, Sequence[str]]) -> None:
+        super().__init__(what)
+        self.managers = dict(managers)
+
+
+class ObjectRejected(NeedsHuman):
+    """The API server says that the object is wrong: 400, 422, or 500 of a typed patch. ``fields``: what it named."""
+
+    slug: ClassVar[str] = "object-rejected"
+    reason: ClassVar[str] = "ObjectRejected"
+
+    def __init__(self, what: str, fields: Sequence[str] = (), *, immutable: bool = False, hint: str = "") -> None:
+        super().__init__(what, hint=hint)
+        self.fields = tuple(fields)
+        self.immutable = immutable
+
+
+class NotAllowed(NeedsHuman):
+    """401 or 403: the account may not do this."""
+
+    slug: ClassVar[str] = "not-allowed"
+    reason: ClassVar[str] = "NotAllowed"
+
+
+class ObjectMissing(TryLater):
+    """404: the object, its namespace, or the whole resource is not there."""
+
+    slug: ClassVar[str] = "object-missing"
+    reason: ClassVar[str] = "ObjectMissing"
+
+
+class KindUnknown(TryLater):
+    """The cluster serves no such kind now (its CRD may come), or discovery was partial and cannot tell."""
+
+    slug: ClassVar[str] = "kind-unknown"
+    reason: ClassVar[str] = "KindUnknown"
+
+
+class NamespaceTerminating(TryLater):
+    """The namespace is going away: nothing can be created in it until it is gone."""
+
+    slug: ClassVar[str] = "namespace-terminating"
+    reason: ClassVar[str] = "NamespaceTerminating"
+
+
+class WebhookDenied(NeedsHuman):
+    """An admission webhook or policy said no."""
+
+    slug: ClassVar[str] = "webhook-denied"
+    reason: ClassVar[str] = "WebhookDenied"
+
+
+class ApplyRequest(msgspec.Struct, frozen=True):
+    """One server-side apply. ``user`` impersonates (empty: the controller itself). ``uid`` and ``resource_version``
+    are preconditions, written into the sent metadata; empty ones are left out. Always ``fieldValidation=Strict``.
+    """
+
+    resource: Resource
+    ref: ObjectRef
+    body: bytes
+    manager: str
+    user: str = ""
+    force: bool = False
+    uid: str = ""
+    resource_version: str = ""
+    dry_run: bool = False
+
+
+class ApplyAnswer(msgspec.Struct, frozen=True):
+    """``created`` by the status code; ``live`` as watched; ``content`` the whole answered object for comparing."""
+
+    created: bool
+    live: LiveObject
+    content: dict[str, Any]
+
+
+class LiveChange(msgspec.Struct, frozen=True):
+    """One step of the live index: ADDED has no ``old``, DELETED (or unlabelled) no ``new``. ``replayed`` is True for
+    steps found by a list after a gap, where times and order are not those of the writes."""
+
+    ref: ObjectRef
+    old: LiveObject | None
+    new: LiveObject | None
+    replayed: bool = False
+
+
+class LiveIndex(Protocol):
+    """What is live and carries our label, kept by watches. Reading is synchronous and costs a dictionary look-up."""
+
+    def get(self, ref: ObjectRef) -> LiveObject | None: ...
+
+    def of(self, application: str) -> Mapping[ObjectRef, LiveObject]:
+        """The objects whose label ``windlass.dev/application`` has this value. A view: do not change, do not keep."""
+        ...
+
+    def watched(self) -> Sequence[Resource]: ...
+
+    def synced(self, group: str, kind: str) -> bool:
+        """True when the kind is watched, its first list is in, and its watch has not been silent past its bound."""
+        ...
+
+    def listen(self, callback: Callable[[LiveChange], None]) -> None:
+        """Calls back on the event loop for each step, in order, after the index was changed. Must not block."""
+        ...
+
+    def observed(self, live: LiveObject) -> None:
+        """Takes an object from the answer to our own write in, if it is newer, without a callback."""
+        ...
+
+
+class Cluster(Protocol):
+    """A Kubernetes cluster. Every method raises the errors above and no others."""
+
+    @property
+    def live(self) -> LiveIndex: ...
+
+    async def resource(self, api_version: str, kind: str) -> Resource:
+        """How the cluster serves this kind. Raises KindUnknown; asks discovery again at most every few seconds."""
+        ...
+
+    async def watch(self, resource: Resource) -> None:
+        """Has the labelled objects of this kind in the live index from now on; returns after the first list."""
+        ...
+
+    async def apply(self, request: ApplyRequest) -> ApplyAnswer: ...
+
+    async def delete(self, resource: Resource, ref: ObjectRef, *, uid: str, user: str = "") -> None:
+        """Deletes in the background with the uid as precondition. Gone already is no error."""
+        ...
+
+    async def read(self, resource: Resource, ref: ObjectRef, *, user: str = "") -> dict[str, Any] | None:
+        """The whole object, or None."""
+        ...
+
+    async def look(self, resource: Resource, ref: ObjectRef) -> LiveObject | None:
+        """One object's metadata, labelled or not, or None."""
+        ...
+
+    async def survey(self, resource: Resource, namespace: str = "") -> Mapping[ObjectRef, LiveObject]:
+        """One metadata LIST of all objects, labelled or not. Calls that overlap share one request."""
+        ...
+
+    async def patch(
+        self,
+        resource: Resource,
+        ref: ObjectRef,
+        patch: object,
+        *,
+        form: str,
+        manager: str,
+        subresource: str = "",
+        user: str = "",
+    ) -> dict[str, Any]:
+        """``form`` is "merge" or "json". Returns the object."""
+        ...
+
+    async def create(self, resource: Resource, namespace: str, content: object, *, manager: str) -> dict[str, Any]: ...
+
+    async def select(
+        self, resource: Resource, namespace: str, *, labels: str = "", fields: str = "", limit: int = 0
+    ) -> list[dict[str, Any]]:
+        """A LIST of whole objects by selector."""
+        ...
+
+    def follow(
+        self, resource: Resource, namespace: str = "", *, labels: str = ""
+    ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        """Whole objects, for kinds of which there are few: ("ADDED"|"MODIFIED"|"DELETED", object), then
+        ("SYNCED", {}) after the first list; relists by itself and sends what differs; ends only when cancelled."""
+        ...
+
+
+# --- rendering, time ------------------------------------------------------------------------------------------------
+
+
+class RenderRequest(msgspec.Struct, frozen=True):
+    """What a render is a function of. ``folder`` holds the Git objects; ``namespace`` is the destination that fills in
+    objects without one; ``digest_key`` keys the digests of Secrets. ``namespaced`` tells for kinds outside the built-in
+    table whether they are namespaced: "<group>/<kind>" to bool, as the cluster and CRDs in the render say."""
+
+    folder: str
+    commit: str
+    repository: str
+    path: str
+    application: str
+    label: str
+    namespace: str
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    digest_key: bytes = b""
+    namespaced: dict[str, bool] = {}
+
+
+class Renderer(Protocol):
+    """Turns a folder at a commit into objects, in a process of its own. What is wrong with the input comes back in
+    ``Rendered.problems``; a render that was stopped (time, memory) raises NeedsHuman; a lost worker TryLater."""
+
+    async def render(self, request: RenderRequest) -> Rendered: ...
+
+
+class Clock(Protocol):
+    """``now`` is UTC; ``monotonic`` is seconds from an arbitrary start and never jumps."""
+
+    def now(self) -> datetime: ...
+
+    def monotonic(self) -> float: ...
