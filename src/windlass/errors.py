@@ -12,6 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from typing_extensions import override
+
 
 @dataclass(frozen=True, slots=True)
 class Where:
@@ -24,6 +26,7 @@ class Where:
     application: str = ""
     field: str = ""
 
+    @override
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.file and self.line else self.file
         parts = [
@@ -69,6 +72,7 @@ class WindlassError(Exception):
         self.where = self.where.within(outer)
         return self
 
+    @override
     def __str__(self) -> str:
         place = str(self.where)
         return f"{self.what} ({place})" if place else self.what

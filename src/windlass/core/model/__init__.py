@@ -1,4 +1,4 @@
-"""Frozen data that every room shares: what an object is called, what Git wants, what the cluster has, and what becomes of it.
+"""Frozen data that every room shares: what an object is called, what Git wants, what the cluster has, what becomes.
 
 Everybody imports from here; it imports nothing of Windlass. It decides nothing.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+from typing_extensions import override
 
 from windlass.core.model.references import ObjectRef
 
@@ -15,6 +16,7 @@ class Origin(msgspec.Struct, frozen=True, gc=False):
     file: str
     line: int = 0
 
+    @override
     def __str__(self) -> str:
         return f"{self.repository}@{self.commit}:{self.file}"
 
@@ -43,7 +45,7 @@ class Desired(msgspec.Struct, frozen=True):
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """One thing that is wrong in the desired state, in the parts that ``looks.md`` shows. ``slug`` is its docs heading."""
+    """One thing that is wrong in the desired state, in the parts a person needs. ``slug``: its docs heading."""
 
     what: str
     file: str = ""
@@ -58,7 +60,7 @@ class Rendered(msgspec.Struct, frozen=True):
     """What a render came to: ``objects`` in apply order. With ``problems`` nothing of it may be applied.
 
     ``invalid`` are objects that are wrong by themselves (a bad annotation): they are left as they are, others go on.
-    ``read`` is the trace: per path its blob id or "" for absent, per folder (with a trailing "/") a digest of its names.
+    ``read`` is the trace: per path its blob id or "" for absent, per folder (trailing "/") a digest of its names.
     """
 
     commit: str

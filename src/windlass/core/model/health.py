@@ -21,7 +21,7 @@ class HealthStatus(StrEnum):
 
 
 class Health(msgspec.Struct, frozen=True):
-    """``look_again`` is in seconds from the time that was passed in: when time alone may change the answer; 0.0: never."""
+    """``look_again`` is seconds from the time passed in, when time alone may change the answer; 0.0: never."""
 
     status: HealthStatus
     message: str = ""

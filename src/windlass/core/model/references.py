@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from typing_extensions import override
+
 
 class ObjectRef(NamedTuple):
-    """One object, whatever version it is read at. ``namespace`` is empty for cluster-scoped kinds; ``group`` for core."""
+    """One object, at whatever version. ``namespace`` is empty for cluster-scoped kinds; ``group`` for core."""
 
     group: str
     kind: str
     namespace: str
     name: str
 
+    @override
     def __str__(self) -> str:
         return f"{self.kind}/{self.name}"
 
