@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Protocol
 import msgspec
 
 from windlass.core.model import LiveObject, ObjectRef, Rendered, Resource
-from windlass.errors import NeedsHuman, TryLater
+from windlass.errors import NeedsHuman, TryLater, WindlassError
 
 # --- the cluster ----------------------------------------------------------------------------------------------------
 
@@ -83,10 +83,17 @@ class NamespaceTerminating(TryLater):
 
 
 class WebhookDenied(NeedsHuman):
-    """An admission webhook or policy said no."""
+    """Admission said no: a webhook, a policy, Pod Security, a quota."""
 
     slug: ClassVar[str] = "webhook-denied"
     reason: ClassVar[str] = "WebhookDenied"
+
+
+class LeadershipLost(TryLater):
+    """Another controller leads, or this one can no longer be sure that it does: nothing was written."""
+
+    slug: ClassVar[str] = "leadership-lost"
+    reason: ClassVar[str] = "LeadershipLost"
 
 
 class ApplyRequest(msgspec.Struct, frozen=True):
@@ -106,11 +113,13 @@ class ApplyRequest(msgspec.Struct, frozen=True):
 
 
 class ApplyAnswer(msgspec.Struct, frozen=True):
-    """``created`` by the status code; ``live`` as watched; ``content`` the whole answered object for comparing."""
+    """``created`` by the status code; ``live`` as watched; ``content`` the whole answered object for comparing;
+    ``warnings`` the API server's own words (a deprecated version, a value it doubts), each of bounded length."""
 
     created: bool
     live: LiveObject
     content: dict[str, Any]
+    warnings: tuple[str, ...] = ()
 
 
 class LiveChange(msgspec.Struct, frozen=True):
@@ -138,6 +147,10 @@ class LiveIndex(Protocol):
         """True when the kind is watched, its first list is in, and its watch has not been silent past its bound."""
         ...
 
+    def trouble(self, group: str, kind: str) -> WindlassError | None:
+        """Why the kind is not being watched right now (403, gone, unreachable), None when nothing is wrong."""
+        ...
+
     def listen(self, callback: Callable[[LiveChange], None]) -> None:
         """Calls back on the event loop for each step, in order, after the index was changed. Must not block."""
         ...
@@ -158,7 +171,9 @@ class Cluster(Protocol):
         ...
 
     async def watch(self, resource: Resource) -> None:
-        """Has the labelled objects of this kind in the live index from now on; returns after the first list."""
+        """Has the labelled objects of this kind in the live index from now on; returns after the first list.
+
+        Raises what stands in the way of that list; the watch goes on trying by itself, so ask again later."""
         ...
 
     async def apply(self, request: ApplyRequest) -> ApplyAnswer: ...
@@ -206,6 +221,24 @@ class Cluster(Protocol):
     ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
         """Whole objects, for kinds of which there are few: ("ADDED"|"MODIFIED"|"DELETED", object), then
         ("SYNCED", {}) after the first list; relists by itself and sends what differs; ends only when cancelled."""
+        ...
+
+
+class Leadership(Protocol):
+    """Which of several controllers may write. Each write of the cluster asks ``held`` once more as it is sent."""
+
+    def held(self) -> bool:
+        """True while no other controller can have taken over, by the monotonic clock: false after a pause at once."""
+        ...
+
+    @property
+    def doubt(self) -> bool:
+        """True from a renewal that failed until one that worked: writes then carry their resourceVersion."""
+        ...
+
+    @property
+    def term(self) -> int:
+        """Counts the times that this process came to lead: what was decided in an older term is decided again."""
         ...
 
 
