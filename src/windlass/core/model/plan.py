@@ -26,7 +26,8 @@ class Action(StrEnum):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """One line of a plan. ``force`` lists no fields: it says that the apply may take fields over from others.
+    """One line of a plan. ``force``: the apply may take fields over from others (never on CREATE: there nobody else
+    should be, and who is there was quicker and gets a conflict).
 
     ``takeover`` names the managers whose entries are moved to ours before the apply; ``handover`` the field paths
     (fieldsV1 path elements joined by "/") whose live value is applied under ``windlass-released`` first.
@@ -38,6 +39,7 @@ class Change(msgspec.Struct, frozen=True):
     live: LiveObject | None = None
     why: str = ""
     mend: str = ""
+    force: bool = False
     takeover: tuple[str, ...] = ()
     handover: tuple[str, ...] = ()
 
