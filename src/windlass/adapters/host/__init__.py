@@ -1,1 +1,1 @@
-"""Windlass: the room `adapters/host`."""
+"""This machine: its clock, its files, its child processes. Adapters and the composition root stand on it."""
