@@ -1,0 +1,293 @@
+"""Kind ``Application``: what is applied, from where, to where, and how strictly. The spec; the status is beside it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from windlass.core.kinds.application_status import ApplicationStatus
+from windlass.core.kinds.fields import (
+    LABEL_NAME,
+    SHARE,
+    TIME,
+    WORDS,
+    Commit,
+    Duration,
+    Name,
+    moment,
+    seconds,
+)
+from windlass.core.kinds.kind import Column, Kind, Metadata, read_metadata, read_spec, read_status
+from windlass.core.kinds.shape import Form, Least, Part, Rule, Says, mistake, shown
+
+KIND = "Application"
+
+EXAMPLE = """\
+apiVersion: windlass.dev/v1alpha1
+kind: Application
+metadata:
+  name: shop
+  namespace: shop
+spec:
+  source:
+    repository: config
+    path: apps/shop
+"""
+
+PATH = Form(
+    r"[^/\x00-\x1f\x7f\\][^\x00-\x1f\x7f\\]*",
+    "a folder of the repository, without a slash in front",
+    "apps/shop",
+    1024,
+)
+GLOB = Form(
+    r"[^/\x00-\x1f\x7f\\][^\x00-\x1f\x7f\\]*",
+    "a pattern for paths below source.path, such as **/*.yaml",
+    '"**/*.yaml"',
+    512,
+)
+CONFIRM = Form(
+    "[A-Z][A-Za-z0-9]*/(?:[a-z0-9][-a-z0-9.]*/)?[a-z0-9][-a-z0-9.:]*",
+    "Kind/name, or Kind/namespace/name",
+    "Namespace/old",
+    600,
+)
+
+
+class Source(Part, frozen=True):
+    """From where."""
+
+    repository: Annotated[Name, Says("A Repository in the Application's own namespace.")]
+    path: Annotated[str, PATH, Says("The folder, with all folders below it. The default is the whole repository.")] = (
+        "."
+    )
+    at: Annotated[
+        Commit,
+        Says("Pins this commit: what the repository says since is pending, not applied. A rollback writes it."),
+    ] = ""
+    include: Annotated[
+        list[Annotated[str, GLOB]],
+        Says("Only files that match one of these. `*` and `?` stay within a folder, `**` crosses folders."),
+    ] = msgspec.field(default_factory=list)
+    exclude: Annotated[
+        list[Annotated[str, GLOB]],
+        Says("Files and folders that match one of these are left out, whatever include says."),
+    ] = msgspec.field(default_factory=list)
+
+    rules = (
+        Rule(
+            "!has(self.path) || !('/' + self.path + '/').contains('/../')",
+            "path stays in the repository: write it without ..",
+        ),
+    )
+
+    @property
+    def folder(self) -> str:
+        """``path`` without ``./`` in front or a slash behind; "" is the whole repository."""
+        return "/".join(part for part in self.path.split("/") if part not in ("", "."))
+
+
+class Destination(Part, frozen=True):
+    """To where."""
+
+    namespace: Annotated[
+        str,
+        LABEL_NAME,
+        Says("The namespace of objects that name none. The default is the Application's own namespace."),
+    ] = ""
+    create_namespace: Annotated[bool, Says("Make that namespace first, where it is missing. It is never pruned.")] = (
+        False
+    )
+
+
+class Dependency(Part, frozen=True):
+    """An Application that has to be synced and healthy first."""
+
+    name: Annotated[Name, Says("Its name.", "database")]
+    namespace: Annotated[str, LABEL_NAME, Says("Its namespace. The default is the Application's own.")] = ""
+
+
+class Retry(Part, frozen=True):
+    """How failures are tried again: without an end, at growing distances, with jitter."""
+
+    backoff: Annotated[Duration, Says("The first distance; it doubles.", "5s")] = "5s"
+    max: Annotated[Duration, Says("The longest distance.", "5m")] = "5m"
+
+
+class PruneBudget(Part, frozen=True):
+    """How much one sync may prune. Refused when both are exceeded."""
+
+    count: Annotated[int, Least(0), Says("This many objects.")] = 20
+    share: Annotated[str, SHARE, Says("This share of the Application's objects.")] = "30%"
+
+    @property
+    def fraction(self) -> float:
+        """``share`` from 0.0 to 1.0."""
+        return int(self.share.removesuffix("%")) / 100
+
+
+class Sync(Part, frozen=True):
+    """How the cluster follows Git."""
+
+    mode: Annotated[
+        Literal["auto", "manual"], Says("Follow Git by itself, or only when `windlass sync` asks for it.")
+    ] = "auto"
+    prune: Annotated[bool, Says("Delete what has left Git.")] = True
+    adopt: Annotated[
+        Literal["free", "none", "all"],
+        Says("What existed before: take what belongs to nobody, nothing, or also what belongs to another owner."),
+    ] = "free"
+    conflicts: Annotated[
+        Literal["take", "fail"], Says("A field that another manager owns: take it over, or fail and tell who owns it.")
+    ] = "take"
+    retry: Annotated[Retry, Says("How failures are tried again.")] = msgspec.field(default_factory=Retry)
+    timeout: Annotated[Duration, Says("How long a sync may take before it is told as stalled.", "10m")] = "10m"
+    prune_budget: Annotated[PruneBudget, Says("How much one sync may prune; refused when both are exceeded.")] = (
+        msgspec.field(default_factory=PruneBudget)
+    )
+    confirm: Annotated[
+        list[Annotated[str, CONFIRM]],
+        Says(
+            "Confirms in Git that these may be pruned, although the budget is exceeded or their kind is protected "
+            "(Namespace, CustomResourceDefinition, PersistentVolumeClaim, Application, Repository), as `Kind/name` or "
+            "`Kind/namespace/name`."
+        ),
+    ] = msgspec.field(default_factory=list)
+    allow_empty: Annotated[
+        bool, Says("Confirms in Git that the source may render to nothing where there was something.")
+    ] = False
+
+
+class Drift(Part, frozen=True):
+    """What happens when somebody changes the live object."""
+
+    action: Annotated[Literal["revert", "alert"], Says("Put the field back, or only tell it.")] = "revert"
+    after: Annotated[Duration, Says("How long a difference may stand before it is put back.", "0s")] = "0s"
+    additions: Annotated[
+        Literal["report", "revert"],
+        Says("Fields that somebody added and Git does not name: tell them, or take them away."),
+    ] = "report"
+
+
+class Suspend(Part, frozen=True):
+    """An exception with an owner, a reason and an expiry: nothing is applied until then."""
+
+    until: Annotated[str, TIME, Says("When it ends by itself.")]
+    reason: Annotated[str, WORDS, Says("Why.", "incident 4711")]
+    by: Annotated[str, WORDS, Says("Who says so.", "ada@acme.example")]
+
+    def active(self, now: datetime) -> bool:
+        """Whether it holds at this time."""
+        return now < moment(self.until)
+
+
+class HealthSpec(Part, frozen=True):
+    """When health is waited for no longer."""
+
+    timeout: Annotated[Duration, Says("How long an object may make progress before it counts as Degraded.", "5m")] = (
+        "5m"
+    )
+
+
+class ApplicationSpec(Part, frozen=True):
+    """The spec of an Application."""
+
+    source: Annotated[Source, Says("From where.")]
+    destination: Annotated[Destination, Says("To where.")] = msgspec.field(default_factory=Destination)
+    service_account: Annotated[
+        str,
+        LABEL_NAME,
+        Says(
+            "Applies with the rights of this account of the destination namespace. The default is what the "
+            "Installation says (`apply.as`).",
+            "shop-deployer",
+        ),
+    ] = ""
+    depends_on: Annotated[
+        list[Dependency],
+        Says("Applications that have to be synced and healthy first. They may be in other namespaces."),
+    ] = msgspec.field(default_factory=list)
+    sync: Annotated[Sync, Says("How the cluster follows Git.")] = msgspec.field(default_factory=Sync)
+    drift: Annotated[Drift, Says("What happens when somebody changes the live object.")] = msgspec.field(
+        default_factory=Drift
+    )
+    deletion: Annotated[
+        Literal["delete", "orphan"], Says("When the Application leaves Git: delete what it applied, or leave it.")
+    ] = "delete"
+    suspend: Annotated[Suspend | None, Says("Nothing is applied until then. Needs who, why and until when.")] = None
+    health: Annotated[HealthSpec, Says("When health is waited for no longer.")] = msgspec.field(
+        default_factory=HealthSpec
+    )
+
+
+class Application(msgspec.Struct, frozen=True):
+    """An Application as flows see it."""
+
+    metadata: Metadata
+    spec: ApplicationSpec
+    status: ApplicationStatus
+
+    @property
+    def key(self) -> str:
+        """``<namespace>.<name>``."""
+        return f"{self.metadata.namespace}.{self.metadata.name}"
+
+    @property
+    def namespace(self) -> str:
+        """The destination namespace."""
+        return self.spec.destination.namespace or self.metadata.namespace
+
+    @property
+    def dependencies(self) -> tuple[tuple[str, str], ...]:
+        """(namespace, name) of what has to be ready first."""
+        return tuple((one.namespace or self.metadata.namespace, one.name) for one in self.spec.depends_on)
+
+
+def decode(content: dict[str, Any]) -> Application:
+    """Reads an object. Raises BadSpec, which names the field and the mend."""
+    metadata = read_metadata(content, KIND)
+    spec = read_spec(content, ApplicationSpec)
+    _check(spec, metadata)
+    return Application(metadata, spec, read_status(content, ApplicationStatus))
+
+
+def _check(spec: ApplicationSpec, metadata: Metadata) -> None:
+    if ".." in spec.source.path.split("/"):
+        raise mistake("spec.source.path", f"stays in the repository, not {shown(spec.source.path)}", "path: apps/shop")
+    if spec.suspend:
+        try:
+            moment(spec.suspend.until)
+        except ValueError as error:
+            raise mistake(
+                "spec.suspend.until",
+                f"is not a day of the calendar: {shown(spec.suspend.until)}",
+                f"until: {TIME.example}",
+            ) from error
+    if seconds(spec.sync.retry.backoff) <= 0:
+        raise mistake("spec.sync.retry.backoff", "must be more than nothing", "backoff: 5s")
+    for index, one in enumerate(spec.depends_on):
+        if one.name == metadata.name and (one.namespace or metadata.namespace) == metadata.namespace:
+            raise mistake(f"spec.dependsOn[{index}]", "names the Application itself", "take it out")
+
+
+DEFINITION = Kind(
+    kind=KIND,
+    plural="applications",
+    short="wapp",
+    namespaced=True,
+    text="What is applied, from where, to where, and how strictly.",
+    example=EXAMPLE,
+    spec=ApplicationSpec,
+    status=ApplicationStatus,
+    columns=(
+        Column("Sync", ".status.sync"),
+        Column("Health", ".status.health"),
+        Column("Commit", ".status.commit"),
+        Column("Drift", ".status.drift.count", "integer"),
+        Column("Path", ".spec.source.path", priority=1),
+        Column("Message", '.status.conditions[?(@.type=="Ready")].message', priority=1),
+        Column("Age", ".metadata.creationTimestamp", "date"),
+    ),
+)

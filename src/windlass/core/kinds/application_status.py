@@ -1,0 +1,143 @@
+"""The status of kind ``Application``: what runs, what is pending and why, the last outcomes, open drift."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from windlass.core.kinds.conditions import Condition
+from windlass.core.kinds.shape import Keyed, Part, Says
+from windlass.core.model import Drift, Outcome, Result
+
+FIRST = 50
+"""So many outcomes and drift items are listed; the counts tell of all."""
+
+
+def _unknown() -> Literal["Unknown"]:
+    """The default of words that are shown in columns. A factory, so that it is written and not left out."""
+    return "Unknown"
+
+
+class Pending(Part, frozen=True):
+    """A newer commit that is not applied."""
+
+    commit: Annotated[str, Says("The commit.")] = ""
+    why: Annotated[str, Says("Why it is not applied yet.")] = ""
+
+
+class OutcomeLine(Part, frozen=True):
+    """What became of one object in the last sync."""
+
+    object: Annotated[str, Says("`Kind/namespace/name`, or `Kind/name`.")]
+    result: Annotated[str, Says("created, adopted, configured, pruned, released, kept, skipped, refused or failed.")]
+    message: Annotated[str, Says("Why, for a person.")] = ""
+    mend: Annotated[str, Says("What to write or do instead.")] = ""
+    file: Annotated[str, Says("The file it stands in.")] = ""
+    line: Annotated[int, Says("The line in it.")] = 0
+
+
+class DriftLine(Part, frozen=True):
+    """One open difference. Values are shown as text; those of Secrets are masked."""
+
+    object: Annotated[str, Says("`Kind/namespace/name`, or `Kind/name`.")]
+    cause: Annotated[str, Says("changed, added, own-manager, admission, deleted or relabelled.")]
+    field: Annotated[str, Says("Which field.")] = ""
+    desired: Annotated[str, Says("What Git says.")] = ""
+    live: Annotated[str, Says("What the cluster has.")] = ""
+    manager: Annotated[str, Says("The field manager that wrote it. A manager is not a person.")] = ""
+    operation: Annotated[str, Says("How it wrote: Update, Apply, or a subresource such as scale.")] = ""
+    since: Annotated[str, Says("When, as the API server tells.")] = ""
+    response: Annotated[str, Says("What is done about it: revert, alert, report or give-up.")] = ""
+    severe: Annotated[bool, Says("Whether it touches a security field.")] = False
+
+
+class DriftStatus(Part, frozen=True):
+    """Open drift."""
+
+    count: Annotated[int, Says("How many differences there are.")] = 0
+    items: Annotated[list[DriftLine], Says("The first 50.")] = msgspec.field(default_factory=list)
+
+
+class ApplicationStatus(Part, frozen=True):
+    """The status of an Application."""
+
+    commit: Annotated[str, Says("The commit that is applied.")] = ""
+    pending: Annotated[Pending | None, Says("A newer commit that is not applied, and why not yet.")] = None
+    sync: Annotated[
+        Literal["Synced", "OutOfSync", "Unknown"],
+        Says("Whether the cluster has what Git says. `Unknown` where Git could not be read."),
+    ] = msgspec.field(default_factory=_unknown)
+    health: Annotated[
+        Literal["Healthy", "Suspended", "Progressing", "Missing", "Unknown", "Degraded"],
+        Says("The worst health of its objects."),
+    ] = msgspec.field(default_factory=_unknown)
+    counts: Annotated[dict[str, int], Says("How many objects had which result in the last sync.")] = msgspec.field(
+        default_factory=dict
+    )
+    objects: Annotated[
+        dict[str, int],
+        Says("How many objects of which kind there are (`Kind` or `Kind.group`). The list itself is the label index."),
+    ] = msgspec.field(default_factory=dict)
+    outcomes: Annotated[list[OutcomeLine], Says("The last sync's outcomes that are not `unchanged`, the first 50.")] = (
+        msgspec.field(default_factory=list)
+    )
+    drift: Annotated[DriftStatus, Says("What somebody changed on live objects.")] = msgspec.field(
+        default_factory=DriftStatus
+    )
+    messages: Annotated[list[str], Says("What a person needs to know now, a line each.")] = msgspec.field(
+        default_factory=list
+    )
+    synced_at: Annotated[str, Says("When the last sync ended.")] = ""
+    last_sync_request: Annotated[str, Says("The last request of `windlass sync` that was answered.")] = ""
+    conditions: Annotated[
+        list[Condition], Says("`Ready`, and `Reconciling` or `Stalled` while so."), Keyed(("type",))
+    ] = msgspec.field(default_factory=list)
+    observed_generation: Annotated[int, Says("The generation of the spec that this status is about.")] = 0
+
+
+def outcome_lines(outcomes: list[Outcome]) -> list[OutcomeLine]:
+    """The first 50 that are not ``unchanged``, those that need a person first."""
+    told = [one for one in outcomes if one.result is not Result.UNCHANGED]
+    told.sort(key=lambda one: one.result not in (Result.FAILED, Result.REFUSED))
+    return [
+        OutcomeLine(one.ref.full, one.result.value, one.message, one.mend, one.file, one.line) for one in told[:FIRST]
+    ]
+
+
+def counts(outcomes: list[Outcome]) -> dict[str, int]:
+    """How many outcomes there are of each result, results in their own order."""
+    counted: dict[str, int] = msgspec.field(default_factory=dict)
+    for result in Result:
+        number = sum(1 for one in outcomes if one.result is result)
+        if number:
+            counted[result.value] = number
+    return counted
+
+
+def drift_status(items: list[Drift]) -> DriftStatus:
+    """The first 50, severe ones first, and the count of all."""
+    ordered = sorted(items, key=lambda one: (not one.severe, one.ref, one.field))
+    lines = [
+        DriftLine(
+            one.ref.full,
+            one.cause.value,
+            one.field,
+            _text(one.desired),
+            _text(one.live),
+            one.manager,
+            one.operation,
+            one.since,
+            one.response.value,
+            one.severe,
+        )
+        for one in ordered[:FIRST]
+    ]
+    return DriftStatus(len(items), lines)
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return text if len(text) <= 200 else text[:197] + "..."

@@ -1,0 +1,92 @@
+"""The documented reasons of conditions: an enum with a sentence each. ``docs/kinds/conditions.md`` is made from it.
+
+``Ready`` is always there. ``Reconciling`` and ``Stalled`` are there only while they are true (the kstatus convention):
+Reconciling says that Windlass works or waits and will go on by itself, Stalled that a person must act.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Self
+
+
+class Reason(StrEnum):
+    """A reason, and what it says. Errors of rooms give theirs by the same word (``WindlassError.reason``)."""
+
+    text: str
+
+    def __new__(cls, word: str, text: str) -> Self:
+        made = str.__new__(cls, word)
+        made._value_ = word
+        made.text = text
+        return made
+
+    # all is well
+    SYNCED = "Synced", "Everything that the commit says is applied, and healthy."
+    FETCHED = "Fetched", "The repository's newest commit is here."
+    RECORDED = "Recorded", "The Installation is read, and the kinds in use are recorded."
+    # going on by itself
+    PENDING = "Pending", "Seen, not begun yet."
+    FETCHING = "Fetching", "The repository is being asked for its newest commit."
+    RENDERING = "Rendering", "The source is being turned into objects."
+    APPLYING = "Applying", "Objects are being applied."
+    PROGRESSING = "Progressing", "Everything is applied; not everything is healthy yet."
+    PRUNING = "Pruning", "Objects that left Git are being deleted."
+    DELETING = "Deleting", "The Application has left Git; what it applied is being deleted or released."
+    RETRYING = "Retrying", "The last attempt failed in a way that may pass; the next one is set."
+    REPOSITORY_NOT_READY = "RepositoryNotReady", "The Repository has no commit yet."
+    DEPENDENCY_NOT_READY = "DependencyNotReady", "An Application named in dependsOn is not synced and healthy yet."
+    TRY_LATER = "TryLater", "Something did not work that may work by itself later."
+    CLUSTER_UNAVAILABLE = "ClusterUnavailable", "The API server did not answer or throttled."
+    WRITE_CONFLICT = "WriteConflict", "An object changed while it was looked at; it is looked at again."
+    OBJECT_MISSING = "ObjectMissing", "An object or its namespace is not there yet."
+    KIND_UNKNOWN = "KindUnknown", "The cluster does not serve a kind; its CustomResourceDefinition may come."
+    NAMESPACE_TERMINATING = (
+        "NamespaceTerminating",
+        "A namespace is going away; nothing can be made in it until it is gone.",
+    )
+    GIT_UNAVAILABLE = "GitUnavailable", "The repository could not be reached; the last good state is kept."
+    RENDER_LOST = "RenderLost", "The render worker was lost; the render is done again."
+    # waiting for a person's word, as asked for
+    SUSPENDED = "Suspended", "Suspended in Git until the time it names."
+    MANUAL = "Manual", "sync.mode is manual; `windlass sync` applies what is pending."
+    PINNED = "Pinned", "source.at pins a commit that is not the newest."
+    # a person must act
+    NEEDS_HUMAN = "NeedsHuman", "Something is wrong until somebody changes it."
+    BAD_SPEC = "BadSpec", "A field of the object itself is wrong; the message names it and the mend."
+    BAD_MANIFEST = (
+        "BadManifest",
+        "A manifest in Git is wrong; nothing of that commit is applied, what ran keeps running.",
+    )
+    INVALID_OBJECTS = (
+        "InvalidObjects",
+        "Some objects are wrong by themselves and are left as they are; the others are applied.",
+    )
+    RENDER_FAILED = "RenderFailed", "The source could not be rendered."
+    RENDER_STOPPED = "RenderStopped", "The render needed more time or memory than it may."
+    PATH_MISSING = "PathMissing", "The folder that source.path names is not in the commit."
+    EMPTY_RESULT = (
+        "EmptyResult",
+        "The source renders to nothing where there was something; sync.allowEmpty confirms it.",
+    )
+    REPOSITORY_MISSING = "RepositoryMissing", "There is no Repository of that name in the Application's namespace."
+    DEPENDENCY_CYCLE = "DependencyCycle", "Applications wait for each other in a circle."
+    COMMIT_MISSING = "CommitMissing", "The commit that source.at names is not in the repository."
+    REF_MISSING = "RefMissing", "The branch, tag or version range is not in the repository."
+    HISTORY_REWRITTEN = "HistoryRewritten", "The branch moved backwards or sideways; history.rewritten says what to do."
+    AUTHENTICATION_FAILED = "AuthenticationFailed", "The repository refused the credentials, or wants some."
+    SECRET_MISSING = "SecretMissing", "A Secret that is named is missing or lacks a key."
+    NOT_ALLOWED = "NotAllowed", "The account that applies may not do this."
+    FIELD_CONFLICT = "FieldConflict", "Another manager owns a field; sync.conflicts says who wins."
+    OBJECT_REJECTED = "ObjectRejected", "The API server says that an object is wrong."
+    WEBHOOK_DENIED = "WebhookDenied", "An admission webhook or policy said no."
+    OWNED_BY_OTHER = "OwnedByOther", "An object belongs to another owner; sync.adopt says whether to take it."
+    PRUNE_BLOCKED = (
+        "PruneBlocked",
+        "More would be pruned than pruneBudget allows, or a protected kind; Git has to confirm it.",
+    )
+    PARTLY_APPLIED = "PartlyApplied", "Some objects were applied and others failed; each outcome tells."
+    TIMED_OUT = "TimedOut", "The sync took longer than sync.timeout."
+    UNHEALTHY = "Unhealthy", "Applied, but an object is Degraded or was not healthy within health.timeout."
+    NO_INSTALLATION = "NoInstallation", "There is no Installation named windlass."
+    INTERNAL = "Internal", "A mistake in Windlass itself; the log has the details."

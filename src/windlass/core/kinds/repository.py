@@ -1,0 +1,184 @@
+"""Kind ``Repository``: a Git source. Says where to read, how to authenticate, and what to follow.
+
+URLs that carry credentials, options for ``git``, or transports that run programs are refused here, before anything is
+asked of the outside. Whether ``file:`` may be read is the flow's decision: only the devstack allows it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+import msgspec
+from typing_extensions import override
+
+from windlass.core.kinds.conditions import Condition
+from windlass.core.kinds.fields import COMMIT, Commit, Duration, SecretRef
+from windlass.core.kinds.kind import Column, Kind, Metadata, read_metadata, read_spec, read_status
+from windlass.core.kinds.shape import Form, Keyed, Part, Rule, Says, mistake, shown
+
+KIND = "Repository"
+
+EXAMPLE = """\
+apiVersion: windlass.dev/v1alpha1
+kind: Repository
+metadata:
+  name: config
+  namespace: shop
+spec:
+  url: https://git.example.com/acme/config.git
+  ref:
+    branch: main
+  interval: 30s
+  read:
+    secret: config-read
+"""
+
+URL = Form(
+    r"(?:https://|ssh://|file:///|http://(?:127\.0\.0\.1|\[::1\]|localhost)[:/])[!-~]+",
+    "a URL that begins with https:// or ssh:// (http:// only on this machine itself)",
+    "https://git.example.com/acme/config.git",
+    2048,
+)
+REF = Form(
+    r"[A-Za-z0-9_][A-Za-z0-9_./+@=-]*",
+    "the name of a branch or tag: letters, digits and . _ / + @ = -, beginning with a letter or digit",
+    "main",
+    255,
+)
+RANGE = Form("[0-9A-Za-z.*xX<>=~^|, +-]+", "a version range such as >=1.4 <2", '">=1.4 <2"', 255)
+
+
+class Ref(Part, frozen=True):
+    """What is followed: exactly one of these."""
+
+    branch: Annotated[str, REF, Says("A branch. The default is the branch that the server's HEAD names.", "main")] = ""
+    tag: Annotated[str, REF, Says("A tag.", "v1.4.2")] = ""
+    semver: Annotated[
+        str,
+        RANGE,
+        Says("The newest tag whose name is a version in this range. Prereleases only where the range names one."),
+    ] = ""
+    commit: Annotated[Commit, Says("One commit; nothing is followed.")] = ""
+
+    rules = (
+        Rule(
+            "[has(self.branch), has(self.tag), has(self.semver), has(self.commit)].filter(one, one).size() <= 1",
+            "ref follows one thing: leave one of branch, tag, semver and commit",
+        ),
+    )
+
+    @override
+    def __str__(self) -> str:
+        named = ((word, getattr(self, word)) for word in ("branch", "tag", "semver", "commit"))
+        return next((f"{word} {value}" for word, value in named if value), "the default branch")
+
+
+class History(Part, frozen=True):
+    """What to do when history changes under us."""
+
+    rewritten: Annotated[
+        Literal["hold", "accept"],
+        Says("A branch that moved backwards or sideways is not followed (`hold`) or followed (`accept`)."),
+    ] = "hold"
+
+
+class RepositorySpec(Part, frozen=True):
+    """The spec of a Repository."""
+
+    url: Annotated[str, URL, Says("Where to read: `https://` or `ssh://`. Credentials do not belong in it.")]
+    ref: Annotated[Ref, Says("What is followed; the server's default branch where nothing is named.")] = msgspec.field(
+        default_factory=Ref
+    )
+    interval: Annotated[Duration, Says("How often the repository is asked. A push hook makes it at once.", "30s")] = (
+        "30s"
+    )
+    read: Annotated[
+        SecretRef | None,
+        Says(
+            "Credentials for reading. Keys: `username` and `password`, or `bearerToken`, with `ca.crt` for a private "
+            "CA; `identity` and `known_hosts` for SSH."
+        ),
+    ] = None
+    hook: Annotated[
+        SecretRef | None,
+        Says("The Secret whose key `token` signs push hooks (HMAC-SHA256). Without it no push hook is accepted."),
+    ] = None
+    history: Annotated[History, Says("What to do when history changes under us.")] = msgspec.field(
+        default_factory=History
+    )
+
+    rules = (
+        Rule(
+            "!self.url.matches('^[a-z]+://[^/]*:[^/]*@') && !self.url.matches('^https?://[^/]*@')",
+            "credentials do not belong in the url: put them into a Secret and name it in read.secret",
+        ),
+    )
+
+
+class RepositoryStatus(Part, frozen=True):
+    """The status of a Repository."""
+
+    commit: Annotated[str, Says("The commit that the ref stood at when it was asked last.")] = ""
+    fetched_at: Annotated[str, Says("When `commit` was first seen. Asking again without news writes nothing.")] = ""
+    conditions: Annotated[
+        list[Condition], Says("`Ready`, and `Reconciling` or `Stalled` while so."), Keyed(("type",))
+    ] = msgspec.field(default_factory=list)
+    observed_generation: Annotated[int, Says("The generation of the spec that this status is about.")] = 0
+
+
+class Repository(msgspec.Struct, frozen=True):
+    """A Repository as flows see it."""
+
+    metadata: Metadata
+    spec: RepositorySpec
+    status: RepositoryStatus
+
+
+def decode(content: dict[str, Any]) -> Repository:
+    """Reads an object. Raises BadSpec, which names the field and the mend."""
+    metadata = read_metadata(content, KIND)
+    spec = read_spec(content, RepositorySpec)
+    _check(spec)
+    return Repository(metadata, spec, read_status(content, RepositoryStatus))
+
+
+def _check(spec: RepositorySpec) -> None:
+    named = [word for word in ("branch", "tag", "semver", "commit") if getattr(spec.ref, word)]
+    if len(named) > 1:
+        raise mistake("spec.ref", f"follows one thing, not {' and '.join(named)}", f"leave {named[0]} alone")
+    for word in ("branch", "tag"):
+        name = getattr(spec.ref, word)
+        if ".." in name or "//" in name or name.endswith(("/", ".", ".lock")) or "@{" in name:
+            raise mistake(f"spec.ref.{word}", f"is not a name that Git allows: {shown(name)}", f"{word}: main")
+    if spec.ref.commit and re.fullmatch(COMMIT.pattern, spec.ref.commit) is None:
+        raise mistake("spec.ref.commit", f"must be {COMMIT.words}", f"commit: {COMMIT.example}")
+    authority = spec.url.partition("://")[2].partition("/")[0]
+    user, at, _ = authority.rpartition("@")
+    if at and (spec.url.startswith("http") or ":" in user):
+        raise mistake(
+            "spec.url",
+            "holds credentials",
+            "put them into a Secret (keys username and password) and name it in spec.read.secret",
+        )
+    if authority.startswith("-"):
+        raise mistake("spec.url", f"has no host: {shown(spec.url)}", f"url: {URL.example}")
+
+
+DEFINITION = Kind(
+    kind=KIND,
+    plural="repositories",
+    short="wrepo",
+    namespaced=True,
+    text="A Git source: where to read, how to authenticate, and what to follow.",
+    example=EXAMPLE,
+    spec=RepositorySpec,
+    status=RepositoryStatus,
+    columns=(
+        Column("URL", ".spec.url"),
+        Column("Commit", ".status.commit"),
+        Column("Ready", '.status.conditions[?(@.type=="Ready")].status'),
+        Column("Message", '.status.conditions[?(@.type=="Ready")].message', priority=1),
+        Column("Age", ".metadata.creationTimestamp", "date"),
+    ),
+)
