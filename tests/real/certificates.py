@@ -1,4 +1,4 @@
-"""Keys and certificates of one run of the control plane: an authority, the API server's certificate, the key that signs service account tokens.
+"""Keys and certificates of one run of the control plane: an authority, the API server's, the one of account tokens.
 
 Used by `controlplane.py`. They live a day, in the run's folder; nothing outside a test may trust them.
 """

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Starts a real Kubernetes control plane in a folder of its own on 127.0.0.1, and stops it cleanly.
 
-etcd, kube-apiserver, kube-controller-manager, kube-scheduler, and KWOK with one Node and the Stages of `stages.py` (nothing runs in the Pods).
-The fixtures of the tests and the benchmarks use `ControlPlane`; by hand: `python tests/real/controlplane.py` prints the kubeconfig's path and
-runs until Ctrl-C. The programs come from $KUBEBUILDER_ASSETS or from what `make real` built. It refuses to start where one is missing.
+etcd, kube-apiserver, kube-controller-manager, kube-scheduler, and KWOK with one Node and the Stages of `stages.py`
+(nothing runs in the Pods). The fixtures of the tests and the benchmarks use `ControlPlane`; by hand,
+`python tests/real/controlplane.py` prints the kubeconfig's path and runs until Ctrl-C. The programs come from
+$KUBEBUILDER_ASSETS or from what `make real` built. It refuses to start where one is missing.
 """
 
 from __future__ import annotations
@@ -47,10 +48,11 @@ def missing(*, controllers: bool = True) -> list[str]:
 
 
 class ControlPlane:
-    """One control plane; a context manager. `kubeconfig`, `server`, `token` and `ca` (a PEM file) are good once it is started.
+    """One control plane; a context manager. `kubeconfig`, `server`, `token`, `ca` (a PEM file) are good while it runs.
 
-    `controllers=False` starts only etcd and the API server. `audit=True` counts requests (`audit_counts`). `benchmark=True` lifts the API server's
-    limits on requests in flight. State is in `folder` (made if it is not there) and is kept: a second `start` finds it again.
+    `controllers=False` starts only etcd and the API server. `audit=True` counts requests (`audit_counts`).
+    `benchmark=True` lifts the API server's limits on requests in flight. State is in `folder` (made if it is not
+    there) and is kept: a second `start` finds it again.
     """
 
     def __init__(self, folder: Path, *, controllers: bool = True, audit: bool = False, benchmark: bool = False) -> None:
@@ -76,7 +78,7 @@ class ControlPlane:
         self.stop()
 
     def start(self, seconds: float = 60) -> None:
-        """Starts everything; returns once /readyz answers and, with controllers, the Node is Ready and namespace `default` has its account."""
+        """Starts everything; returns once /readyz answers and, with controllers, Node and service account are there."""
         if absent := missing(controllers=self.controllers):
             raise NotStarted(f"not on this machine: {', '.join(absent)} (`make real` builds them)")
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -100,7 +102,7 @@ class ControlPlane:
             self._wait("/api/v1/namespaces/default/serviceaccounts/default", bool, end)
 
     def stop(self) -> None:
-        """Ends what it started: the controllers, then the API server, then etcd (without etcd the API server hangs at its end)."""
+        """Ends what it started: controllers, API server, then etcd (without etcd the API server hangs at its end)."""
         for names, grace in (
             (("kwok", "kube-scheduler", "kube-controller-manager"), 10),
             (("kube-apiserver",), 20),
@@ -148,7 +150,7 @@ class ControlPlane:
         return self.audit_log.stat().st_size if self.audit_log.exists() else 0
 
     def audit_events(self, since: int = 0) -> Iterator[dict[str, Any]]:
-        """The events of the audit log (one per answered request, level Metadata) from a position on; needs `audit=True`."""
+        """The events of the audit log (level Metadata; a watch has two) from a position on; needs `audit=True`."""
         if not self.audit:
             raise ValueError("start it with audit=True")
         with self.audit_log.open("rb") as log:
@@ -315,9 +317,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="windlass-real-") as temporary:
         started = time.monotonic()
         plane = ControlPlane(options.folder or Path(temporary), audit=options.audit, benchmark=options.benchmark)
-        for name in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(name, lambda *_: sys.exit(0))
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         with plane:
+            for name in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(name, lambda *_: None)  # from now on it only ends the pause
             print(f"ready after {time.monotonic() - started:.1f} s; Ctrl-C stops it", flush=True)
             print(f"export KUBECONFIG={plane.kubeconfig}", flush=True)
             signal.pause()

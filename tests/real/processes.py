@@ -18,7 +18,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def free_ports(count: int) -> list[int]:
-    """So many free ports, each different. They are free when this returns: whoever starts on one tries again if it was taken since."""
+    """So many different ports, free when this returns: whoever starts on one tries again if it was taken since."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for each in sockets:
@@ -30,12 +30,12 @@ def free_ports(count: int) -> list[int]:
 
 
 def _die_with_parent() -> None:
-    # Runs in the child before exec: the kernel kills it when the thread that started it is gone, however that came about.
+    # Runs in the child before exec: the kernel kills it when the thread that started it is gone, in whatever way.
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Child:
-    """One running program, its output in a file. `start_new_session` keeps a Ctrl-C of the terminal from reaching it before its turn."""
+    """One running program, its output in a file; in a session of its own, so that Ctrl-C waits for its turn."""
 
     def __init__(self, name: str, command: Sequence[str], log: Path, env: Mapping[str, str] | None = None) -> None:
         self.name, self.log = name, log

@@ -1,6 +1,7 @@
 """Which programs the real control plane is made of, and where they are on this machine.
 
-Used by the `build` script beside it and by `controlplane.py`. It starts nothing but `go version`, and needs only the standard library.
+Used by the `build` script beside it and by `controlplane.py`. It starts nothing but `go version`, and needs only the
+standard library.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def go_version() -> str | None:
 
 @functools.cache
 def assets_folder() -> Path | None:
-    """The folder that `build` fills: $WINDLASS_REAL, or one of the cache named after the go.mod files and the Go version.
+    """The folder that `build` fills: $WINDLASS_REAL, or one of the cache named after go.mod files and Go version.
 
     None where neither the variable is set nor Go is there to name it.
     """

@@ -1,10 +1,12 @@
+# ruff: noqa: E501 (a template's line breaks are its own)
 """What becomes of Pods and Nodes on the real control plane: the Stages for KWOK, chosen by what a Pod's image is.
 
-Used by `controlplane.py`. The devcluster's workloads keep the same convention, so that one test has the same words on both. The word stands in
-the last path part of the image's name or in its tag:
+Used by `controlplane.py`. The devcluster's workloads keep the same convention, so that one test has the same words on
+both. The word stands in the last path part of the image's name or in its tag:
 
-- `pullfail`, `does-not-exist`: ErrImagePull, after a second ImagePullBackOff, with the waiting message and the Events of a kubelet
-- `crash`: the container ends with exit code 1; CrashLoopBackOff with restartCount and lastState (`restartPolicy: Never`: the Pod is Failed)
+- `pullfail`, `does-not-exist`: ErrImagePull, after a second ImagePullBackOff, with the message and Events of a kubelet
+- `crash`: the container ends with exit code 1; CrashLoopBackOff with restartCount and lastState (`restartPolicy: Never`:
+  the Pod is Failed); `oom`: the same with exit code 137, OOMKilled
 - `neverready`, `unready`: running, never ready
 - `slow`: running, ready after 5 seconds
 - any other: running and ready at once; a Job's Pod then succeeds
@@ -17,14 +19,14 @@ from __future__ import annotations
 from typing import Any
 
 PULL_FAILS = "pullfail|does-not-exist"
-CRASHES = "crash"
+CRASHES = "crash|oom"
 NEVER_READY = "neverready|unready"
 SLOW = "slow"
 SLOW_SECONDS = 5
 
 _NOT_FOUND = 'failed to pull and unpack image \\"%s\\": failed to resolve image: %s: not found'
 
-# The status of each container of `$containers` into `$list`; `$ready` says whether such a container may be ready already.
+# The first status of a container. `blocked`: an init container before it has failed; `init`: it is one that ends.
 _STATUSES = (
     """
 {{- define "status" }}
@@ -45,7 +47,7 @@ _STATUSES = (
   ready: false
   started: false
   state:
-    terminated: { exitCode: 1, reason: Error, startedAt: {{ .now | Quote }}, finishedAt: {{ .now | Quote }} }
+    terminated: { exitCode: {{ if contains "oom" $word }}137, reason: OOMKilled{{ else }}1, reason: Error{{ end }}, startedAt: {{ .now | Quote }}, finishedAt: {{ .now | Quote }} }
 {{- else if .blocked }}
   ready: false
   started: false
@@ -162,7 +164,7 @@ _BACK_OFF = """
   {{- $count := add1 (int $c.restartCount) }}
   restartCount: {{ $count }}
   lastState:
-    terminated: { exitCode: 1, reason: Error, startedAt: {{ .now | Quote }}, finishedAt: {{ .now | Quote }} }
+    terminated: { exitCode: {{ if contains "oom" (splitList "/" $c.image | last) }}137, reason: OOMKilled{{ else }}1, reason: Error{{ end }}, startedAt: {{ .now | Quote }}, finishedAt: {{ .now | Quote }} }
   {{- $seconds := 10 }}{{ range until (int (sub $count 1)) }}{{ $seconds = min 300 (mul $seconds 2) }}{{ end }}
   {{- $wait := printf "%ds" $seconds }}
   {{- if ge $seconds 60 }}{{ $wait = printf "%dm%ds" (div $seconds 60) (mod $seconds 60) }}{{ end }}
@@ -217,7 +219,7 @@ containerStatuses:
 {{- end }}
 """
 
-# The Events of a kubelet, one object for each reason, its count and last time carried on. `%s` are: suffix of the name, condition, reason, message.
+# An Event as a kubelet writes it. `which` finds the container that it is about.
 _EVENT = """
 {{- $now := now | date "2006-01-02T15:04:05Z07:00" }}
 {{- $name := "" }}{{ $image := "" }}
@@ -305,7 +307,9 @@ def stages() -> list[dict[str, Any]]:
         _event("backofferr", "Failed", _is_waiting("ErrImagePull"), '"Error: ImagePullBackOff"'),
     ]
     crash_message = 'printf "Back-off restarting failed container %s in pod %s_%s(%s)" $name .metadata.name .metadata.namespace .metadata.uid'
-    crash_event = _event("crash", "BackOff", '(dig "state" "terminated" "reason" "" .) | eq "Error"', crash_message)
+    crash_event = _event(
+        "crash", "BackOff", 'has (dig "state" "terminated" "reason" "" .) (list "Error" "OOMKilled")', crash_message
+    )
     later = {"patch": _status(_BACK_OFF)}
     return [
         _stage(

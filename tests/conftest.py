@@ -1,0 +1,135 @@
+"""Fixtures that all tests share: clusters (the devcluster and a real control plane), kubectl, a namespace of one's own.
+
+A test that takes `cluster` runs once on each: on `devcluster` always, on `real` (mark `real`) where `make real` has
+built it or `--cluster-kubeconfig FILE` names a cluster; elsewhere it is skipped by name and reason.
+"""
+
+from __future__ import annotations
+
+import secrets
+import ssl
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from real.cluster import Cluster, kubectl_program
+from real.controlplane import ControlPlane, missing
+from real.processes import Child
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--cluster-kubeconfig FILE`: take this cluster as `real` instead of starting one."""
+    parser.addoption("--cluster-kubeconfig", metavar="FILE", help="the kubeconfig of a cluster to take as `real`")
+
+
+@pytest.fixture(scope="session")
+def devcluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """The embedded devcluster, as a child process of its own, state in memory."""
+    with running_devcluster(tmp_path_factory.mktemp("devcluster")) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def real(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A real control plane with controllers and a KWOK node, started for this run, with an audit log."""
+    if named := request.config.getoption("--cluster-kubeconfig"):
+        cluster = Cluster(Path(named).resolve(), "real")
+        yield cluster
+        cluster.close()
+        return
+    if absent := missing():
+        pytest.skip(f"real control plane: {', '.join(absent)} not built (`make real` does)")
+    with ControlPlane(tmp_path_factory.mktemp("real"), audit=True) as plane:
+        cluster = Cluster(plane.kubeconfig, "real", plane)
+        yield cluster
+        cluster.close()
+
+
+@pytest.fixture(scope="session", params=["devcluster", pytest.param("real", marks=pytest.mark.real)])
+def cluster(request: pytest.FixtureRequest) -> Cluster:
+    """Each cluster in turn; the same test, the same words."""
+    found: Cluster = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+def namespace(cluster: Cluster) -> Iterator[str]:
+    """A namespace of the test's own, with its service account `default`; deleted afterwards, without waiting."""
+    name = f"t-{secrets.token_hex(4)}"
+    answer = cluster.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+    assert answer.code == 201, answer.body
+    account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
+    cluster.eventually(lambda: cluster.request("GET", account).code == 200, f"service account default of {name}")
+    yield name
+    cluster.request("DELETE", f"/api/v1/namespaces/{name}")
+
+
+@pytest.fixture(scope="session")
+def kubectl() -> Path:
+    """The program `kubectl`; `cluster.kubectl(...)` runs it."""
+    program = kubectl_program()
+    if program is None:
+        pytest.skip("kubectl: neither built by `make real` nor on PATH")
+    return program
+
+
+@pytest.fixture(scope="session")
+def kubectl_old() -> Path:
+    """A `kubectl` two minor versions older than the real server; `cluster.kubectl(..., old=True)` runs it."""
+    program = kubectl_program(old=True)
+    if program is None:
+        pytest.skip("kubectl-old: not built (`make real` does)")
+    return program
+
+
+class running_devcluster:  # noqa: N801 (a context manager, read as a verb)
+    """Runs a devcluster whose state, where asked for, is in `data`, so that a second one may find it again."""
+
+    def __init__(self, folder: Path, *, data: Path | None = None) -> None:
+        self.kubeconfig, self.log = folder / "kubeconfig", folder / "devcluster.log"
+        self.command = [
+            sys.executable,
+            "-m",
+            "windlass.devstack.serve",
+            "--port",
+            "0",
+            "--kubeconfig",
+            str(self.kubeconfig),
+        ]
+        if data is not None:
+            self.command += ["--data", str(data)]
+
+    def __enter__(self) -> Cluster:
+        self.kubeconfig.unlink(missing_ok=True)
+        self.child = Child("devcluster", self.command, self.log)
+        try:
+            self.cluster = self._ready(time.monotonic() + 30)
+        except BaseException:
+            self.child.kill()
+            raise
+        return self.cluster
+
+    def __exit__(self, *error: object) -> None:
+        self.cluster.close()
+        self.child.ask_to_end()
+        self.child.wait(10)
+
+    def _ready(self, end: float) -> Cluster:
+        while time.monotonic() < end:
+            if not self.child.running():
+                raise AssertionError(f"the devcluster ended:\n{self.child.tail()}")
+            if self.kubeconfig.exists() and self.kubeconfig.read_text().endswith("\n"):
+                cluster = Cluster(self.kubeconfig, "devcluster")
+                try:
+                    if cluster.request("GET", "/readyz").body == b"ok":
+                        return cluster
+                except (OSError, ssl.SSLError):
+                    pass  # it does not listen yet
+                cluster.close()
+            time.sleep(0.02)
+        raise AssertionError(f"the devcluster did not become ready:\n{self.child.tail()}")
