@@ -1,4 +1,4 @@
-"""The real control plane itself: Pods behave as their images ask, requests are counted, nothing is left behind.
+"""The real control plane itself: Pods behave as their images ask, requests are counted, nothing is left behind."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from real import programs
 from real.cluster import Cluster
 from real.controlplane import ControlPlane, missing
