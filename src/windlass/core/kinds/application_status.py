@@ -19,6 +19,11 @@ def _unknown() -> Literal["Unknown"]:
     return "Unknown"
 
 
+def _nothing() -> int:
+    """Zero, written for the same reason."""
+    return 0
+
+
 class Pending(Part, frozen=True):
     """A newer commit that is not applied."""
 
@@ -55,7 +60,7 @@ class DriftLine(Part, frozen=True):
 class DriftStatus(Part, frozen=True):
     """Open drift."""
 
-    count: Annotated[int, Says("How many differences there are.")] = 0
+    count: Annotated[int, Says("How many differences there are.")] = msgspec.field(default_factory=_nothing)
     items: Annotated[list[DriftLine], Says("The first 50.")] = msgspec.field(default_factory=list)
 
 
@@ -107,7 +112,7 @@ def outcome_lines(outcomes: list[Outcome]) -> list[OutcomeLine]:
 
 def counts(outcomes: list[Outcome]) -> dict[str, int]:
     """How many outcomes there are of each result, results in their own order."""
-    counted: dict[str, int] = msgspec.field(default_factory=dict)
+    counted: dict[str, int] = {}
     for result in Result:
         number = sum(1 for one in outcomes if one.result is result)
         if number:

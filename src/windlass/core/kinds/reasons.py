@@ -52,6 +52,7 @@ class Reason(StrEnum):
     MANUAL = "Manual", "sync.mode is manual; `windlass sync` applies what is pending."
     PINNED = "Pinned", "source.at pins a commit that is not the newest."
     # a person must act
+    ERROR = "Error", "Something is wrong; the message tells it."
     NEEDS_HUMAN = "NeedsHuman", "Something is wrong until somebody changes it."
     BAD_SPEC = "BadSpec", "A field of the object itself is wrong; the message names it and the mend."
     BAD_MANIFEST = (
