@@ -45,6 +45,7 @@ class Reason(StrEnum):
         "NamespaceTerminating",
         "A namespace is going away; nothing can be made in it until it is gone.",
     )
+    LEADERSHIP_LOST = "LeadershipLost", "Another controller leads now; this one writes no more."
     GIT_UNAVAILABLE = "GitUnavailable", "The repository could not be reached; the last good state is kept."
     RENDER_LOST = "RenderLost", "The render worker was lost; the render is done again."
     # waiting for a person's word, as asked for
