@@ -23,8 +23,9 @@ from real.processes import Child
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--cluster-kubeconfig FILE`: take this cluster as `real` instead of starting one."""
+    """Two options: which cluster is `real`, and whether what it answers is written down as what must be answered."""
     parser.addoption("--cluster-kubeconfig", metavar="FILE", help="the kubeconfig of a cluster to take as `real`")
+    parser.addoption("--record-answers", action="store_true", help="write the answers of `real` to tests/e2e/answers")
 
 
 @pytest.fixture(scope="session")
