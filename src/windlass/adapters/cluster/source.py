@@ -1,0 +1,283 @@
+"""List, then watch, for ever: the objects of one resource as a stream of steps, whatever happens to the connection.
+
+`watch.py` feeds the live index from it, `follow.py` those who want whole objects. It decodes no object (its consumers
+do, in slices), decides nothing about absence, and ends only when it is cancelled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import aiohttp
+import msgspec
+
+from windlass import ports
+from windlass.adapters.cluster.answers import Asked, HistoryGone, Status, bounded
+from windlass.adapters.cluster.client import LIST_TIMEOUT, Call, Client
+from windlass.adapters.cluster.decode import version_of
+from windlass.adapters.cluster.live import SILENCE
+from windlass.core.model import Resource
+from windlass.errors import WindlassError
+
+PAGE = 500
+WATCH_SECONDS = (300, 600)  # how long one watch lasts: spread, so that not all are opened anew at once
+SLOWEST = 30.0  # seconds between attempts at most
+SLOWEST_REFUSED = 60.0  # the same for 403 and 404, which pass only when somebody does something
+STEADY = 5.0  # a watch that lived so long ended well; one that ends sooner is a failure, or it would spin
+
+_METADATA = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A list begins: what comes until Listed is all there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A page of the list. The objects are views of the page: decode them, or copy what is kept."""
+
+    objects: list[msgspec.Raw]
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """The list is complete at this version."""
+
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The watch is open: a sign of life."""
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """What the watch told in one go, in order; after it the stream stands at `version` (empty: where it was)."""
+
+    events: list[tuple[str, msgspec.Raw]]
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """It did not work, and is tried again in `delay` seconds."""
+
+    error: WindlassError
+    delay: float
+
+
+Step: TypeAlias = Listing | Items | Listed | Opened | Events | Failed
+
+
+class _ListMeta(msgspec.Struct):
+    resourceVersion: str = ""  # noqa: N815 - the API's word
+    continue_: str = msgspec.field(default="", name="continue")
+
+
+class _List(msgspec.Struct):
+    metadata: _ListMeta
+    items: list[msgspec.Raw] | None = None
+
+
+class _Event(msgspec.Struct):
+    type: str
+    object: msgspec.Raw
+
+
+_LIST = msgspec.json.Decoder(_List)
+_EVENT = msgspec.json.Decoder(_Event)
+_STATUS = msgspec.json.Decoder(Status)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which objects: a resource, a namespace (empty: all), selectors, and whether metadata is enough."""
+
+    resource: Resource
+    namespace: str = ""
+    labels: str = ""
+    fields: str = ""
+    metadata_only: bool = False
+
+    @property
+    def kind(self) -> str:
+        group = self.resource.group
+        return f"{self.resource.plural}.{group}" if group else self.resource.plural
+
+    @property
+    def secret(self) -> bool:
+        return self.resource.kind == "Secret" and not self.resource.group
+
+    def call(self, verb: str, query: dict[str, str]) -> Call:
+        """The request of a list or a watch."""
+        if self.labels:
+            query["labelSelector"] = self.labels
+        if self.fields:
+            query["fieldSelector"] = self.fields
+        accept = "application/json"
+        if self.metadata_only:
+            # No second choice behind it: a server that can't leave values out must not send them.
+            accept = _METADATA.format("" if verb == "watch" else "List")
+        target = f"{self.resource.plural} in {self.namespace}" if self.namespace else self.resource.plural
+        return Call(
+            verb,
+            self.resource.path(self.namespace),
+            Asked(verb, target, secret=self.secret),
+            kind=self.kind,
+            query=query,
+            accept=accept,
+            timeout=LIST_TIMEOUT,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a list."""
+
+    objects: list[msgspec.Raw]
+    version: str
+    token: str
+
+
+async def list_page(client: Client, scope: Scope, *, limit: int = PAGE, token: str = "") -> Page:
+    """One page. Raises the errors of `ports.py`; HistoryGone when the token is too old."""
+    query = {"limit": str(limit)} if limit else {}
+    if token:
+        query["continue"] = token
+    answer = await client.send(scope.call("list", query))
+    try:
+        found = _LIST.decode(answer.body)
+    except msgspec.MsgspecError as error:
+        raise ports.ClusterUnavailable(f"the answer to a list of {scope.kind} is no list: cut off?") from error
+    return Page(found.items or [], found.metadata.resourceVersion, found.metadata.continue_)
+
+
+async def pages(client: Client, scope: Scope) -> AsyncGenerator[Page, None]:
+    """All pages of one list. A list whose history goes away in the middle raises HistoryGone: it begins anew."""
+    token, first = "", True
+    while token or first:
+        page = await list_page(client, scope, token=token)
+        token, first = page.token, False
+        yield page
+
+
+class Source:
+    """The steps of one scope. `resource` may be changed between steps, when the cluster serves another version."""
+
+    def __init__(self, client: Client, scope: Scope, *, silence: float = SILENCE) -> None:
+        self.scope = scope
+        self._client = client
+        self._silence = silence
+        self._version = ""
+        self._list_due = True
+        self._expired = 0  # in a row; after two the list is asked for in one answer, which can't run out in the middle
+        self._failures = 0
+
+    async def steps(self) -> AsyncGenerator[Step, None]:
+        """Never ends. Use `contextlib.aclosing`, so that its connection ends with the one who reads."""
+        clock = asyncio.get_running_loop().time
+        while True:
+            failure: WindlassError | None = None
+            begun = clock()
+            try:
+                if self._list_due:
+                    yield Listing()
+                    token, first = "", True
+                    while token or first:
+                        limit = 0 if self._expired > 1 else PAGE
+                        page = await list_page(self._client, self.scope, limit=limit, token=token)
+                        token, first = page.token, False
+                        yield Items(page.objects)
+                        self._version = page.version
+                    yield Listed(self._version)
+                    self._list_due, self._expired, begun = False, 0, clock()
+                async with self._watch() as stream:
+                    yield Opened()
+                    async for batch in stream:
+                        self._version = batch.version or self._version
+                        yield batch
+                if clock() - begun < STEADY:
+                    failure = ports.ClusterUnavailable(f"the watch of {self.scope.kind} was ended as soon as it began")
+            except HistoryGone as error:
+                self._list_due = True
+                self._expired += 1
+                failure = error if self._expired > 1 else None  # the first is all in a day's work
+            except WindlassError as error:
+                failure = error
+            if clock() - begun >= STEADY and not self._list_due:
+                self._failures = 0
+            if failure is not None:
+                delay = self._delay(failure)
+                yield Failed(failure, delay)
+                await asyncio.sleep(delay)
+
+    def restart(self) -> None:
+        """Begins with a list again before the next watch."""
+        self._list_due = True
+
+    def _delay(self, error: WindlassError) -> float:
+        self._failures += 1
+        passing = isinstance(error, ports.ClusterUnavailable)
+        slowest = SLOWEST if passing else SLOWEST_REFUSED
+        backoff = min(slowest, (0.1 if passing else 1.0) * 2.0 ** min(self._failures - 1, 12))
+        after = error.after if isinstance(error, ports.ClusterUnavailable) else 0.0
+        return max(after, backoff * random.uniform(0.5, 1.0))  # noqa: S311 - spreads load, guards nothing
+
+    @asynccontextmanager
+    async def _watch(self) -> AsyncIterator[AsyncGenerator[Events, None]]:
+        seconds = random.randint(*WATCH_SECONDS)  # noqa: S311 - spreads load, guards nothing
+        query = {
+            "watch": "true",
+            "resourceVersion": self._version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(seconds),
+        }
+        async with self._client.stream(self.scope.call("watch", query), self._silence) as content:
+            stream = self._events(content)
+            try:
+                yield stream
+            finally:
+                await stream.aclose()
+
+    async def _events(self, content: aiohttp.StreamReader) -> AsyncGenerator[Events, None]:
+        """Whole lines as they come. What is cut off at the end is sent again by the next watch."""
+        rest: list[bytes] = []
+        while chunk := await content.readany():
+            head, newline, tail = chunk.rpartition(b"\n")
+            if not newline:
+                rest.append(chunk)  # a large object comes in many chunks: joined once
+                continue
+            lines = b"".join([*rest, head])
+            rest = [tail] if tail else []
+            yield self._batch(lines)
+
+    def _batch(self, lines: bytes) -> Events:
+        events: list[tuple[str, msgspec.Raw]] = []
+        version = ""
+        try:
+            found = [_EVENT.decode(line) for line in lines.split(b"\n") if line]
+            for event in found:
+                if event.type == "ERROR":
+                    # What came before it in this batch is sent again: the version did not move.
+                    self._raise(event.object)
+                if event.type != "BOOKMARK":
+                    events.append((event.type, event.object))
+            if found:
+                version = version_of(found[-1].object)
+        except msgspec.MsgspecError as error:
+            raise ports.ClusterUnavailable(f"the watch of {self.scope.kind} sent what is no event") from error
+        return Events(events, version)
+
+    def _raise(self, raw: msgspec.Raw) -> None:
+        status = _STATUS.decode(raw)
+        if status.code == 410 or status.reason in ("Expired", "Gone"):
+            raise HistoryGone(f"the history of {self.scope.kind} that the watch asks for is gone")
+        words = status.reason if self.scope.secret else bounded(status.message, 300)
+        raise ports.ClusterUnavailable(f"the watch of {self.scope.kind} ended with an error: {words}")
