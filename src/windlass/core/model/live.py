@@ -7,7 +7,7 @@ import msgspec
 from windlass.core.model.references import ObjectRef
 
 
-class ManagedEntry(msgspec.Struct, frozen=True):
+class ManagedEntry(msgspec.Struct, frozen=True, gc=False):
     """One entry of ``managedFields``. ``fields`` is the fieldsV1 JSON as bytes, parsed only when it is looked at."""
 
     manager: str
@@ -18,7 +18,7 @@ class ManagedEntry(msgspec.Struct, frozen=True):
     fields: bytes
 
 
-class Owner(msgspec.Struct, frozen=True):
+class Owner(msgspec.Struct, frozen=True, gc=False):
     """The controller among the owner references."""
 
     api_version: str
@@ -27,7 +27,7 @@ class Owner(msgspec.Struct, frozen=True):
     uid: str
 
 
-class LiveObject(msgspec.Struct, frozen=True):
+class LiveObject(msgspec.Struct, frozen=True, gc=False):
     """One live object. ``labels`` and ``annotations`` are whole; ``spec`` and ``status`` are JSON bytes where the kind
     is watched whole (its health needs them), None where only metadata is watched: Secret values never get here.
     """
