@@ -1,0 +1,102 @@
+"""What a worker and its parent say to each other: a length, a letter, and MessagePack; an answer comes in slices.
+
+No frame holds much more than ``SLICE`` bytes but for a single object that is larger, so that the parent's loop never
+decodes long at a time. Used by ``worker`` and ``workers``.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from windlass.core.model import Desired, Problem, Rendered
+
+HEADER = struct.Struct(">IB")
+"""Length of the payload, and the letter."""
+
+SLICE = 128 * 1024
+LARGEST = 64 * 1024 * 1024
+
+REQUEST, OBJECTS, PROBLEMS, INVALID, WARNINGS, TRACE, END, FAILURE = b"ROPIWTEF"
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """A render that came to nothing. ``family``: "human", "later", "memory", "broken" (a mistake of the renderer)."""
+
+    family: str
+    what: str
+    hint: str = ""
+
+
+def frame(letter: int, payload: bytes) -> bytes:
+    """One frame."""
+    return HEADER.pack(len(payload), letter) + payload
+
+
+def answer(rendered: Rendered) -> Iterator[bytes]:
+    """The frames of a render, the end last."""
+    yield from _sliced(OBJECTS, rendered.objects)
+    yield from _sliced(PROBLEMS, rendered.problems)
+    yield from _sliced(INVALID, rendered.invalid)
+    yield from _sliced(WARNINGS, rendered.warnings)
+    yield from _sliced(TRACE, rendered.read.items())
+    yield frame(END, _encode(rendered.commit))
+
+
+def _sliced(letter: int, items: Iterable[object]) -> Iterator[bytes]:
+    parts: list[bytes] = []
+    size = 0
+    for item in items:
+        part = _encode(item)
+        if parts and size + len(part) > SLICE:
+            yield frame(letter, _array(parts))
+            parts, size = [], 0
+        parts.append(part)
+        size += len(part)
+    if parts:
+        yield frame(letter, _array(parts))
+
+
+def _array(parts: list[bytes]) -> bytes:
+    """A MessagePack array of values that are encoded already."""
+    return b"\xdd" + len(parts).to_bytes(4, "big") + b"".join(parts)
+
+
+class Answer:
+    """Puts the slices of an answer together. ``take`` returns True when the end is in."""
+
+    _objects = msgspec.msgpack.Decoder(list[Desired]).decode
+    _problems = msgspec.msgpack.Decoder(list[Problem]).decode
+    _trace = msgspec.msgpack.Decoder(list[tuple[str, str]]).decode
+    _text = msgspec.msgpack.Decoder(str).decode
+
+    def __init__(self) -> None:
+        self.objects: list[Desired] = []
+        self.told: dict[int, list[Problem]] = {PROBLEMS: [], INVALID: [], WARNINGS: []}
+        self.read: dict[str, str] = {}
+        self.commit = ""
+
+    def take(self, letter: int, payload: bytes) -> bool:
+        """One frame. Raises msgspec.DecodeError or ValueError for what no worker says."""
+        if letter == OBJECTS:
+            self.objects += self._objects(payload)
+        elif letter in self.told:
+            self.told[letter] += self._problems(payload)
+        elif letter == TRACE:
+            self.read.update(self._trace(payload))
+        elif letter == END:
+            self.commit = self._text(payload)
+            return True
+        else:
+            raise ValueError(f"no worker says {letter}")
+        return False
+
+    def rendered(self) -> Rendered:
+        """All of it."""
+        return Rendered(
+            self.commit, self.objects, self.told[PROBLEMS], self.told[INVALID], self.told[WARNINGS], self.read
+        )

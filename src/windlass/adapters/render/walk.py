@@ -1,0 +1,220 @@
+"""Which files of a folder are manifests: recursive, hidden names left out, include and exclude applied, the trace kept.
+
+What would be applied wrongly as plain YAML is refused by name (kustomizations, charts, Jsonnet, links), with the mend.
+A ``kustomization.yaml`` that says nothing but ``resources``, all of them plain files beside it, is honoured as the list
+of files: applying that folder with ``kubectl apply -k`` gives the same objects. Called by ``plain``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from windlass.adapters.render.findings import Findings
+from windlass.adapters.render.globs import matches_any
+from windlass.core.documents import DocumentError, locate, read
+
+ENDINGS = (".yaml", ".yml", ".json")
+KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+DEEPEST = 64
+
+
+class Entry(NamedTuple):
+    """One name in a folder. ``kind``: "file", "folder", "link" or "module" (a submodule). ``id`` is the blob's."""
+
+    name: str
+    kind: str
+    id: str
+
+
+class Tree(Protocol):
+    """The files of one commit, read-only. Paths are relative to its root; "" is the root itself."""
+
+    def entries(self, folder: str) -> Sequence[Entry] | None:
+        """What is in a folder, sorted by name; None where there is no such folder."""
+        ...
+
+    def read(self, path: str) -> bytes: ...
+
+
+class File(NamedTuple):
+    """A manifest file: its path in the repository and its blob id."""
+
+    path: str
+    id: str
+
+
+class Walk:
+    """One walk. ``read`` is the trace: path to blob id ("" for absent), folder (slash behind) to a digest of names."""
+
+    def __init__(self, tree: Tree, root: str, include: Sequence[str], exclude: Sequence[str], found: Findings) -> None:
+        self.tree = tree
+        self.root = root
+        self.include = include
+        self.exclude = exclude
+        self.found = found
+        self.read: dict[str, str] = {}
+
+    def files(self) -> Iterator[File]:
+        """The manifest files, folder by folder, sorted. What is refused is in the findings."""
+        if self._list(self.root) is None:
+            self._missing()
+            return
+        waiting = [self.root]
+        while waiting:
+            folder = waiting.pop()
+            entries = self._list(folder)
+            if entries is None:
+                continue
+            shown = [one for one in entries if not one.name.startswith(".") and self._selected(folder, one)]
+            names = {one.name: one for one in shown}
+            if self._refused(folder, names):
+                continue
+            listed = self._kustomization(folder, names)
+            if listed is not None:
+                yield from listed
+                continue
+            for one in shown:
+                if one.kind == "file" and one.name.endswith(ENDINGS):
+                    yield self._file(folder, one)
+            below = [join(folder, one.name) for one in shown if one.kind == "folder"]
+            if below and folder.count("/") >= DEEPEST:
+                self.found.problem(f"folders are more than {DEEPEST} deep", folder, hint="name a folder in source.path")
+                continue
+            waiting.extend(reversed(below))
+
+    def _list(self, folder: str) -> Sequence[Entry] | None:
+        entries = self.tree.entries(folder)
+        self.read[f"{folder}/"] = "" if entries is None else digest_of_names(entries)
+        return entries
+
+    def _file(self, folder: str, one: Entry) -> File:
+        path = join(folder, one.name)
+        self.read[path] = one.id
+        return File(path, one.id)
+
+    def relative(self, path: str) -> str:
+        """A path as the patterns see it: relative to the source's folder."""
+        return path[len(self.root) + 1 :] if self.root else path
+
+    def _selected(self, folder: str, one: Entry) -> bool:
+        path = self.relative(join(folder, one.name))
+        if self.exclude and matches_any(self.exclude, path):
+            return False
+        return one.kind == "folder" or not self.include or matches_any(self.include, path)
+
+    def _missing(self) -> None:
+        """Says which part of the path is not there, and what is."""
+        above, _, name = self.root.rpartition("/")
+        while above and self.tree.entries(above) is None:
+            above, _, name = above.rpartition("/")
+        beside = [one for one in self.tree.entries(above) or () if not one.name.startswith(".")]
+        if any(one.name == name and one.kind == "file" for one in beside):
+            self.found.problem(
+                f"source.path names a file, {self.root}",
+                self.root,
+                hint=f'path: {above or "."}, include: ["{name}"]',
+                slug="path-missing",
+            )
+            return
+        folders = [one.name for one in beside if one.kind == "folder"]
+        there = (
+            f"in {above or 'the repository'} there are: {', '.join(folders[:20])}" if folders else "it has no folders"
+        )
+        self.found.problem(f"there is no folder {self.root}", self.root, hint=there, slug="path-missing")
+
+    def _refused(self, folder: str, names: Mapping[str, Entry]) -> bool:
+        """True where the folder as a whole is not plain YAML."""
+        if "Chart.yaml" in names:
+            self._unsupported(folder, "Chart.yaml", "a Helm chart", folder or ".")
+            return True
+        for name, one in names.items():
+            path = join(folder, name)
+            if name.endswith(".jsonnet"):
+                self._unsupported(folder, name, "Jsonnet", path)
+            elif one.kind == "module":
+                self._unsupported(folder, name, "a submodule", path)
+            elif one.kind == "link" and (name.endswith(ENDINGS) or "." not in name):
+                self._unsupported(folder, name, "a symbolic link", path)
+        return False
+
+    def _unsupported(self, folder: str, name: str, what: str, leave_out: str) -> None:
+        self.found.problem(
+            f"{name} is {what}, which is not rendered yet by this version",
+            join(folder, name),
+            hint=f"put the plain manifests in its place, or {self._leave_out(leave_out)}",
+            slug="not-plain",
+        )
+
+    def _leave_out(self, path: str) -> str:
+        inside = self.relative(path) if path not in (self.root, ".") else "**"
+        return f'leave it out with source.exclude: ["{inside}"]'
+
+    def _kustomization(self, folder: str, names: Mapping[str, Entry]) -> list[File] | None:
+        """The files that a kustomization lists; None where there is none; nothing where it is refused."""
+        name = next((each for each in KUSTOMIZATIONS if each in names and names[each].kind == "file"), None)
+        if name is None:
+            return None
+        file = self._file(folder, names[name])
+        data = self.tree.read(file.path)
+        try:
+            documents = read(data, file.path)
+        except DocumentError as error:
+            self.found.problem(error.what, file.path, error.where.line, hint=error.hint, slug=error.slug)
+            return []
+        content = documents[0].value if len(documents) == 1 else None
+        if not isinstance(content, dict) or not isinstance(content.get("resources"), list):
+            self._not_plain(file, 1, f"{name} does not list resources, and")
+            return []
+        for key in content:
+            if key not in ("apiVersion", "kind", "resources"):
+                self._not_plain(file, locate(data, documents[0].index, [key]), f"{key} in {name}")
+                return []
+        return self._listed(folder, names, file, data, content["resources"])
+
+    def _listed(
+        self, folder: str, names: Mapping[str, Entry], file: File, data: bytes, resources: Sequence[object]
+    ) -> list[File]:
+        listed: dict[str, File] = {}
+        for index, resource in enumerate(resources):
+            shown = resource if isinstance(resource, str) else "this"
+            name = shown.removeprefix("./")
+            line = locate(data, 0, ["resources", index])
+            one = names.get(name)
+            if name in listed:
+                self.found.problem(f"{name} is listed twice", file.path, line, hint="take one of the two lines out")
+            elif one is not None and one.kind == "file" and name.endswith(ENDINGS):
+                listed[name] = self._file(folder, one)
+            elif "/" not in name and one is None and name.endswith(ENDINGS) and not self._left_out(folder, name):
+                self.read[join(folder, name)] = ""
+                self.found.problem(
+                    f"{name} is listed but is not there", file.path, line, hint="add the file, or take the line out"
+                )
+            elif not self._left_out(folder, name):
+                self._not_plain(file, line, f"{shown}, which is no plain file beside {file.path.rpartition('/')[2]},")
+        return [listed[name] for name in sorted(listed)]
+
+    def _left_out(self, folder: str, name: str) -> bool:
+        return bool(self.exclude) and matches_any(self.exclude, self.relative(join(folder, name)))
+
+    def _not_plain(self, file: File, line: int, what: str) -> None:
+        self.found.problem(
+            f"{what} needs kustomize, which is not rendered yet by this version",
+            file.path,
+            line,
+            hint="list only plain files of this folder under resources, or "
+            f"{self._leave_out(file.path)} to apply its files as they are",
+            slug="not-plain",
+        )
+
+
+def join(folder: str, name: str) -> str:
+    """A path from its folder ("" is the root) and a name."""
+    return f"{folder}/{name}" if folder else name
+
+
+def digest_of_names(entries: Sequence[Entry]) -> str:
+    """What a listing said, in 20 digits: names and kinds, not contents."""
+    text = "\n".join(f"{one.kind} {one.name}" for one in entries)
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:20]

@@ -1,0 +1,84 @@
+"""The render worker: ``python -m windlass.adapters.render.worker``, a child that reads requests and writes answers.
+
+It gets no environment, no network address and no token; its parent bounds its memory, and it bounds its own CPU time
+for each request. Standard output carries the protocol alone. It ends when its input ends. Started by ``workers``.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import traceback
+from typing import IO
+
+import msgspec
+
+from windlass.adapters.render.documents import Documents
+from windlass.adapters.render.frames import FAILURE, HEADER, REQUEST, Failure, answer, frame
+from windlass.adapters.render.plain import render
+from windlass.adapters.render.trees import Trees
+from windlass.errors import TryLater, WindlassError
+from windlass.ports import RenderRequest
+
+
+class Job(msgspec.Struct, frozen=True):
+    """A request, and the seconds of CPU that it may use."""
+
+    request: RenderRequest
+    cpu: int
+
+
+def main() -> None:
+    """Serves until the input ends."""
+    source, sink = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    # Whatever a library prints must not be taken for an answer.
+    os.dup2(2, 1)
+    decode = msgspec.msgpack.Decoder(Job).decode
+    documents, trees = Documents(), Trees()
+    while (job := _next(source)) is not None:
+        for part in _answers(decode(job), documents, trees):
+            sink.write(part)
+        sink.flush()
+
+
+def _next(source: IO[bytes]) -> bytes | None:
+    head = source.read(HEADER.size)
+    if len(head) < HEADER.size:
+        return None
+    length, letter = HEADER.unpack(head)
+    payload = source.read(length)
+    return payload if letter == REQUEST and len(payload) == length else None
+
+
+def _answers(job: Job, documents: Documents, trees: Trees) -> list[bytes]:
+    _bound_cpu(job.cpu)
+    try:
+        tree = trees.at(job.request.folder, job.request.commit)
+        return list(answer(render(job.request, tree, documents, tree.last_changed)))
+    except MemoryError:
+        failure = Failure("memory", "rendering needed more memory than it may", "split the source into smaller folders")
+    except RecursionError:
+        failure = Failure(
+            "human", "a manifest is nested too deeply to be rendered", "no Kubernetes object is that deep"
+        )
+    except WindlassError as error:
+        failure = Failure("later" if isinstance(error, TryLater) else "human", error.what, error.hint)
+    except Exception as error:  # noqa: BLE001 - the wall of this process: the parent tells it, with the place in the code
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        file = place.filename.rpartition("/")[2]
+        failure = Failure("broken", f"the renderer failed: {type(error).__name__} in {file}:{place.lineno}")
+    return [frame(FAILURE, msgspec.msgpack.encode(failure))]
+
+
+def _bound_cpu(seconds: int) -> None:
+    """The kernel ends a render that only computes, whatever its parent does meanwhile."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    soft = int(usage.ru_utime + usage.ru_stime) + seconds + 1
+    resource.setrlimit(resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
+
+
+if __name__ == "__main__":
+    main()
+    sys.exit(0)
