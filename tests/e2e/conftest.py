@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from e2e.conversation import Conversation
 from real.cluster import Cluster
 

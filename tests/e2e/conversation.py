@@ -36,8 +36,13 @@ class Conversation:
         self.cluster, self.ns, self.name, self.busy = cluster, namespace, name, False
         self.lines: list[str] = []
         self._record = record
+        self._names = {namespace: "NS"}
         self._uids: dict[str, str] = {}
         self._versions: dict[str, str] = {}
+
+    def rename(self, word: str, told: str) -> None:
+        """From now on the text says `told` for a word that differs from run to run."""
+        self._names[word] = told
 
     def get(self, path: str, **query: str) -> Answer:
         """GET, told."""
@@ -56,7 +61,10 @@ class Conversation:
         return self.send("PATCH", path, body, content_type=content_type, **query)
 
     def apply(self, path: str, manager: str, body: Any, **query: str) -> Answer:
-        """A server-side apply, told."""
+        """A server-side apply, told. A body without a name is given the path's."""
+        if isinstance(body, dict):
+            parts = [part for part in path.split("/") if part not in ("status", "scale")]
+            body = body | {"metadata": {"name": parts[-1], **body.get("metadata", {})}}
         return self.send(
             "PATCH", path, body, content_type="application/apply-patch+yaml", fieldManager=manager, **query
         )
@@ -83,7 +91,7 @@ class Conversation:
         if isinstance(body, bytes):
             self.lines.append(self._plain(body.decode(errors="replace")))
         elif body is not None:
-            self.lines.append(self._plain(json.dumps(body)))
+            self.lines.append(self.text(body, indent=None))
         self.lines.append(f"--> {answer.code} {answer.headers.get('content-type', '-')}")
         if warning := answer.headers.get("warning"):
             self.lines.append(f"Warning: {self._plain(warning)}")
@@ -105,9 +113,9 @@ class Conversation:
     ) -> Answer:
         """A request that is not told; `NS` stands for the namespace here too."""
         if body is not None and not isinstance(body, bytes):
-            body = json.loads(json.dumps(body).replace("NS", self.ns))
-        query = {key: value.replace("NS", self.ns) for key, value in query.items()}
-        path = path.replace("NS", self.ns)
+            body = json.loads(re.sub(r"\bNS\b", self.ns, json.dumps(body)))
+        query = {key: re.sub(r"=NS\b", f"={self.ns}", value) for key, value in query.items()}
+        path = re.sub(r"/NS\b", f"/{self.ns}", path)
         agent = {"User-Agent": "conversation/1.0", **(headers or {})}
         return self.cluster.request(method, path, body, content_type=content_type, headers=agent, **query)
 
@@ -119,11 +127,11 @@ class Conversation:
         """Any JSON value, into the text."""
         self.lines.append(self.text(value))
 
-    def text(self, value: Any) -> str:
+    def text(self, value: Any, indent: int | None = 1) -> str:
         """The value as stable text: keys sorted, what differs from run to run named, `fieldsV1` in one line as it came."""
         raws: list[str] = []
         cleaned = self._clean(value, raws)
-        text = json.dumps(cleaned, indent=1, sort_keys=True, ensure_ascii=False)
+        text = json.dumps(cleaned, indent=indent, sort_keys=indent is not None, ensure_ascii=False)
         for number, raw in enumerate(raws):
             text = text.replace(f'"@raw{number}@"', raw)
         return self._plain(text)
@@ -157,6 +165,10 @@ class Conversation:
             if key == "fieldsV1":
                 raws.append(json.dumps(each, separators=(",", ":"), ensure_ascii=False))
                 done[key] = f"@raw{len(raws) - 1}@"
+            elif key == "managedFields" and isinstance(each, list):
+                done[key] = self._clean(_by_manager(each), raws)
+            elif key == "causes":
+                done[key] = self._clean(sorted(each, key=lambda cause: json.dumps(cause, sort_keys=True)), raws)
             elif key == "resourceVersion" and isinstance(each, str) and each.isdigit():
                 done[key] = self._version(each, is_list="items" in value or "name" not in value)
             elif key in ("clusterIP", "podIP", "hostIP") and each not in ("None", ""):
@@ -177,11 +189,25 @@ class Conversation:
         return self._versions.setdefault(version, f"RV-{len(self._versions) + 1}")
 
     def _plain(self, text: str) -> str:
-        text = text.replace(self.ns, "NS")
+        for word, told in self._names.items():
+            text = text.replace(word, told)
         text = _UID.sub(lambda found: self._uids.setdefault(found[0], f"UID-{len(self._uids) + 1}"), text)
         text = _VERSION.sub(lambda found: found[1] + self._version(found[2], is_list=False), text)
         text = _GENERATED.sub(lambda found: f"{found[1]}{'X' * len(found[2])}", text)
         return _TIME.sub("TIME", text)
+
+
+def _by_manager(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The entries in an order that no clock decides, once it is seen that they came in the order of a server."""
+
+    def key(entry: dict[str, Any], *, timed: bool) -> tuple[str, ...]:
+        names = ("operation", *(("time",) if timed else ()), "manager", "apiVersion", "subresource")
+        return tuple(entry.get(name, "") for name in names)
+
+    came = [key(entry, timed=True) for entry in entries]
+    if came != sorted(came):
+        raise AssertionError(f"managedFields are not in the order of operation, time and manager: {came}")
+    return sorted(entries, key=lambda entry: key(entry, timed=False))
 
 
 def _leave_out_controllers(value: dict[str, Any]) -> None:

@@ -73,6 +73,7 @@ def test_apply_parameters(conversation: Conversation) -> None:
     c = conversation
     one = f"{MAPS}/one"
     c.send("PATCH", one, cm({"a": "1"}), content_type="application/apply-patch+yaml")
+    c.send("PATCH", one, cm({"a": "1"}), content_type="application/apply-patch+yaml", fieldManager="me")
     c.apply(one, "", cm({"a": "1"}))
     c.apply(one, "x" * 129, cm({"a": "1"}))
     c.apply(one, "tab\there", cm({"a": "1"}))
@@ -85,7 +86,7 @@ def test_apply_parameters(conversation: Conversation) -> None:
     c.apply(one, "me", {"kind": "ConfigMap"})
     c.apply(one, "me", {"apiVersion": "v1"})
     c.apply(one, "me", b"a: [")
-    c.apply(one, "me", b"apiVersion: v1\nkind: ConfigMap\ndata:\n  yaml: 'yes'\n")
+    c.apply(one, "me", b"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: one\ndata:\n  yaml: 'yes'\n")
     c.apply(one, "me", cm({"a": "1"}, managedFields=[{"manager": "x"}]))
     c.apply(one, "me", cm({"a": "1"}, uid="11111111-1111-1111-1111-111111111111"))
     c.apply(f"{MAPS}/none", "me", cm({"a": "1"}, uid="11111111-1111-1111-1111-111111111111"))
