@@ -65,7 +65,7 @@ def read_definitions(version: str) -> dict[str, Any]:
 
 
 def scan_go(folders: list[Path], definitions: dict[str, Any]) -> dict[str, dict[str, str]]:
-    """Definition to {field: "p" pointer | "v" value dropped when zero | "w" value written when zero}."""
+    """Definition to {field: p pointer | n pointer written as null | v omitempty | o omitzero | w always written}."""
     structs: dict[str, dict[str, list[tuple[str, str, str]]]] = {}
     for root in folders:
         for path in root.rglob("*.go"):
@@ -114,9 +114,9 @@ def _fields_of(structs: dict[str, dict[str, list[tuple[str, str, str]]]], packag
             place = "apimachinery/pkg/apis/meta/v1" if "." in kind else package
             out.update(_fields_of(structs, place, inner))
         elif kind.startswith("*"):
-            out[name] = "p" if "omitempty" in options or "omitzero" in options else "w"
+            out[name] = "p" if "omitempty" in options or "omitzero" in options else "n"
         elif "omitzero" in options:
-            out[name] = "v"
+            out[name] = "o"
         else:
             out[name] = "v" if "omitempty" in options else "w"
     return out
@@ -128,7 +128,8 @@ def write_fields(facts: dict[str, dict[str, str]]) -> None:
         f"{name} {' '.join(f'{k}={v}' for k, v in sorted(fields.items()))}" for name, fields in sorted(facts.items())
     ]
     head = (
-        "# How a typed server writes a field: p = pointer, v = value left out when zero, w = written also when zero.\n"
+        "# How a typed server writes a field: p pointer, n pointer written as null, v left out when empty,\n"
+        "# o left out when zero (a record, too), w written always.\n"
     )
     FIELDS.write_text(head + "\n".join(lines) + "\n", encoding="utf-8")
 
@@ -141,6 +142,14 @@ def read_fields() -> dict[str, dict[str, str]]:
             name, *pairs = line.split(" ")
             facts[name] = dict(pair.split("=", 1) for pair in pairs if pair)
     return facts
+
+
+def presence(go: str, *, struct_value: bool) -> str:
+    """What the package says: p kept as given, n written as null, v left out when zero, w written when zero."""
+    if go == "o":
+        return "v"
+    # Go's omitempty never leaves out a record that is held by value.
+    return "w" if go == "v" and struct_value else go
 
 
 class Compactor:
@@ -179,8 +188,9 @@ class Compactor:
             default = self.key_default(struct, field, child, field in node.get("required", ()))
             if default is not None:
                 marks["d"] = default
-            usual = "p" if self.is_struct(child) else ("w" if field in node.get("required", ()) else "v")
-            actual = written.get(field, usual)
+            struct_value, required = self.is_struct(child), field in node.get("required", ())
+            usual = "w" if required else "p" if struct_value else "v"
+            actual = presence(written.get(field, usual), struct_value=struct_value)
             if actual != usual:
                 marks["z"] = actual
             if marks:

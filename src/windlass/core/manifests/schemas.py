@@ -62,8 +62,8 @@ class Schema:
     ``type`` is ``object``, ``array``, ``string``, ``integer``, ``number``, ``boolean`` or empty (anything).
     ``additional`` is the schema of keys that ``properties`` does not name, None where such keys are not allowed.
     ``list_type`` is what merging does: ``atomic``, ``set`` or ``map`` (patch strategies of older kinds included).
-    ``presence`` says how a typed server writes the field: ``p`` a pointer (kept when given), ``v`` left out when zero,
-    ``w`` written even when zero, empty where the schema comes from a CustomResourceDefinition.
+    ``presence`` says how a typed server writes the field: ``p`` kept as given, ``v`` left out when zero, ``w`` written
+    even when zero, ``n`` written as null when not given; empty where the schema comes from a CustomResourceDefinition.
     """
 
     __slots__ = (
@@ -305,7 +305,8 @@ class Schemas:
         """A named field: its node, with its presence filled in."""
         schema = self._node(child)
         marked = child.get("z") if isinstance(child, dict) else None
-        return _present(schema, marked or ("p" if schema.struct or schema.traits.special else "w" if required else "v"))
+        held = schema.struct or bool(schema.traits.special) or schema.format == "date-time"
+        return _present(schema, marked or ("w" if required else "p" if held else "v"))
 
 
 def _present(schema: Schema, presence: str) -> Schema:

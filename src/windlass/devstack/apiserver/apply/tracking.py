@@ -1,0 +1,142 @@
+"""Who owns what after a create, an update or a patch: found by comparing what was there with what is to be stored.
+
+Called by ``verbs`` with the object typed and defaulted (a writer owns the defaults that its write brought in), before
+admission changes it (what admission adds belongs to nobody). What was changed or added is the writer's and nobody else's; what was removed is nobody's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NotRequired, TypedDict, Unpack
+
+from windlass.core.manifests.fields import FieldPathError, Fields, ListItemError, difference, union, without
+from windlass.core.manifests.schemas import Schema
+from windlass.core.manifests.typed import empty
+from windlass.devstack.apiserver.apply.compare import compare
+from windlass.devstack.apiserver.apply.managers import (
+    APPLY,
+    UPDATE,
+    Held,
+    Managers,
+    capped,
+    conflicting,
+    read,
+    stripped,
+    take,
+    who,
+    write,
+)
+
+_LEAF: dict[str, Any] = {}
+_REPLICAS: Fields = {"f:spec": {"f:replicas": _LEAF}}
+
+
+class UpdateOptions(TypedDict):
+    """Who writes, what and when. ``now`` is an RFC 3339 time in whole seconds; ``api_version`` that of the request."""
+
+    schema: Schema
+    manager: str
+    api_version: str
+    now: str
+    subresource: NotRequired[str]
+    operation: NotRequired[str]
+    reset: NotRequired[Fields]
+
+
+def update_managers(
+    live: dict[str, Any] | None, new: dict[str, Any], **options: Unpack[UpdateOptions]
+) -> dict[str, Any]:
+    """``new`` with its ``managedFields``; ``live`` is None at a create.
+
+    ``managedFields`` that came with ``new`` count (a reset by ``[{}]``, an edit, a migration), but not through a
+    subresource. An object without entries is not tracked until its first apply, unless it is being created.
+    """
+    subresource = options.get("subresource", "")
+    managers = _known(live, new, subresource)
+    body = with_entries(new, None)
+    if not managers and live is not None:
+        return body
+    schema = options["schema"]
+    before = with_entries(live, None) if live is not None else _unborn(new, schema)
+    try:
+        changes = compare(before, body, schema).outside(options.get("reset", _LEAF))
+    except ListItemError:
+        # Lists that can't be told apart are refused by validation; until then nobody is said to own them.
+        return body
+    managers = take(managers, conflicting(managers, changes, None), changes, None)
+    gained = stripped(changes.touched)
+    if gained:
+        own = who(options["manager"], options.get("operation", UPDATE), options["api_version"], subresource)
+        had = managers.get(own)
+        managers[own] = Held(union(gained, had.fields) if had else gained, options["api_version"], options["now"])
+    return with_entries(new, capped(managers))
+
+
+def _unborn(new: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
+    out = empty(schema)
+    out["apiVersion"], out["kind"] = new.get("apiVersion", ""), new.get("kind", "")
+    return out
+
+
+def _known(live: dict[str, Any] | None, new: dict[str, Any], subresource: str) -> Managers:
+    """The entries to start from: those of the request, or those of the live object where it brings none it can."""
+    stored = (live.get("metadata") or {}).get("managedFields") if live is not None else None
+    brought = (new.get("metadata") or {}).get("managedFields")
+    if subresource or brought is None or brought == stored:
+        return read(stored)
+    if not isinstance(brought, list):
+        return read(stored)
+    if not brought or (len(brought) == 1 and not any(brought[0].values())):
+        return {}
+    try:
+        return read(brought, trusted=False) or read(stored)
+    except (FieldPathError, AttributeError):
+        return read(stored)
+
+
+def with_entries(body: dict[str, Any], managers: Managers | None) -> dict[str, Any]:
+    """``body`` with these entries and no others."""
+    metadata = body.get("metadata") or {}
+    if not managers:
+        if "managedFields" not in metadata:
+            return body
+        kept = {name: value for name, value in metadata.items() if name != "managedFields"}
+    else:
+        kept = {**metadata, "managedFields": write(managers)}
+    return {**body, "metadata": kept}
+
+
+def scale_managers(live: dict[str, Any], new: dict[str, Any], **options: Unpack[UpdateOptions]) -> dict[str, Any]:
+    """``new``, whose replicas were set through the scale subresource, with its ``managedFields``.
+
+    The entry is the main resource's with subresource ``scale``. An update through it is written without a time, as the
+    real server does. Nothing changes where the replicas did not.
+    """
+    path = options.get("reset") or _REPLICAS
+    operation = options.get("operation", UPDATE)
+    managers = read((live.get("metadata") or {}).get("managedFields"))
+    own = who(options["manager"], operation, options["api_version"], "scale")
+    changed = _at(live, path) != _at(new, path)
+    if not changed and operation == UPDATE:
+        return with_entries(new, managers)
+    if changed:
+        kept: Managers = {}
+        for identity, held in managers.items():
+            fields = difference(held.fields, path) if identity != own else held.fields
+            if fields:
+                kept[identity] = Held(fields, held.api_version, held.time)
+        managers = kept
+    time = options["now"] if operation == APPLY else ""
+    managers[own] = Held(path, options["api_version"], time)
+    return with_entries(new, capped(managers))
+
+
+def _at(body: Any, path: Fields) -> Any:
+    """The value at a set of one path."""
+    for element, node in path.items():
+        inner = body.get(element[2:]) if isinstance(body, Mapping) else None
+        return _at(inner, node) if node else inner
+    return None
+
+
+__all__ = ["UpdateOptions", "scale_managers", "update_managers", "with_entries", "without"]
