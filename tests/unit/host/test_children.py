@@ -34,7 +34,7 @@ async def test_a_child_has_its_input_its_output_its_code_and_nothing_of_our_envi
 async def test_at_the_deadline_the_whole_group_is_killed(tmp_path: Path) -> None:
     note = tmp_path / "pid"
     start = time.monotonic()
-    with pytest.raises(ChildTimeout, match="longer than 0.5 s"):
+    with pytest.raises(ChildTimeout, match=r"longer than 0\.5 s"):
         await run_child([SH, "-c", f"sleep 60 & echo $! > {note}; wait"], env=PATH, limits=Limits(timeout=0.5))
     assert time.monotonic() - start < 5
     await asyncio.sleep(0.1)

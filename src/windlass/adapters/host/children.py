@@ -132,7 +132,7 @@ async def open_child(
             limit=_CHUNK,
         )
     except FileNotFoundError:
-        if cwd is not None and not os.path.isdir(cwd):
+        if os.access(argv[0], os.X_OK):
             raise
         raise ProgramMissing(f"the program {os.path.basename(argv[0])} is not installed") from None
     try:
