@@ -1,0 +1,181 @@
+"""Which files are manifests: folders, patterns, kustomizations, and what is refused by name."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from memory import rendered
+
+from windlass.adapters.render.globs import matches, name_matches
+
+BOUTIQUE = Path(__file__).parents[4] / "shared" / "corpus" / "online-boutique"
+
+
+def config(name: str) -> str:
+    return f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n"
+
+
+def names(files: dict[str, str], **more: object) -> list[str]:
+    result = rendered(files, **more)
+    assert result.problems == []
+    return [one.ref.name for one in result.objects]
+
+
+def test_folders_are_read_to_the_bottom_and_hidden_names_are_left_out() -> None:
+    files = {
+        "a.yaml": config("a"),
+        "b/c/d.yml": config("d"),
+        "b/e.json": '{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "e"}}',
+        "b/readme.md": "x: 1",
+        ".github/flow.yaml": "x: 1",
+        "b/.hidden.yaml": "x: 1",
+    }
+    assert names(files) == ["a", "d", "e"]
+    assert names(files, path="b") == ["d", "e"]
+    assert names(files, path="b/c/") == ["d"]
+
+
+@pytest.mark.parametrize(
+    ("include", "exclude", "expected"),
+    [
+        ((), (), ["a", "b", "c", "values"]),
+        (("*.yaml",), (), ["a", "b", "c", "values"]),
+        (("/*.yaml",), (), ["a", "values"]),
+        (("x/**",), (), ["b", "c"]),
+        (("x/*",), (), ["b", "c"]),
+        (("x/*.yaml",), (), ["b"]),
+        (("x/**/*.yaml",), (), ["b", "c"]),
+        (("**/y/*",), (), ["c"]),
+        ((), ("values.yaml",), ["a", "b", "c"]),
+        ((), ("x",), ["a", "values"]),
+        ((), ("y/",), ["a", "b", "values"]),
+        (("x/**",), ("**/[c-d].yaml",), ["b"]),
+        ((), ("?.yaml",), ["values"]),
+        ((), ("[!v]*.yaml",), ["values"]),
+    ],
+)
+def test_include_and_exclude(include: tuple[str, ...], exclude: tuple[str, ...], expected: list[str]) -> None:
+    files = {f"top/{path}": config(Path(path).stem) for path in ("a.yaml", "values.yaml", "x/b.yaml", "x/y/c.yaml")}
+    assert names(files, path="top", include=include, exclude=exclude) == expected
+
+
+@given(st.text("ab*?", max_size=6), st.text("ab", max_size=6))
+def test_a_pattern_matches_a_name_as_its_plain_meaning_says(pattern: str, name: str) -> None:
+    def plainly(pattern: str, name: str) -> bool:
+        if not pattern:
+            return not name
+        if pattern[0] == "*":
+            return any(plainly(pattern[1:], name[cut:]) for cut in range(len(name) + 1))
+        return bool(name) and pattern[0] in ("?", name[0]) and plainly(pattern[1:], name[1:])
+
+    assert name_matches(pattern, name) is plainly(pattern, name)
+
+
+def test_a_pattern_made_to_hurt_ends() -> None:
+    start = time.perf_counter()
+    assert not matches("**/" * 50 + "*a" * 100 + "b", "/".join(["a" * 100] * 20))
+    assert time.perf_counter() - start < 1
+
+
+KUSTOMIZATION = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n"
+
+
+def test_a_kustomization_that_only_lists_plain_files_is_the_list_of_files() -> None:
+    files = {
+        "kustomization.yaml": f"# ours\n{KUSTOMIZATION}  - a.yaml\n  - ./b.yaml\n# - c.yaml\n",
+        "a.yaml": config("a"),
+        "b.yaml": config("b"),
+        "c.yaml": config("c"),
+        "below/d.yaml": config("d"),
+    }
+    assert names(files) == ["a", "b"]
+    assert names(files, exclude=("b.yaml",)) == ["a"]
+    assert names(files, exclude=("kustomization.yaml",)) == ["a", "b", "c", "d"]
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "line"),
+    [
+        (f"{KUSTOMIZATION}- a.yaml\nnamePrefix: x-\n", "namePrefix in kustomization.yaml needs kustomize", 5),
+        (f"{KUSTOMIZATION}- a.yaml\npatches: []\n", "patches in kustomization.yaml needs kustomize", 5),
+        (f"{KUSTOMIZATION}- a.yaml\n- ../base\n", "../base, which is no plain file beside kustomization.yaml,", 5),
+        (f"{KUSTOMIZATION}- https://example.com/x\n", "https://example.com/x, which is no plain file", 4),
+        (f"{KUSTOMIZATION}- below\n", "below, which is no plain file", 4),
+        (f"{KUSTOMIZATION}- not-there.yaml\n", "not-there.yaml is listed but is not there", 4),
+        (f"{KUSTOMIZATION}- a.yaml\n- a.yaml\n", "a.yaml is listed twice", 5),
+        (f"{KUSTOMIZATION}- {{a: b}}\n", "this, which is no plain file", 4),
+        ("kind: Kustomization\n", "kustomization.yaml does not list resources", 1),
+        ("resources: [\n", "this is not YAML", 2),
+    ],
+)
+def test_a_kustomization_that_says_more_is_refused_by_name(text: str, what: str, line: int) -> None:
+    files = {
+        "x/kustomization.yaml": text,
+        "x/a.yaml": config("a"),
+        "x/below/b.yaml": config("b"),
+        "c.yaml": config("c"),
+    }
+    result = rendered(files)
+    assert result.objects == []
+    (problem,) = result.problems
+    assert problem.what.startswith(what)
+    assert (problem.file, problem.line) == ("x/kustomization.yaml", line)
+    assert problem.hint
+    assert names(files, exclude=("x/",)) == ["c"]
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "what", "exclude"),
+    [
+        ("chart/Chart.yaml", "name: x\n", "Chart.yaml is a Helm chart, which is not rendered yet", "chart"),
+        ("x/main.jsonnet", "{}", "main.jsonnet is Jsonnet, which is not rendered yet", "x/main.jsonnet"),
+        ("x/link.yaml", "->../secret", "link.yaml is a symbolic link, which is not rendered yet", "x/link.yaml"),
+        ("x/base", "->../base", "base is a symbolic link", "x/base"),
+    ],
+)
+def test_what_is_not_plain_is_refused_by_name(path: str, text: str, what: str, exclude: str) -> None:
+    files = {path: text, "chart/templates/a.yaml": "a: {{ .Values.x }}\n", "b.yaml": config("b")}
+    if not path.startswith("chart"):
+        del files["chart/templates/a.yaml"]
+    (problem,) = rendered(files).problems
+    assert problem.what.startswith(what)
+    assert (problem.file, problem.slug) == (path, "not-plain")
+    assert f'source.exclude: ["{exclude}"]' in problem.hint
+    assert names(files, exclude=(exclude,)) == ["b"]
+
+
+def test_a_link_to_something_else_than_manifests_is_no_matter() -> None:
+    assert names({"readme.md": "->../x.md", "a.yaml": config("a")}) == ["a"]
+
+
+def test_a_folder_that_is_not_there_is_told_with_what_is() -> None:
+    files = {"apps/shop/a.yaml": config("a"), "apps/blog/a.yaml": config("a")}
+    (problem,) = rendered(files, path="apps/shoop").problems
+    assert (problem.what, problem.hint) == ("there is no folder apps/shoop", "in apps there are: blog, shop")
+    assert problem.slug == "path-missing"
+    (problem,) = rendered(files, path="apps/shop/a.yaml").problems
+    assert problem.hint == 'path: apps/shop, include: ["a.yaml"]'
+
+
+def test_an_empty_folder_renders_to_nothing_and_says_nothing() -> None:
+    result = rendered({"a/readme.md": ""}, path="a")
+    assert (result.objects, result.problems) == ([], [])
+
+
+@pytest.mark.skipif(not BOUTIQUE.is_dir(), reason="../shared/corpus is not here")
+def test_online_boutique_is_plain_by_its_own_list() -> None:
+    folder = BOUTIQUE / "kubernetes-manifests"
+    files = {f"kubernetes-manifests/{path.name}": path.read_bytes() for path in folder.iterdir()}
+    result = rendered(files, path="kubernetes-manifests")
+    assert (result.problems, result.invalid, result.warnings) == ([], [], [])
+    deployments = {one.ref.name for one in result.objects if one.ref.kind == "Deployment"}
+    assert len(deployments) == 11
+    assert "loadgenerator" not in deployments
+    (problem,) = rendered(
+        {f"k/{path.name}": path.read_bytes() for path in (BOUTIQUE / "kustomize").glob("*.yaml")}
+    ).problems
+    assert problem.what.startswith("components in kustomization.yaml needs kustomize")
