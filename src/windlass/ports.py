@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, Protocol
 
@@ -268,6 +268,10 @@ class Renderer(Protocol):
     ``Rendered.problems``; a render that was stopped (time, memory) raises NeedsHuman; a lost worker TryLater."""
 
     async def render(self, request: RenderRequest) -> Rendered: ...
+
+    def touched(self, changed: Iterable[str], reads: Mapping[str, Mapping[str, str]]) -> set[str]:
+        """Of the renders with these traces, by any name, those that a change of these paths may touch."""
+        ...
 
 
 class Clock(Protocol):

@@ -1,0 +1,355 @@
+"""The composition root: adapters, flows and pages put together into a controller. It decides nothing itself.
+
+``run`` is what ``windlass controller``, ``up`` and ``demo`` call. The order of a start matters and is written here
+once: probes first, then the Lease, then what the Installation recorded, then Repositories, then Applications.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import secrets as random_secrets
+import socket
+from collections.abc import Callable, Coroutine, Generator, Iterable
+from contextlib import AsyncExitStack, contextmanager
+from typing import Any
+
+import structlog
+import uvicorn
+from prometheus_client import Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+from typing_extensions import override
+
+from windlass.adapters.cluster import Access, KubeCluster, LeaseLeadership, connect
+from windlass.adapters.cluster.lease import identity
+from windlass.adapters.host.clock import SystemClock
+from windlass.adapters.render import Workers
+from windlass.core.kinds import application, installation, repository
+from windlass.core.kinds.deploy import DIGEST_SECRET, LEASE
+from windlass.core.model import HealthStatus, ObjectRef, Resource
+from windlass.errors import TryLater, WindlassError
+from windlass.flows.desires import Desires
+from windlass.flows.drift import DriftFlow
+from windlass.flows.effects import Effects
+from windlass.flows.fleet import ApplicationState, Fleet, Key
+from windlass.flows.health import HealthWatch
+from windlass.flows.hooks import HookAnswer, Hooks
+from windlass.flows.informers import Informers
+from windlass.flows.inventory import Inventory
+from windlass.flows.metrics import Metrics
+from windlass.flows.queue import WorkQueue
+from windlass.flows.report import Reporter
+from windlass.flows.secrets import SecretReader, decoded
+from windlass.flows.sources import Sources
+from windlass.flows.supervise import Supervisor
+from windlass.flows.sync import Synchronizer
+from windlass.ports import ObjectMissing
+from windlass.settings import Settings
+from windlass.web.server import Pages
+
+log = structlog.get_logger("windlass")
+SECRETS = Resource("", "v1", "secrets", "Secret", True)
+STUCK = 180.0
+"""Seconds at one item after which the controller counts as not alive."""
+LAG_EVERY = 0.25
+
+
+class Controller:
+    """One controller on one cluster. ``started`` is called once everything that was known has been looked at."""
+
+    def __init__(
+        self, settings: Settings, access: Access, *, started: Callable[[Controller], None] | None = None
+    ) -> None:
+        self.settings = settings
+        self.access = access
+        self.clock = SystemClock()
+        self.fleet = Fleet()
+        self.metrics = Metrics()
+        self.port = 0
+        self._started = started
+        self._synced: dict[str, asyncio.Event] = {
+            kind: asyncio.Event() for kind in (installation.KIND, repository.KIND, application.KIND)
+        }
+        self._ready = False
+        self._standby = False
+        self._supervisor: Supervisor | None = None
+        self._hooks: Hooks | None = None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Runs until ``stop`` is set or leadership is lost; then everything is ended in order. Nothing is left half:
+        whatever was under way is found again by its label at the next start."""
+        async with AsyncExitStack() as stack:
+            supervisor = await stack.enter_async_context(Supervisor(self.clock))
+            self._supervisor = supervisor
+            await self._serve_pages(supervisor, stack)
+            cluster = await stack.enter_async_context(
+                connect(self.access, self.clock, on_request=self.metrics.request, on_trouble=self._trouble)
+            )
+            lost: asyncio.Task[None] | None = None
+            if self.settings.lease:
+                leadership = self._leadership(cluster)
+                _ = supervisor.spawn(leadership.run(), "lease")
+                self._standby = True
+                log.info("waiting for the lease", identity=leadership.identity)
+                if not await first(supervisor, leadership.acquired(), stop):
+                    return
+                cluster.client.fence = leadership.held
+                lost = supervisor.spawn(leadership.lost(), "lease lost")
+                log.info("leading", identity=leadership.identity, transitions=leadership.transitions)
+            self._standby = False
+            self.metrics.leading.set(1)
+            await self._lead(cluster, supervisor, stack)
+            waits = supervisor.spawn(stop.wait(), "stop")
+            await asyncio.wait([waits, *([lost] if lost else [])], return_when=asyncio.FIRST_COMPLETED)
+            self._ready = False
+            self.metrics.leading.set(0)
+            if lost is not None and lost.done() and not stop.is_set():
+                raise TryLater(
+                    "another controller leads now, or the API server could not be reached to renew the Lease"
+                )
+
+    # --- parts -------------------------------------------------------------------------------------------------------
+
+    async def _lead(self, cluster: KubeCluster, supervisor: Supervisor, stack: AsyncExitStack) -> None:
+        settings, fleet, clock = self.settings, self.fleet, self.clock
+        key = await digest_key(cluster, settings.namespace)
+        renderer = Workers(count=settings.renderers, timeout=settings.render_timeout, memory=settings.render_memory)
+        await stack.enter_async_context(renderer)
+        syncs: WorkQueue[Key] = WorkQueue(base=5.0, cap=300.0)
+        asks: WorkQueue[Key] = WorkQueue(base=1.0, cap=300.0)
+        stack.callback(syncs.close)
+        stack.callback(asks.close)
+        reporter = Reporter(fleet, cluster, clock, settings.identity or socket.gethostname())
+        stack.callback(reporter.statuses.close)
+        stack.callback(reporter.event_queue.close)
+        health = HealthWatch(fleet, cluster, clock, supervisor, wake=syncs.add, report=reporter.changed)
+        stack.callback(health.again.close)
+        secrets = SecretReader(cluster, clock)
+        inventory = Inventory(cluster, clock)
+        drift = DriftFlow(fleet, cluster, clock, health, reporter, self.metrics, wake=syncs.add)
+        stack.callback(drift.queue.close)
+        effects = Effects(cluster, clock, drift, self.metrics)
+        desires = Desires(fleet, renderer, inventory, key)
+        looks = Looks(reporter, health, drift)
+        sync = Synchronizer(fleet, cluster, desires, effects, inventory, clock, syncs, looks)
+        drift.attach(effects, sync.acting)
+        sources = Sources(
+            fleet, secrets, renderer, clock, asks, settings.data / "git",
+            local=settings.local_git, wake=syncs.add, report=reporter.source_changed, metrics=self.metrics,
+        )  # fmt: skip
+        self._hooks = Hooks(fleet, secrets, asks, clock)
+
+        def gone(state: ApplicationState) -> None:
+            syncs.drop(state.key)
+            health.forget_all(state)
+            drift.forget(state)
+
+        informers = Informers(
+            fleet,
+            cluster,
+            wake=syncs.add,
+            ask=asks.add,
+            gone=gone,
+            source_gone=sources.gone,
+            synced=lambda kind: self._synced[kind].set(),
+        )
+        self.metrics.watch(Numbers(fleet, desires, reporter, syncs, asks, supervisor))
+        cluster.live.listen(drift.on_change)
+        supervisor.keep(informers.installations, "installation")
+        await self._synced[installation.KIND].wait()
+        if fleet.installation is not None:
+            inventory.restore(fleet.installation.status.kinds)
+            await inventory.watch_recorded(
+                lambda word, error: log.warning("kind not watched", kind=word, error=error.what)
+            )
+        supervisor.keep(informers.repositories, "repositories")
+        await self._synced[repository.KIND].wait()
+        supervisor.keep(informers.applications, "applications")
+        await self._synced[application.KIND].wait()
+        supervisor.workers(asks, sources.look, "repository", count=8, bound=STUCK * 4)
+        supervisor.workers(syncs, sync.reconcile, "sync", count=settings.workers, bound=STUCK)
+        supervisor.workers(drift.queue, drift.examine, "drift", count=16, bound=STUCK)
+        supervisor.workers(health.again, health.look_again, "health", count=1, bound=STUCK)
+        supervisor.workers(reporter.statuses, reporter.write_status, "status", count=8, bound=STUCK)
+        supervisor.workers(reporter.event_queue, reporter.write_event, "event", count=2, bound=STUCK)
+        supervisor.keep(self._measure_lag, "lag")
+        self._ready = True
+        if self._started is not None:
+            self._started(self)
+
+    def _leadership(self, cluster: KubeCluster) -> LeaseLeadership:
+        settings = self.settings
+        name = settings.identity or socket.gethostname()
+        return LeaseLeadership(
+            cluster.client,
+            self.clock,
+            settings.namespace,
+            identity(name, self.clock.now(), os.getpid()),
+            name=LEASE,
+        )
+
+    async def _serve_pages(self, supervisor: Supervisor, stack: AsyncExitStack) -> None:
+        pages = Pages(alive=self._alive, ready=self._is_ready, metrics=self.metrics.exposition, hook=self._hook)
+        config = uvicorn.Config(
+            pages,
+            host=self.settings.listen,
+            port=self.settings.port,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            timeout_graceful_shutdown=2,
+        )
+        server = Server(config)
+        task = supervisor.spawn(server.serve(), "pages")
+        while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn tells it by nothing else
+            await asyncio.sleep(0.005)
+        if not server.started:
+            raise TryLater(f"port {self.settings.port} of {self.settings.listen} can't be listened on")
+        self.port = server.servers[0].sockets[0].getsockname()[1]
+
+        async def end() -> None:
+            server.should_exit = True
+            await asyncio.wait([task], timeout=5)
+
+        stack.push_async_callback(end)
+
+    async def _hook(self, key: Key, headers: dict[str, str], body: bytes) -> HookAnswer:
+        if self._hooks is None:
+            return HookAnswer(503, "this controller does not lead\n")
+        return await self._hooks.receive(key, headers, body)
+
+    def _alive(self) -> str:
+        stuck = self._supervisor.stuck() if self._supervisor is not None else []
+        return f"stuck: {', '.join(stuck)}" if stuck else ""
+
+    def _is_ready(self) -> str:
+        # A controller that waits for the Lease is ready to take over.
+        return "" if self._ready or self._standby else "starting"
+
+    def _trouble(self, resource: Resource, error: WindlassError | None) -> None:
+        if error is not None:
+            log.warning("watch troubled", kind=resource.kind, error=error.what)
+        else:
+            log.info("watch well again", kind=resource.kind)
+
+    async def _measure_lag(self) -> None:
+        """How late the loop is: the promise is that nothing on it takes over 5 ms."""
+        while True:
+            due = self.clock.monotonic() + LAG_EVERY
+            await asyncio.sleep(LAG_EVERY)
+            self.metrics.lag.observe(max(0.0, self.clock.monotonic() - due))
+
+
+class Looks:
+    """``sync.Looks``: who hears that something may look different now."""
+
+    def __init__(self, reporter: Reporter, health: HealthWatch, drift: DriftFlow) -> None:
+        self._reporter = reporter
+        self._health = health
+        self._drift = drift
+
+    def changed(self, state: ApplicationState) -> None:
+        self._reporter.changed(state)
+
+    def wanted(self, state: ApplicationState) -> None:
+        self._health.assess_all(state)
+        self._drift.compare(state)
+
+
+class Server(uvicorn.Server):
+    """Leaves the signals to whoever runs the controller."""
+
+    @override
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+class Numbers(Collector):
+    """What is read from the fleet when somebody asks for metrics."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        desires: Desires,
+        reporter: Reporter,
+        syncs: WorkQueue[Key],
+        asks: WorkQueue[Key],
+        supervisor: Supervisor,
+    ) -> None:
+        self._fleet = fleet
+        self._desires = desires
+        self._reporter = reporter
+        self._queues = {"sync": syncs, "repository": asks}
+        self._supervisor = supervisor
+
+    @override
+    def collect(self) -> Iterable[Metric]:
+        health = GaugeMetricFamily(
+            "windlass_applications", "Applications by sync and health", labels=["sync", "health"]
+        )
+        counts: dict[tuple[str, str], int] = {}
+        drift = 0
+        for state in self._fleet.applications.values():
+            place = (state.sync, state.health.status.value)
+            counts[place] = counts.get(place, 0) + 1
+            drift += sum(map(len, state.drift.values()))
+        for (sync, word), number in sorted(counts.items()):
+            health.add_metric([sync, word], number)
+        yield health
+        each = GaugeMetricFamily("windlass_application_healthy", "1 where Healthy", labels=["namespace", "name"])
+        for state in self._fleet.applications.values():
+            each.add_metric([*state.key], 1.0 if state.health.status is HealthStatus.HEALTHY else 0.0)
+        yield each
+        yield GaugeMetricFamily("windlass_drift_open", "Open differences", value=drift)
+        depth = GaugeMetricFamily("windlass_queue_depth", "Keys that wait", labels=["queue"])
+        for name, queue in self._queues.items():
+            depth.add_metric([name], len(queue))
+        yield depth
+        for name, text, value in (
+            ("windlass_renders", "Renders made", self._desires.renders),
+            ("windlass_status_writes", "Status writes", self._reporter.status_writes),
+            ("windlass_events_dropped", "Kubernetes Events dropped", self._reporter.events_dropped),
+            ("windlass_bugs", "Unexpected errors", self._supervisor.bugs),
+        ):
+            yield CounterMetricFamily(name, text, value=value)
+
+
+async def first(supervisor: Supervisor, wanted: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:
+    """True when ``wanted`` came before ``stop``."""
+    one = supervisor.spawn(wanted, "wanted")
+    other = supervisor.spawn(stop.wait(), "stop")
+    await asyncio.wait([one, other], return_when=asyncio.FIRST_COMPLETED)
+    other.cancel()
+    return one.done()
+
+
+async def digest_key(cluster: KubeCluster, namespace: str) -> bytes:
+    """The key of this cluster for digests of Secrets, made once. Without it a digest in an annotation could be guessed
+    back to a short value."""
+    ref = ObjectRef("", "Secret", namespace, DIGEST_SECRET)
+    content = await cluster.read(SECRETS, ref)
+    if content is None:
+        key = random_secrets.token_bytes(32)
+        made = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": DIGEST_SECRET, "namespace": namespace},
+            "immutable": True,
+            "data": {"key": base64.b64encode(key).decode()},
+        }
+        try:
+            await cluster.create(SECRETS, namespace, made, manager="windlass")
+        except ObjectMissing:
+            raise
+        except WindlassError:
+            # Another controller was faster; its key is the one.
+            content = await cluster.read(SECRETS, ref)
+            if content is None:
+                raise
+        else:
+            return key
+    return decoded(content.get("data") or {}, DIGEST_SECRET)["key"]

@@ -1,0 +1,100 @@
+"""What Git wants of one Application now: rendered when its inputs changed, and otherwise known.
+
+``sync`` calls it. A render is kept until a commit touches what it read (``sources`` moves it on otherwise), and what
+was applied last stays what is wanted while a newer commit can't be read or may not be applied yet.
+"""
+
+from __future__ import annotations
+
+from windlass.core.kinds.application import Application
+from windlass.core.model import Desired, ObjectRef, Rendered
+from windlass.errors import WindlassError
+from windlass.flows.fleet import ApplicationState, Fleet, RenderInputs, SourceState
+from windlass.flows.inventory import Inventory
+from windlass.ports import Renderer, RenderRequest
+
+
+class Desires:
+    """``renders`` counts the renders that were made."""
+
+    def __init__(self, fleet: Fleet, renderer: Renderer, inventory: Inventory, digest_key: bytes) -> None:
+        self._fleet = fleet
+        self._renderer = renderer
+        self._inventory = inventory
+        self._digest_key = digest_key
+        self.renders = 0
+
+    async def render(self, state: ApplicationState, source: SourceState, written: Application, commit: str) -> Rendered:
+        """The render at this commit; none is made when the last one's inputs are untouched (``sources`` moves it
+        on).
+        """
+        inputs = self._inputs(source, written)
+        known = state.rendered
+        if known is not None and known.commit == commit and state.rendered_for == inputs:
+            return known
+        rendered, inputs = await self._render_at(state, source, written, commit)
+        if not rendered.problems:
+            state.rendered, state.rendered_for = rendered, inputs
+        return rendered
+
+    async def _render_at(
+        self, state: ApplicationState, source: SourceState, written: Application, commit: str
+    ) -> tuple[Rendered, RenderInputs]:
+        """The first render tells which custom kinds there are, the cluster which of them have no namespace."""
+        rendered, inputs = await self._render_once(state, source, written, commit)
+        found = await self._inventory.scopes(rendered.objects)
+        self._fleet.namespaced.update(found)
+        cluster_wide = {name for name, namespaced in found.items() if not namespaced}
+        if any(one.ref.namespace and f"{one.ref.group}/{one.ref.kind}" in cluster_wide for one in rendered.objects):
+            return await self._render_once(state, source, written, commit)
+        return rendered, inputs
+
+    async def _render_once(
+        self, state: ApplicationState, source: SourceState, written: Application, commit: str
+    ) -> tuple[Rendered, RenderInputs]:
+        inputs = self._inputs(source, written)
+        request = RenderRequest(
+            folder=source.folder,
+            commit=commit,
+            repository=source.key.name,
+            path=inputs.path,
+            application=state.name,
+            label=state.claim.label,
+            namespace=inputs.namespace,
+            include=inputs.include,
+            exclude=inputs.exclude,
+            digest_key=self._digest_key,
+            namespaced=dict(self._fleet.namespaced),
+        )
+        self.renders += 1
+        return await self._renderer.render(request), inputs
+
+    def _inputs(self, source: SourceState, written: Application) -> RenderInputs:
+        spec = written.spec.source
+        return RenderInputs(
+            source.key,
+            spec.folder,
+            tuple(spec.include),
+            tuple(spec.exclude),
+            written.namespace,
+        )
+
+    async def keep_basis(self, state: ApplicationState, source: SourceState, written: Application) -> None:
+        """After a restart, while the newest commit can't be applied: what was applied last is still what is wanted."""
+        if state.desired or not state.applied_commit or state.desired_commit:
+            return
+        try:
+            rendered, _ = await self._render_at(state, source, written, state.applied_commit)
+        except WindlassError:
+            # It can't be read either (its history is gone): nothing is known to be wanted, so nothing is compared.
+            return
+        if not rendered.problems:
+            state.desired = wanted(rendered)
+            state.desired_commit = state.applied_commit
+            served, _ = await self._inventory.resources(rendered.objects)
+            await self._inventory.watch(served.values())
+
+
+def wanted(rendered: Rendered) -> dict[ObjectRef, Desired]:
+    """What the cluster should have: all objects but hooks and what Git says to leave alone."""
+    return {each.ref: each for each in rendered.objects if not each.hook and not each.release}

@@ -1,0 +1,177 @@
+"""What the controller holds in memory about each Application and Repository. All of it can be lost at any time.
+
+Every flow reads and writes these; the informers fill in what people wrote. Nothing here does I/O. What must survive is
+in Git or on the cluster: the label index and the digests on the objects are the inventory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, NamedTuple
+
+from typing_extensions import override
+
+from windlass.core.health.pods import PodFacts
+from windlass.core.kinds.application import Application
+from windlass.core.kinds.application_status import ApplicationStatus
+from windlass.core.kinds.installation import Installation
+from windlass.core.kinds.repository import Repository, RepositoryStatus
+from windlass.core.model import Desired, Drift, Health, HealthStatus, ObjectHealth, ObjectRef, Outcome, Rendered
+from windlass.core.plan.ownership import Claim
+from windlass.errors import WindlassError
+
+
+class Key(NamedTuple):
+    """Namespace and name of an Application or a Repository."""
+
+    namespace: str
+    name: str
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+class RenderInputs(NamedTuple):
+    """What a render is a function of, but for the commit: the trace tells which commits do not matter."""
+
+    repository: Key
+    path: str
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+    namespace: str
+
+
+@dataclass(slots=True)
+class SourceState:
+    """One Repository. ``commit`` is the newest one that was accepted, "" while none is known: then nothing is rendered.
+
+    ``held`` is the newer commit that is not followed (history rewritten), with ``error`` saying so.
+    """
+
+    key: Key
+    written: Repository | None = None
+    generation: int = 0
+    invalid: WindlassError | None = None
+    commit: str = ""
+    fetched_at: datetime | None = None
+    held: str = ""
+    error: WindlassError | None = None
+    status: RepositoryStatus | None = None
+    folder: str = ""
+    subject: str = ""
+    author: str = ""
+
+
+@dataclass(slots=True)
+class ApplicationState:
+    """One Application: what was written, what it rendered to, and what became of that."""
+
+    key: Key
+    claim: Claim
+    uid: str = ""
+    generation: int = 0
+    written: Application | None = None
+    invalid: WindlassError | None = None
+    leaving: bool = False
+    request: str = ""
+    request_done: str = ""
+    linked: tuple[Key | None, tuple[Key, ...]] = (None, ())
+
+    # what Git wants: ``rendered`` is of the newest commit that could be read; ``desired`` is what the cluster should
+    # have, the last render that passed every gate. They differ while something is pending.
+    rendered: Rendered | None = None
+    rendered_for: RenderInputs | None = None
+    desired: dict[ObjectRef, Desired] = field(default_factory=dict)
+    desired_commit: str = ""
+
+    # what became of it
+    applied_commit: str = ""
+    pending_commit: str = ""
+    waiting: WindlassError | None = None
+    sync: Literal["Synced", "OutOfSync", "Unknown"] = "Unknown"
+    outcomes: dict[ObjectRef, Outcome] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    synced_at: datetime | None = None
+    began: float | None = None
+    waiting_for: frozenset[ObjectRef] = frozenset()
+
+    # what it looks like now
+    in_flight: set[ObjectRef] = field(default_factory=set)
+    parked: set[ObjectRef] = field(default_factory=set)
+    answered: dict[ObjectRef, str] = field(default_factory=dict)
+    intact: dict[ObjectRef, tuple[str, bytes]] = field(default_factory=dict)
+    compared: dict[ObjectRef, str] = field(default_factory=dict)
+    drift: dict[ObjectRef, list[Drift]] = field(default_factory=dict)
+    admission: dict[ObjectRef, list[Drift]] = field(default_factory=dict)
+    objects: dict[ObjectRef, ObjectHealth] = field(default_factory=dict)
+    since: dict[ObjectRef, datetime] = field(default_factory=dict)
+    pods: dict[ObjectRef, PodFacts] = field(default_factory=dict)
+    health: Health = field(default_factory=lambda: Health(HealthStatus.UNKNOWN))
+    status: ApplicationStatus | None = None
+
+    @property
+    def name(self) -> str:
+        return str(self.key)
+
+    def ready(self) -> bool:
+        """What another Application's ``dependsOn`` waits for."""
+        return self.sync == "Synced" and self.health.status is HealthStatus.HEALTHY
+
+
+class Fleet:
+    """All of them. ``by_label`` finds the Application behind a live object's label without a search."""
+
+    def __init__(self) -> None:
+        self.applications: dict[Key, ApplicationState] = {}
+        self.sources: dict[Key, SourceState] = {}
+        self.by_label: dict[str, ApplicationState] = {}
+        self.users: dict[Key, set[Key]] = {}
+        self.dependents: dict[Key, set[Key]] = {}
+        self.installation: Installation | None = None
+        self.installation_error: WindlassError | None = None
+        self.namespaced: dict[str, bool] = {}
+
+    def add(self, state: ApplicationState) -> None:
+        self.applications[state.key] = state
+        self.by_label[state.claim.label] = state
+
+    def remove(self, key: Key) -> ApplicationState | None:
+        state = self.applications.pop(key, None)
+        if state is not None:
+            self.by_label.pop(state.claim.label, None)
+            self._unlink(state)
+        return state
+
+    def relink(self, state: ApplicationState) -> None:
+        """Notes again which Repository an Application uses and which Applications it waits for."""
+        self._unlink(state)
+        if state.written is None:
+            return
+        source = Key(state.key.namespace, state.written.spec.source.repository)
+        dependencies = tuple(Key(*one) for one in state.written.dependencies)
+        self.users.setdefault(source, set()).add(state.key)
+        for dependency in dependencies:
+            self.dependents.setdefault(dependency, set()).add(state.key)
+        state.linked = (source, dependencies)
+
+    def source_of(self, state: ApplicationState) -> SourceState | None:
+        """The Repository of an Application: always in its own namespace."""
+        source = state.linked[0]
+        return self.sources.get(source) if source is not None else None
+
+    def users_of(self, source: Key) -> Iterator[ApplicationState]:
+        for key in self.users.get(source, ()):
+            state = self.applications.get(key)
+            if state is not None:
+                yield state
+
+    def _unlink(self, state: ApplicationState) -> None:
+        source, dependencies = state.linked
+        if source is not None:
+            self.users.get(source, set()).discard(state.key)
+        for dependency in dependencies:
+            self.dependents.get(dependency, set()).discard(state.key)
+        state.linked = (None, ())

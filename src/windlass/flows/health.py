@@ -1,0 +1,256 @@
+"""Health: what became of what was applied, from watch events; and why it is not well, while it is not.
+
+``DriftWatch`` of the live index and the answers to our own applies call ``assess`` per object. Nothing here polls: time
+alone is looked at again only when the answer itself said when. The pods behind a workload are followed only while it is
+not Healthy, a bounded number of workloads at once; the others wait in line and their own status is enough until then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import structlog
+
+from windlass.core.health.facts import facts_of
+from windlass.core.health.objects import health_of
+from windlass.core.health.pods import PodFacts, pod_facts
+from windlass.core.health.rollup import overdue, worst
+from windlass.core.kinds.fields import seconds
+from windlass.core.model import Health, HealthStatus, LiveObject, ObjectHealth, ObjectRef, Resource
+from windlass.errors import WindlassError
+from windlass.flows.fleet import ApplicationState, Fleet, Key
+from windlass.flows.queue import WorkQueue
+from windlass.flows.supervise import Supervisor
+from windlass.ports import Clock, Cluster
+
+log = structlog.get_logger("windlass")
+
+PODS = Resource("", "v1", "pods", "Pod", True)
+EVENTS = Resource("", "v1", "events", "Event", True)
+WORKLOADS = frozenset(
+    {("apps", "Deployment"), ("apps", "StatefulSet"), ("apps", "DaemonSet"), ("apps", "ReplicaSet"), ("batch", "Job")}
+)
+PATIENCE = 1.0
+"""Seconds a workload may be on its way before its pods are looked at: most rollouts need no look."""
+AT_ONCE = 40
+GATHER = 0.15
+ROLL_UP = 0.02
+
+
+class HealthWatch:
+    """``woken`` is called for a key whose wait may be over, ``report`` when what a person sees may have changed."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        cluster: Cluster,
+        clock: Clock,
+        supervisor: Supervisor,
+        *,
+        wake: Callable[[Key], None],
+        report: Callable[[ApplicationState], None],
+    ) -> None:
+        self._fleet = fleet
+        self._cluster = cluster
+        self._clock = clock
+        self._supervisor = supervisor
+        self._wake = wake
+        self._report = report
+        self._following: dict[tuple[Key, ObjectRef], asyncio.Task[None]] = {}
+        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._dirty: set[Key] = set()
+        self.again: WorkQueue[tuple[Key, ObjectRef]] = WorkQueue(base=1.0, cap=60.0)
+
+    def assess(self, state: ApplicationState, ref: ObjectRef) -> None:
+        """Looks at one object of an Application as it is in the live index. Synchronous and cheap."""
+        if ref not in state.desired:
+            self._forget(state, ref)
+            return
+        live = self._cluster.live.get(ref)
+        now = self._clock.now()
+        health = self._health(state, ref, live, now)
+        pods = state.pods.get(ref)
+        details = pods.lines if pods is not None and health.status is not HealthStatus.HEALTHY else ()
+        before = state.objects.get(ref)
+        if health.look_again:
+            self.again.add_after((state.key, ref), health.look_again + 0.05)
+        told = ObjectHealth(ref, msgspec.structs.replace(health, look_again=0.0), details)
+        self._look_behind(state, ref, live, health)
+        if before == told:
+            return
+        state.objects[ref] = told
+        if ref in state.waiting_for and health.status is HealthStatus.HEALTHY:
+            self._wake(state.key)
+        self._mark(state)
+
+    async def look_again(self, item: tuple[Key, ObjectRef]) -> None:
+        """A worker's step: the time has come that an answer named."""
+        key, ref = item
+        state = self._fleet.applications.get(key)
+        if state is not None:
+            self.assess(state, ref)
+        self.again.forget(item)
+
+    def assess_all(self, state: ApplicationState) -> None:
+        """After the desired state changed: every object of it, and nothing that is no longer of it."""
+        for ref in [ref for ref in state.objects if ref not in state.desired]:
+            self._forget(state, ref)
+        for ref in state.desired:
+            self.assess(state, ref)
+        self._mark(state)
+
+    def forget_all(self, state: ApplicationState) -> None:
+        for ref in list(state.objects):
+            self._forget(state, ref)
+
+    def _health(self, state: ApplicationState, ref: ObjectRef, live: LiveObject | None, now: datetime) -> Health:
+        if live is None:
+            health = Health(HealthStatus.MISSING, "is not in the cluster")
+        else:
+            health = health_of(facts_of(live), now, state.pods.get(ref))
+        if health.status in (HealthStatus.HEALTHY, HealthStatus.SUSPENDED):
+            state.since.pop(ref, None)
+            return health
+        timeout = seconds(state.written.spec.health.timeout) if state.written is not None else 300.0
+        return overdue(ref, health, state.since.setdefault(ref, now), now, timeout)
+
+    # --- roll-up -----------------------------------------------------------------------------------------------------
+
+    def _mark(self, state: ApplicationState) -> None:
+        if state.key not in self._dirty:
+            self._dirty.add(state.key)
+            asyncio.get_running_loop().call_later(ROLL_UP, self.roll_up, state.key)
+
+    def roll_up(self, key: Key) -> None:
+        """The Application's health from its objects'; wakes who waits for it."""
+        self._dirty.discard(key)
+        state = self._fleet.applications.get(key)
+        if state is None:
+            return
+        before = state.health.status
+        state.health = worst(state.objects.values())
+        if before is not state.health.status:
+            log.info("health", application=state.name, health=state.health.status.value, message=state.health.message)
+        if state.ready():
+            for dependent in self._fleet.dependents.get(key, ()):
+                other = self._fleet.applications.get(dependent)
+                if other is not None and other.waiting is not None:
+                    self._wake(dependent)
+        self._report(state)
+
+    def _forget(self, state: ApplicationState, ref: ObjectRef) -> None:
+        state.objects.pop(ref, None)
+        state.since.pop(ref, None)
+        state.pods.pop(ref, None)
+        self.again.drop((state.key, ref))
+        self._stop_following(state.key, ref)
+        if ref in state.waiting_for:
+            self._wake(state.key)
+
+    # --- the pods behind a workload ----------------------------------------------------------------------------------
+
+    def _look_behind(self, state: ApplicationState, ref: ObjectRef, live: LiveObject | None, health: Health) -> None:
+        if (ref.group, ref.kind) not in WORKLOADS:
+            return
+        well = health.status in (HealthStatus.HEALTHY, HealthStatus.SUSPENDED, HealthStatus.MISSING)
+        if well or live is None:
+            self._stop_following(state.key, ref)
+            state.pods.pop(ref, None)
+        elif (state.key, ref) not in self._following:
+            name = f"pods of {state.name} {ref}"
+            self._following[(state.key, ref)] = self._supervisor.spawn(self._follow(state.key, ref), name)
+
+    def _stop_following(self, key: Key, ref: ObjectRef) -> None:
+        task = self._following.pop((key, ref), None)
+        if task is not None:
+            task.cancel()
+
+    async def _follow(self, key: Key, ref: ObjectRef) -> None:
+        await asyncio.sleep(PATIENCE)
+        async with self._turns:
+            live = self._cluster.live.get(ref)
+            selector = pod_selector(live)
+            if not selector:
+                return
+            try:
+                await self._gather(key, ref, selector)
+            except WindlassError as error:
+                log.warning("pods not seen", application=str(key), object=str(ref), error=error.what)
+                self._following.pop((key, ref), None)
+
+    async def _gather(self, key: Key, ref: ObjectRef, selector: str) -> None:
+        pods: dict[str, dict[str, Any]] = {}
+        due: asyncio.TimerHandle | None = None
+        wanted = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        async def look() -> None:
+            while True:
+                await wanted.wait()
+                wanted.clear()
+                await self._examine(key, ref, list(pods.values()))
+
+        task = self._supervisor.spawn(look(), f"look at pods of {key} {ref}")
+        try:
+            async for kind, pod in self._cluster.follow(PODS, ref.namespace, labels=selector):
+                if kind == "DELETED":
+                    pods.pop(pod["metadata"]["name"], None)
+                elif kind != "SYNCED":
+                    pods[pod["metadata"]["name"]] = pod
+                if due is None or loop.time() >= due.when():
+                    due = loop.call_later(GATHER, wanted.set)
+        finally:
+            task.cancel()
+            if due is not None:
+                due.cancel()
+
+    async def _examine(self, key: Key, ref: ObjectRef, pods: list[dict[str, Any]]) -> None:
+        state = self._fleet.applications.get(key)
+        if state is None:
+            return
+        facts = pod_facts(pods, [], self._clock.now())
+        if facts.troubles:
+            facts = await self._with_events(ref, pods, facts)
+        state.pods[ref] = facts
+        self.assess(state, ref)
+
+    async def _with_events(self, ref: ObjectRef, pods: list[dict[str, Any]], facts: PodFacts) -> PodFacts:
+        """The same facts with the Events of the first pod in trouble: one request while somebody needs the reason."""
+        name = facts.troubles[0].pod
+        try:
+            events = await self._cluster.select(
+                EVENTS, ref.namespace, fields=f"involvedObject.kind=Pod,involvedObject.name={name}", limit=50
+            )
+        except WindlassError as error:
+            log.warning("events not seen", object=str(ref), error=error.what)
+            return facts
+        return pod_facts(pods, events, self._clock.now())
+
+
+def pod_selector(live: LiveObject | None) -> str:
+    """The label selector of a workload's pods in its text form, "" where it has none that can be written so."""
+    if live is None or live.spec is None:
+        return ""
+    spec = msgspec.json.decode(live.spec)
+    selector = spec.get("selector") if isinstance(spec, dict) else None
+    if not isinstance(selector, dict):
+        return ""
+    parts = [f"{key}={value}" for key, value in sorted((selector.get("matchLabels") or {}).items())]
+    for rule in selector.get("matchExpressions") or []:
+        key, values = rule.get("key", ""), ",".join(rule.get("values") or [])
+        match rule.get("operator"):
+            case "In":
+                parts.append(f"{key} in ({values})")
+            case "NotIn":
+                parts.append(f"{key} notin ({values})")
+            case "Exists":
+                parts.append(key)
+            case "DoesNotExist":
+                parts.append(f"!{key}")
+            case _:
+                return ""
+    return ",".join(parts)

@@ -1,0 +1,182 @@
+"""Which kinds are in use and what of them is live: what the SYNC flow must know before it may plan.
+
+The kinds in use are recorded on the Installation before the first object of a kind is made, so that after any crash and
+any loss of local state the label index over those kinds is the whole inventory. ``sync`` calls this; it plans nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from windlass.core.kinds.installation import NAME
+from windlass.core.kinds.kind import API_VERSION, GROUP, VERSION
+from windlass.core.manifests.resources import by_kind
+from windlass.core.model import Desired, LiveObject, ObjectRef, Resource
+from windlass.core.model.references import split_api_version
+from windlass.errors import WindlassError
+from windlass.ports import Clock, Cluster, KindUnknown
+
+INSTALLATIONS = Resource(GROUP, VERSION, "installations", "Installation", False)
+APPLICATIONS = Resource(GROUP, VERSION, "applications", "Application", True)
+NAMESPACES = Resource("", "v1", "namespaces", "Namespace", False)
+MANAGER = "windlass"
+SHARED_FOR = 10.0
+"""Seconds for which a survey serves the first applies of other Applications that start at the same time."""
+FEW = 4
+
+
+class Inventory:
+    """``recorded`` starts with what the Installation says and only grows: a kind once used may have objects left."""
+
+    def __init__(self, cluster: Cluster, clock: Clock) -> None:
+        self._cluster = cluster
+        self._clock = clock
+        self._recorded: set[str] = set()
+        self._watched: set[Resource] = set()
+        self._recording = asyncio.Lock()
+        self._surveys: dict[tuple[Resource, str], tuple[float, asyncio.Future[Mapping[ObjectRef, LiveObject]]]] = {}
+        self.namespaces: set[str] = set()
+
+    def restore(self, kinds: Iterable[str]) -> None:
+        """What the Installation's status said at the start."""
+        self._recorded.update(kinds)
+
+    async def watch_recorded(self, unknown: Callable[[str, WindlassError], None]) -> None:
+        """Watches every kind that was recorded; those that are not served any more are told and left."""
+        for word in sorted(self._recorded):
+            api_version, _, kind = word.rpartition("/")
+            try:
+                await self.watch([await self._cluster.resource(api_version, kind)])
+            except WindlassError as error:
+                unknown(word, error)
+
+    async def resources(
+        self, objects: Iterable[Desired]
+    ) -> tuple[dict[tuple[str, str], Resource], dict[tuple[str, str], WindlassError]]:
+        """How the cluster serves the kinds of these objects, and which it does not serve (now), with why."""
+        served: dict[tuple[str, str], Resource] = {}
+        unknown: dict[tuple[str, str], WindlassError] = {}
+        for each in {(one.api_version, one.ref.kind) for one in objects}:
+            try:
+                served[each] = await self._cluster.resource(*each)
+            except KindUnknown as error:
+                unknown[each] = error
+        return served, unknown
+
+    async def scopes(self, objects: Iterable[Desired]) -> dict[str, bool]:
+        """Of the kinds that are not built in and that the cluster serves: "<group>/<kind>" to whether it is
+        namespaced.
+        """
+        custom = [one for one in objects if (one.api_version, one.ref.kind) not in by_kind()]
+        served, _ = await self.resources(custom)
+        return {f"{resource.group}/{resource.kind}": resource.namespaced for resource in served.values()}
+
+    async def record_and_watch(self, served: Mapping[tuple[str, str], Resource]) -> None:
+        """Before the first object of a kind is made: written down, then watched."""
+        new = {word for resource in served.values() if (word := kind_word(resource)) not in self._recorded}
+        if new:
+            await self._record(new)
+        await self.watch(served.values())
+
+    async def watch(self, resources: Iterable[Resource]) -> None:
+        for resource in resources:
+            if resource not in self._watched:
+                await self._cluster.watch(resource)
+                self._watched.add(resource)
+
+    async def _record(self, new: set[str]) -> None:
+        async with self._recording:
+            missing = new - self._recorded
+            if not missing:
+                return
+            kinds = sorted(self._recorded | missing)
+            await self._cluster.patch(
+                INSTALLATIONS,
+                ObjectRef(GROUP, "Installation", "", NAME),
+                {"status": {"kinds": kinds}},
+                form="merge",
+                manager=MANAGER,
+                subresource="status",
+            )
+            self._recorded.update(missing)
+
+    async def look_up(
+        self, refs: Sequence[ObjectRef], served: Mapping[tuple[str, str], Resource], *, shared: bool
+    ) -> dict[ObjectRef, LiveObject | None]:
+        """What is there of these, labelled or not. One request a kind where there are many, one an object where few.
+
+        ``shared`` lets a list that another Application asked for a moment ago serve as well. A kind that is not
+        served has no objects. Raises what stands in the way: an object that could not be looked up is not absent.
+        """
+        by_kind = {(resource.group, resource.kind): resource for resource in served.values()}
+        wanted: dict[Resource, list[ObjectRef]] = {}
+        found: dict[ObjectRef, LiveObject | None] = {}
+        for ref in refs:
+            resource = by_kind.get((ref.group, ref.kind))
+            if resource is None:
+                found[ref] = None
+            else:
+                wanted.setdefault(resource, []).append(ref)
+        answers = await asyncio.gather(*(self._look(resource, some, shared) for resource, some in wanted.items()))
+        for answer in answers:
+            found.update(answer)
+        return found
+
+    async def _look(
+        self, resource: Resource, refs: list[ObjectRef], shared: bool
+    ) -> dict[ObjectRef, LiveObject | None]:
+        if not shared and len(refs) <= FEW:
+            looks = await asyncio.gather(*(self._cluster.look(resource, ref) for ref in refs))
+            return dict(zip(refs, looks, strict=True))
+        survey = await self._survey(resource, shared)
+        return {ref: survey.get(ref) for ref in refs}
+
+    async def _survey(self, resource: Resource, shared: bool) -> Mapping[ObjectRef, LiveObject]:
+        key = (resource, "")
+        now = self._clock.monotonic()
+        kept = self._surveys.get(key)
+        if shared and kept is not None and now - kept[0] < SHARED_FOR:
+            return await asyncio.shield(kept[1])
+        future: asyncio.Future[Mapping[ObjectRef, LiveObject]] = asyncio.get_running_loop().create_future()
+        self._surveys[key] = (now, future)
+        try:
+            survey = await self._cluster.survey(resource)
+        except BaseException as error:
+            del self._surveys[key]
+            # Whoever shares this list hears of the same failure; nobody else has to.
+            future.set_exception(error if isinstance(error, WindlassError) else asyncio.CancelledError())
+            future.exception()
+            raise
+        future.set_result(survey)
+        return survey
+
+    def forget_surveys(self) -> None:
+        """Drops lists that are too old to serve anybody, so that they hold no memory."""
+        now = self._clock.monotonic()
+        self._surveys = {key: kept for key, kept in self._surveys.items() if now - kept[0] < SHARED_FOR}
+
+    async def ensure_namespace(self, name: str) -> None:
+        """Makes the destination namespace where it is missing. It carries no label of ours: it is never pruned."""
+        if name in self.namespaces:
+            return
+        if await self._cluster.look(NAMESPACES, ObjectRef("", "Namespace", "", name)) is None:
+            content: dict[str, Any] = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+            await self._cluster.create(NAMESPACES, "", content, manager=MANAGER)
+        self.namespaces.add(name)
+
+    async def remove_application(self, key: tuple[str, str], uid: str) -> None:
+        """The last step of an Application that left Git: its own object goes."""
+        namespace, name = key
+        await self._cluster.delete(APPLICATIONS, ObjectRef(GROUP, "Application", namespace, name), uid=uid)
+
+
+def kind_word(resource: Resource) -> str:
+    """``apps/v1/Deployment``, ``v1/Secret``."""
+    return f"{resource.api_version}/{resource.kind}"
+
+
+def is_own_kind(api_version: str) -> bool:
+    """Whether a kind is one of Windlass's own."""
+    return split_api_version(api_version)[0] == split_api_version(API_VERSION)[0]

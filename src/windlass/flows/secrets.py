@@ -1,0 +1,77 @@
+"""Credentials that Repositories name: read when needed, kept for minutes, never logged.
+
+The values are ``Credential`` maps whose text never shows them. A refused credential is read again at once, so that a
+rotated Secret works without a restart; otherwise it is kept for ``KEEP`` seconds, because at rest nothing is asked.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any
+
+from typing_extensions import override
+
+from windlass.core.model import ObjectRef, Resource
+from windlass.errors import NeedsHuman, Where
+from windlass.flows.fleet import Key
+from windlass.ports import Clock, Cluster
+
+KEEP = 600.0
+SECRETS = Resource("", "v1", "secrets", "Secret", True)
+
+
+class Credential(dict[str, bytes]):
+    """The decoded keys of a Secret. Its text tells only the names."""
+
+    @override
+    def __repr__(self) -> str:
+        return f"Credential({', '.join(sorted(self))})"
+
+    __str__ = __repr__
+
+
+class SecretReader:
+    """Reads Secrets of the namespace that names them, with the controller's own rights."""
+
+    def __init__(self, cluster: Cluster, clock: Clock) -> None:
+        self._cluster = cluster
+        self._clock = clock
+        self._kept: dict[Key, tuple[float, Credential]] = {}
+
+    async def read(self, namespace: str, name: str, *, fresh: bool = False) -> Credential:
+        """Raises NeedsHuman when the Secret is not there or holds something else than base64."""
+        key = Key(namespace, name)
+        kept = self._kept.get(key)
+        now = self._clock.monotonic()
+        if kept is not None and not fresh and now - kept[0] < KEEP:
+            return kept[1]
+        content = await self._cluster.read(SECRETS, ObjectRef("", "Secret", namespace, name))
+        if content is None:
+            raise NeedsHuman(
+                f"Secret {name} is not in namespace {namespace}",
+                where=Where(field=f"Secret {namespace}/{name}"),
+                hint="make it there, with the keys that docs/kinds/repository.md lists",
+            )
+        credential = decoded(content.get("data") or {}, name)
+        self._kept[key] = (now, credential)
+        return credential
+
+    async def hook(self, source: Key, name: str) -> bytes:
+        """The HMAC secret of a Repository's push hooks, b"" where there is none."""
+        try:
+            credential = await self.read(source.namespace, name)
+        except NeedsHuman:
+            return b""
+        return credential.get("token", b"")
+
+    def forget(self, namespace: str, name: str) -> None:
+        self._kept.pop(Key(namespace, name), None)
+
+
+def decoded(data: Mapping[str, Any], name: str) -> Credential:
+    try:
+        return Credential({key: base64.b64decode(value or "", validate=True) for key, value in data.items()})
+    except (binascii.Error, ValueError, TypeError):
+        raise NeedsHuman(f"Secret {name} holds a value that is not base64") from None

@@ -1,0 +1,419 @@
+"""SYNC: git commit -> render -> plan -> apply -> health -> status, for one Application at a time.
+
+``Synchronizer.reconcile`` is called for a key whenever something about it may have changed: a commit, its own spec, a
+dependency, the health it waits for, a person's request, a retry. It looks at the present state, does what can be done
+now and returns; waiting holds no worker. Desired state that can't be read is unknown, never empty: then what was
+applied stays what is wanted.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Protocol
+
+import msgspec
+
+from windlass.core.kinds.application import Application
+from windlass.core.kinds.fields import moment, seconds
+from windlass.core.model import (
+    Action,
+    Change,
+    Desired,
+    HealthStatus,
+    LiveObject,
+    ObjectRef,
+    Outcome,
+    Plan,
+    Problem,
+    Rendered,
+    Resource,
+    Result,
+)
+from windlass.core.plan.intact import is_intact
+from windlass.core.plan.make import make_plan, unknown_to_us
+from windlass.core.plan.ownership import LEAVING
+from windlass.core.plan.settings import Adopt, Conflicts, PlanSettings
+from windlass.core.plan.stages import Stage, stages, waits_for
+from windlass.errors import NeedsHuman, TryLater, Where, WindlassError
+from windlass.flows.desires import Desires, wanted
+from windlass.flows.effects import Acting, Effects, outcome_of
+from windlass.flows.fleet import ApplicationState, Fleet, Key
+from windlass.flows.inventory import Inventory
+from windlass.flows.queue import WorkQueue
+from windlass.flows.waiting import (
+    BadManifest,
+    DependencyNotReady,
+    Manual,
+    NoInstallation,
+    PartlyApplied,
+    RepositoryMissing,
+    SourceNotReady,
+    StageWaits,
+    Suspended,
+    TimedOut,
+    named,
+)
+from windlass.ports import Clock, Cluster
+
+NAMESPACES = Resource("", "v1", "namespaces", "Namespace", False)
+GATES = (("apiextensions.k8s.io", "CustomResourceDefinition"), ("", "Namespace"))
+"""Kinds that others in the same commit may need: nothing later begins before they are Healthy."""
+
+
+class Looks(Protocol):
+    """Who is told of what: ``changed`` when a person may see something new, ``wanted`` when what Git wants is new."""
+
+    def changed(self, state: ApplicationState) -> None: ...
+
+    def wanted(self, state: ApplicationState) -> None: ...
+
+
+class Synchronizer:
+    """The flow itself. Its parts each know one step; it knows their order."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        cluster: Cluster,
+        desires: Desires,
+        effects: Effects,
+        inventory: Inventory,
+        clock: Clock,
+        queue: WorkQueue[Key],
+        looks: Looks,
+    ) -> None:
+        self._fleet = fleet
+        self._cluster = cluster
+        self._desires = desires
+        self._effects = effects
+        self._inventory = inventory
+        self._clock = clock
+        self._queue = queue
+        self._looks = looks
+
+    async def reconcile(self, key: Key) -> None:
+        """One look at one Application. Raises nothing of the two families: they become its status."""
+        state = self._fleet.applications.get(key)
+        if state is None or state.written is None:
+            if state is not None:
+                self._looks.changed(state)
+            return
+        if state.began is None:
+            state.began = self._clock.monotonic()
+        retry = state.written.spec.sync.retry
+        try:
+            await self._sync(state, state.written)
+        except WindlassError as error:
+            state.waiting = error.at(Where(application=state.name))
+            wakes = isinstance(error, (StageWaits, SourceNotReady, DependencyNotReady, Manual, Suspended))
+            if not wakes:
+                after = error.after if isinstance(error, TryLater) else 0.0
+                self._queue.retry(key, base=seconds(retry.backoff), cap=seconds(retry.max), at_least=after)
+        else:
+            state.waiting = None
+            state.began = None
+            self._queue.forget(key)
+        finally:
+            self._looks.changed(state)
+
+    # --- what to do --------------------------------------------------------------------------------------------------
+
+    async def _sync(self, state: ApplicationState, written: Application) -> None:
+        if self._fleet.installation is None:
+            raise self._fleet.installation_error or NoInstallation()
+        if state.leaving:
+            await self._leave(state, written)
+            return
+        source = self._fleet.source_of(state)
+        if source is None:
+            raise RepositoryMissing(written.spec.source.repository, state.key.namespace)
+        commit = written.spec.source.at or source.commit
+        if not commit:
+            raise SourceNotReady(source.error)
+        request, asked = state.request, state.request != state.request_done
+        try:
+            rendered = await self._desires.render(state, source, written, commit)
+            if rendered.problems:
+                raise BadManifest(rendered, source.key.name)
+        except WindlassError:
+            state.pending_commit = commit
+            state.request_done = request
+            await self._desires.keep_basis(state, source, written)
+            self._looks.wanted(state)
+            raise
+        state.pending_commit = commit if commit != state.applied_commit else ""
+        try:
+            self._pass_gates(state, written, asked=asked)
+        except WindlassError:
+            await self._desires.keep_basis(state, source, written)
+            self._looks.wanted(state)
+            await self._compare_only(state, written, rendered)
+            raise
+        state.desired, state.desired_commit = wanted(rendered), commit
+        plan = await self._plan(state, written, rendered)
+        self._looks.wanted(state)
+        await self._carry_out(state, written, plan, rendered, only=requested_object(request) if asked else "")
+        state.request_done = request
+
+    def _pass_gates(self, state: ApplicationState, written: Application, *, asked: bool) -> None:
+        """Raises what stands between a good render and its apply."""
+        now = self._clock.now()
+        suspend = written.spec.suspend
+        if suspend is not None and suspend.active(now):
+            left = (moment(suspend.until) - now) / timedelta(seconds=1)
+            self._queue.add_after(state.key, left + 0.1)
+            raise Suspended(suspend.until, suspend.reason, suspend.by)
+        for namespace, name in written.dependencies:
+            other = self._fleet.applications.get(Key(namespace, name))
+            if other is None:
+                raise DependencyNotReady(f"{namespace}/{name}", "there is no such Application")
+            if self._circle(state.key, other.key):
+                raise NeedsHuman(
+                    f"{state.name} and {other.name} wait for each other",
+                    hint="take one of the two out of dependsOn",
+                )
+            if not other.ready():
+                raise DependencyNotReady(other.name, f"it is {other.sync} and {other.health.status.value}")
+        if written.spec.sync.mode == "manual" and not asked:
+            raise Manual(state.pending_commit or state.applied_commit, state.key)
+
+    def _circle(self, start: Key, at: Key) -> bool:
+        seen: set[Key] = set()
+        ahead = [at]
+        while ahead:
+            key = ahead.pop()
+            if key == start:
+                return True
+            state = self._fleet.applications.get(key)
+            if key not in seen and state is not None:
+                seen.add(key)
+                ahead.extend(state.linked[1])
+        return False
+
+    # --- plan --------------------------------------------------------------------------------------------------------
+
+    async def _plan(self, state: ApplicationState, written: Application, rendered: Rendered) -> Plan:
+        resources, _ = await self._inventory.resources(rendered.objects)
+        await self._inventory.record_and_watch(resources)
+        first = not state.applied_commit
+        owned = dict(self._cluster.live.of(state.claim.label))
+        found = await self._inventory.look_up(unknown_to_us(rendered.objects, owned), resources, shared=first)
+        for ref, live in found.items():
+            # Labelled in the meantime: the lookup is newer than the index.
+            if live is not None and live.labels.get("windlass.dev/application") == state.claim.label:
+                owned.setdefault(ref, live)
+        plan = make_plan(
+            state.claim,
+            commit=rendered.commit,
+            settings=plan_settings(written),
+            desired=rendered.objects,
+            owned=owned,
+            found=found,
+            intact=lambda desired, live: self._intact(state, desired, live),
+        )
+        left_alone = {problem.ref for problem in rendered.invalid if problem.ref is not None}
+        if left_alone:
+            plan = msgspec.structs.replace(
+                plan, changes=[keep_invalid(change) if change.ref in left_alone else change for change in plan.changes]
+            )
+        return plan
+
+    def _intact(self, state: ApplicationState, desired: Desired, live: LiveObject) -> bool:
+        entry = live.applied_by(state.claim.manager)
+        if entry is None or LEAVING in live.annotations:
+            return False
+        # The same entry was held against the same body before: nothing can have changed.
+        if state.intact.get(desired.ref) == (desired.digest, entry.fields):
+            return True
+        if not is_intact(desired, entry):
+            return False
+        state.intact[desired.ref] = (desired.digest, entry.fields)
+        return True
+
+    async def _compare_only(self, state: ApplicationState, written: Application, rendered: Rendered) -> None:
+        """What the plan would do, for a status that tells it while a gate is shut."""
+        plan = await self._plan(state, written, rendered)
+        idle = {Action.UNCHANGED, Action.SKIP, Action.KEEP}
+        state.sync = "OutOfSync" if plan.blocked or any(one.action not in idle for one in plan.changes) else "Synced"
+
+    # --- apply -------------------------------------------------------------------------------------------------------
+
+    async def _carry_out(
+        self, state: ApplicationState, written: Application, plan: Plan, rendered: Rendered, *, only: str
+    ) -> None:
+        if plan.blocked:
+            state.sync = "OutOfSync"
+            raise NeedsHuman(plan.blocked, hint=plan.mend, where=Where(commit=plan.commit))
+        acting = self.acting(state, written)
+        state.sync = "OutOfSync" if any(stages(plan)) else state.sync
+        outcomes = {change.ref: standing(change) for change in plan.changes if change.action not in WRITES}
+        outcomes.update({problem.ref: invalid(problem) for problem in rendered.invalid if problem.ref is not None})
+        try:
+            if written.spec.destination.create_namespace:
+                await self._inventory.ensure_namespace(written.namespace)
+            for stage in stages(plan):
+                chosen = [change for change in stage.changes if not only or str(change.ref) == only]
+                self._check_turn(state, plan, stage, outcomes)
+                for outcome in await self._effects.carry_out(acting, chosen):
+                    outcomes[outcome.ref] = outcome
+                self._check_gates(state, stage)
+        except StageWaits as waits:
+            self._note(state, outcomes)
+            state.waiting_for = waits.refs
+            began = state.began if state.began is not None else self._clock.monotonic()
+            if self._clock.monotonic() - began > seconds(written.spec.sync.timeout):
+                raise TimedOut(written.spec.sync.timeout, waits.what) from waits
+            self._queue.add_after(state.key, seconds(written.spec.sync.timeout))
+            raise
+        state.waiting_for = frozenset()
+        self._note(state, outcomes)
+        self._conclude(state, plan, outcomes, only=only)
+
+    def _conclude(self, state: ApplicationState, plan: Plan, outcomes: dict[ObjectRef, Outcome], *, only: str) -> None:
+        wrong = [one for one in outcomes.values() if one.result in WRONG]
+        state.synced_at = self._clock.now()
+        if wrong:
+            state.sync = "OutOfSync"
+            raise PartlyApplied(wrong, len(outcomes), plan.commit)
+        if only:
+            # One object was asked for; the rest is as it was, and the next look says how.
+            state.sync = "Unknown"
+            self._queue.add(state.key)
+            return
+        state.applied_commit = plan.commit
+        state.pending_commit = ""
+        state.sync = "Synced"
+
+    def acting(self, state: ApplicationState, written: Application) -> Acting:
+        """In whose name. The account is one of the Application's own namespace: nobody borrows another's rights."""
+        installation = self._fleet.installation
+        account = written.spec.service_account
+        if not account and installation is not None and installation.spec.apply.as_ == "serviceAccount":
+            account = "windlass-applier"
+        user = f"system:serviceaccount:{state.key.namespace}:{account}" if account else ""
+        return Acting(state.name, state.claim.label, state.claim.manager, user)
+
+    def _check_turn(
+        self, state: ApplicationState, plan: Plan, stage: Stage, outcomes: dict[ObjectRef, Outcome]
+    ) -> None:
+        """Raises where the stage has to wait: a wave for the health of the earlier ones, prunes for every apply."""
+        wrong = [one for one in outcomes.values() if one.result in WRONG]
+        waves = {change.ref: change.desired.wave for change in plan.changes if change.desired is not None}
+        if wrong and (stage.prunes or any(waves.get(one.ref, stage.wave) < stage.wave for one in wrong)):
+            self._note(state, outcomes)
+            raise PartlyApplied(wrong, len(outcomes), plan.commit)
+        waiting = (
+            [ref for ref in waits_for(plan, stage.wave) if not self._healthy(state, ref)] if not stage.prunes else []
+        )
+        if waiting:
+            raise StageWaits(f"wave {stage.wave} waits for {named(waiting)}", frozenset(waiting))
+
+    def _check_gates(self, state: ApplicationState, stage: Stage) -> None:
+        """After CRDs and Namespaces: what uses them waits until they are established."""
+        if stage.prunes:
+            return
+        waiting = [
+            change.ref
+            for change in stage.changes
+            if (change.ref.group, change.ref.kind) in GATES and not self._healthy(state, change.ref)
+        ]
+        if waiting:
+            raise StageWaits(f"waits for {named(waiting)}", frozenset(waiting))
+
+    def _healthy(self, state: ApplicationState, ref: ObjectRef) -> bool:
+        told = state.objects.get(ref)
+        return told is not None and told.health.status is HealthStatus.HEALTHY
+
+    def _note(self, state: ApplicationState, outcomes: dict[ObjectRef, Outcome]) -> None:
+        counts: dict[str, int] = {}
+        for outcome in outcomes.values():
+            counts[outcome.result.value] = counts.get(outcome.result.value, 0) + 1
+        # A later look at the same commit that had nothing to do is no news: what the sync did stays told.
+        if set(counts) <= {Result.UNCHANGED.value, Result.KEPT.value, Result.SKIPPED.value} and state.counts:
+            kept = {ref: one for ref, one in state.outcomes.items() if one.result not in WRONG}
+            state.outcomes = {
+                **kept,
+                **{ref: one for ref, one in outcomes.items() if one.result is not Result.UNCHANGED},
+            }
+            return
+        state.outcomes = outcomes
+        state.counts = counts
+
+    # --- leave -------------------------------------------------------------------------------------------------------
+
+    async def _leave(self, state: ApplicationState, written: Application) -> None:
+        """The Application has left Git (its parent says so on it): its objects go, or stay, as ``deletion`` says."""
+        acting = self.acting(state, written)
+        if written.spec.deletion == "delete":
+            settings = msgspec.structs.replace(
+                plan_settings(written), allow_empty=True, budget_count=1 << 30, prune=True
+            )
+            plan = make_plan(
+                state.claim,
+                commit=state.applied_commit,
+                settings=settings,
+                desired=[],
+                owned=dict(self._cluster.live.of(state.claim.label)),
+                found={},
+                intact=lambda desired, live: True,
+            )
+            state.desired = {}
+            outcomes = {change.ref: standing(change) for change in plan.changes if change.action not in WRITES}
+            for stage in stages(plan):
+                for outcome in await self._effects.carry_out(acting, stage.changes):
+                    outcomes[outcome.ref] = outcome
+            self._note(state, outcomes)
+            wrong = [one for one in outcomes.values() if one.result in WRONG]
+            if wrong:
+                raise PartlyApplied(wrong, len(outcomes), plan.commit)
+            going = [one.ref for one in plan.changes if one.action is Action.PRUNE or (one.live and one.live.deleting)]
+            if going:
+                raise StageWaits(f"waits until {named(going)} is gone", frozenset(going))
+        await self._inventory.remove_application(state.key, state.uid)
+
+
+WRONG = frozenset({Result.FAILED, Result.REFUSED})
+WRITES = frozenset({Action.CREATE, Action.ADOPT, Action.CONFIGURE, Action.PRUNE, Action.RELEASE})
+
+
+def plan_settings(written: Application) -> PlanSettings:
+    """What the Application's ``spec.sync`` says, in the plan's form."""
+    sync = written.spec.sync
+    return PlanSettings(
+        prune=sync.prune,
+        adopt=Adopt(sync.adopt),
+        conflicts=Conflicts(sync.conflicts),
+        budget_count=sync.prune_budget.count,
+        budget_share=sync.prune_budget.fraction,
+        confirmed=frozenset(sync.confirm),
+        allow_empty=sync.allow_empty,
+    )
+
+
+def standing(change: Change) -> Outcome:
+    """The outcome of a change that writes nothing."""
+    results = {
+        Action.UNCHANGED: Result.UNCHANGED,
+        Action.KEEP: Result.KEPT,
+        Action.SKIP: Result.SKIPPED,
+        Action.REFUSE: Result.REFUSED,
+    }
+    return outcome_of(change, results[change.action], change.why)
+
+
+def invalid(problem: Problem) -> Outcome:
+    """An object that is wrong by itself: it stays as it is, the others go on."""
+    assert problem.ref is not None
+    return Outcome(problem.ref, Result.REFUSED, problem.what, problem.hint, problem.file, problem.line)
+
+
+def keep_invalid(change: Change) -> Change:
+    """An invalid object is not in the render, but it is in Git: it is never pruned for that."""
+    if change.action is not Action.PRUNE:
+        return change
+    return msgspec.structs.replace(change, action=Action.KEEP, why="its manifest in Git is wrong; it stays as it is")
+
+
+def requested_object(request: str) -> str:
+    """``Kind/name`` of a request for one object, "" for the whole Application."""
+    return next((word.removeprefix("only=") for word in request.split() if word.startswith("only=")), "")

@@ -1,0 +1,139 @@
+"""Why an Application is not synced now: the leaves of the SYNC flow's errors, each with its documented reason.
+
+Those that end by themselves when something else happens (a commit, a healthy dependency, a person's request) are woken
+by that, not by a timer; ``sync`` knows which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
+
+from windlass.core.kinds.reasons import Reason
+from windlass.core.model import ObjectRef, Outcome, Problem, Rendered
+from windlass.errors import NeedsHuman, TryLater, Where, WindlassError
+
+
+class NoInstallation(TryLater):
+    slug: ClassVar[str] = "no-installation"
+    reason: ClassVar[str] = Reason.NO_INSTALLATION.value
+
+    def __init__(self) -> None:
+        super().__init__(
+            "there is no Installation named windlass in this cluster",
+            after=5.0,
+            hint="`windlass install --export` prints one",
+        )
+
+
+class RepositoryMissing(NeedsHuman):
+    slug: ClassVar[str] = "repository-missing"
+    reason: ClassVar[str] = Reason.REPOSITORY_MISSING.value
+
+    def __init__(self, name: str, namespace: str) -> None:
+        super().__init__(
+            f"there is no Repository {name} in namespace {namespace}",
+            where=Where(field="spec.source.repository"),
+            hint="put the Repository into the Application's own namespace, or mend the name",
+        )
+
+
+class SourceNotReady(TryLater):
+    """The Repository has no commit yet. Its own error, where there is one, tells why."""
+
+    slug: ClassVar[str] = "repository-not-ready"
+    reason: ClassVar[str] = Reason.REPOSITORY_NOT_READY.value
+
+    def __init__(self, cause: WindlassError | None) -> None:
+        why = f": {cause.what}" if cause is not None else ""
+        super().__init__(f"the Repository has no commit yet{why}", hint=cause.hint if cause is not None else "")
+
+
+class DependencyNotReady(TryLater):
+    slug: ClassVar[str] = "dependency-not-ready"
+    reason: ClassVar[str] = Reason.DEPENDENCY_NOT_READY.value
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(f"waits for Application {name}: {why}", where=Where(field="spec.dependsOn"))
+
+
+class Manual(TryLater):
+    slug: ClassVar[str] = "manual"
+    reason: ClassVar[str] = Reason.MANUAL.value
+
+    def __init__(self, commit: str, name: object) -> None:
+        super().__init__(f"{commit[:7] or 'nothing'} waits for a request", hint=f"windlass sync {name}")
+
+
+class Suspended(TryLater):
+    slug: ClassVar[str] = "suspended"
+    reason: ClassVar[str] = Reason.SUSPENDED.value
+
+    def __init__(self, until: str, reason: str, by: str) -> None:
+        super().__init__(f'suspended by {by} until {until}: "{reason}"')
+
+
+class StageWaits(TryLater):
+    """A later wave, or what needs a CRD, waits for objects. ``refs`` are what it waits for."""
+
+    slug: ClassVar[str] = "waiting"
+    reason: ClassVar[str] = Reason.PROGRESSING.value
+
+    def __init__(self, what: str, refs: frozenset[ObjectRef]) -> None:
+        super().__init__(what)
+        self.refs = refs
+
+
+class TimedOut(NeedsHuman):
+    slug: ClassVar[str] = "timed-out"
+    reason: ClassVar[str] = Reason.TIMED_OUT.value
+
+    def __init__(self, timeout: str, what: str) -> None:
+        super().__init__(
+            f"not done after {timeout}: {what}",
+            hint="see why those are not Healthy (windlass status), or raise spec.sync.timeout",
+        )
+
+
+class BadManifest(NeedsHuman):
+    """Nothing of the commit is applied. ``problems`` are all of them; the text is the first."""
+
+    slug: ClassVar[str] = "bad-manifest"
+    reason: ClassVar[str] = Reason.BAD_MANIFEST.value
+
+    def __init__(self, rendered: Rendered, repository: str) -> None:
+        first = rendered.problems[0]
+        more = len(rendered.problems) - 1
+        super().__init__(
+            first.what + (f" (and {more} more)" if more else ""),
+            where=Where(
+                file=first.file, line=first.line, field=first.field, commit=rendered.commit, repository=repository
+            ),
+            hint=first.hint,
+        )
+        self.problems: Sequence[Problem] = rendered.problems
+
+
+class PartlyApplied(NeedsHuman):
+    """Some objects went wrong. It is a person's to mend unless every one of them may work by itself."""
+
+    slug: ClassVar[str] = "partly-applied"
+
+    def __init__(self, wrong: Sequence[Outcome], total: int, commit: str) -> None:
+        first = wrong[0]
+        more = f" (and {len(wrong) - 1} more of {total} objects)" if len(wrong) > 1 else ""
+        super().__init__(
+            f"{first.ref}: {first.message}{more}",
+            where=Where(file=first.file, line=first.line, commit=commit),
+            hint=first.mend,
+        )
+        self.passing = all(one.retry for one in wrong)
+
+    reason: ClassVar[str] = Reason.PARTLY_APPLIED.value
+
+
+def named(refs: Iterable[ObjectRef]) -> str:
+    """The first three, and how many more."""
+    ordered = sorted(refs)
+    shown = ", ".join(str(ref) for ref in ordered[:3])
+    return shown if len(ordered) <= 3 else f"{shown} and {len(ordered) - 3} more"

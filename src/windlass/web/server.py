@@ -1,0 +1,96 @@
+"""A raw ASGI application: ``/healthz``, ``/readyz``, ``/metrics``, ``/hooks/git/<namespace>/<repository>``.
+
+``app.py`` gives it what it looks at. Bodies are bounded before they are read, everything unknown is 404, and nothing
+in an answer comes from a request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from windlass.flows.fleet import Key
+from windlass.flows.hooks import LIMIT, HookAnswer
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+HookReceiver = Callable[[Key, dict[str, str], bytes], Awaitable[HookAnswer]]
+
+TEXT = "text/plain; charset=utf-8"
+
+
+class Pages:
+    """``alive`` and ``ready`` return what is wrong, "" when nothing is; ``metrics`` the exposition and its type."""
+
+    def __init__(
+        self,
+        *,
+        alive: Callable[[], str],
+        ready: Callable[[], str],
+        metrics: Callable[[], tuple[bytes, str]],
+        hook: HookReceiver,
+    ) -> None:
+        self._alive = alive
+        self._ready = ready
+        self._metrics = metrics
+        self._hook = hook
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+            return
+        if scope["type"] != "http":
+            return
+        status, kind, body = await self._answer(scope, receive)
+        headers = [
+            (b"content-type", kind.encode()),
+            (b"content-length", str(len(body)).encode()),
+            (b"x-content-type-options", b"nosniff"),
+            (b"cache-control", b"no-store"),
+        ]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+    async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, str, bytes]:
+        path: str = scope["path"]
+        if path.startswith("/hooks/git/"):
+            return await self._receive_hook(path, scope, receive)
+        if scope["method"] not in ("GET", "HEAD"):
+            return 405, TEXT, b"only GET\n"
+        match path:
+            case "/healthz":
+                wrong = self._alive()
+            case "/readyz":
+                wrong = self._ready()
+            case "/metrics":
+                text, kind = self._metrics()
+                return 200, kind, text
+            case _:
+                return 404, TEXT, b"not found\n"
+        return (503 if wrong else 200), TEXT, (wrong or "ok").encode() + b"\n"
+
+    async def _receive_hook(self, path: str, scope: Scope, receive: Receive) -> tuple[int, str, bytes]:
+        parts = path.removeprefix("/hooks/git/").split("/")
+        if scope["method"] != "POST" or len(parts) != 2:
+            return 404, TEXT, b"not found\n"
+        body = bytearray()
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return 400, TEXT, b"half a request\n"
+            body += message.get("body", b"")
+            if len(body) > LIMIT:
+                return 413, TEXT, f"a hook is at most {LIMIT} bytes\n".encode()
+            if not message.get("more_body"):
+                break
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        answer = await self._hook(Key(parts[0], parts[1]), headers, bytes(body))
+        return answer.status, TEXT, answer.text.encode()
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            await send({"type": f"{message['type']}.complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
