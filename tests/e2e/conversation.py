@@ -26,7 +26,7 @@ _LEFT_OUT = ("storageVersionHash",)
 
 
 class Conversation:
-    """Requests to one cluster and their answers, as text. `ns` is the test's namespace; `NS` in paths and bodies stands for it.
+    """Requests to one cluster and their answers, as text. `NS` in paths and bodies stands for the test's namespace.
 
     Set `busy` where controllers write to the objects at the same time: then their traces (status, their manager's
     entries, the revision annotation, the numbers of resource versions) are left out.
@@ -128,7 +128,7 @@ class Conversation:
         self.lines.append(self.text(value))
 
     def text(self, value: Any, indent: int | None = 1) -> str:
-        """The value as stable text: keys sorted, what differs from run to run named, `fieldsV1` in one line as it came."""
+        """The value as stable text: keys sorted, what differs from run to run named, `fieldsV1` in a line as it came."""
         raws: list[str] = []
         cleaned = self._clean(value, raws)
         text = json.dumps(cleaned, indent=indent, sort_keys=indent is not None, ensure_ascii=False)

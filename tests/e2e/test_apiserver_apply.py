@@ -1,4 +1,4 @@
-"""Server-side apply: ownership, conflicts, lists, sets, removal, managers; on the devcluster and on a real server, word for word."""
+"""Server-side apply: ownership, conflicts, lists, sets, removal, managers; word for word as a real server answers."""
 
 from __future__ import annotations
 

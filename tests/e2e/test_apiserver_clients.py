@@ -107,7 +107,7 @@ def test_kubectl_get_forms(k: Kubectl) -> None:
     assert "apps/v1" in k("api-versions").split()
     assert k("auth", "can-i", "delete", "pods").strip() == "yes"
     assert "Server Version: v1." in k("version")
-    assert "one" in k("get", "cm", "one", "--watch-only=false", "--show-labels", "--show-managed-fields", "-o", "yaml")
+    assert "one" in k("get", "cm", "one", "--show-managed-fields", "-o", "yaml")
 
 
 def test_kubectl_validates(k: Kubectl) -> None:

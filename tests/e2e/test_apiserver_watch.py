@@ -154,9 +154,8 @@ def test_watch_words(conversation: Conversation) -> None:
     c.get(MAPS, labelSelector="=", **query)
     started = time.monotonic()
     answer = c.quietly("GET", MAPS, resourceVersion="0", labelSelector="none=such", **query)
-    c.say(
-        f"timeoutSeconds=1: {answer.code}, {answer.body.decode()!r}, about a second: {0.7 < time.monotonic() - started < 3.5}"
-    )
+    second = 0.7 < time.monotonic() - started < 3.5
+    c.say(f"timeoutSeconds=1: {answer.code}, {answer.body.decode()!r}, about a second: {second}")
     c.check()
 
 
@@ -170,7 +169,7 @@ def _without_numbers(text: str) -> str:
 
 
 def test_owners_take_what_they_own(conversation: Conversation) -> None:
-    """Background deletes dependents, Orphan keeps them, Foreground waits for them; an owner that is not there counts as gone."""
+    """Background deletes dependents, Orphan keeps them, Foreground waits for them; an unknown owner counts as gone."""
     c = conversation
 
     def owned(name: str, owner: dict[str, Any], **reference: Any) -> dict[str, Any]:

@@ -246,7 +246,7 @@ class ControlPlane:
             *quick,
             f"--service-account-private-key-file={self.folder / 'accounts.key'}",
             f"--root-ca-file={self.ca}",
-            "--use-service-account-credentials=false",
+            "--horizontal-pod-autoscaler-sync-period=2s",
         )
         self._run("kube-scheduler", *quick)
         self._run(
