@@ -25,6 +25,7 @@ from typing_extensions import override
 from windlass.adapters.cluster import Access, KubeCluster, LeaseLeadership, connect
 from windlass.adapters.cluster.lease import identity
 from windlass.adapters.host.clock import SystemClock
+from windlass.adapters.host.tracing import NoTracer, OpenTelemetryTracer
 from windlass.adapters.render import Workers
 from windlass.core.kinds import application, installation, repository
 from windlass.core.kinds.deploy import DIGEST_SECRET, LEASE
@@ -45,7 +46,7 @@ from windlass.flows.secrets import SecretReader, decoded
 from windlass.flows.sources import Sources
 from windlass.flows.supervise import Supervisor
 from windlass.flows.sync import Synchronizer
-from windlass.ports import ObjectMissing
+from windlass.ports import ObjectMissing, Tracer
 from windlass.settings import Settings
 from windlass.web.server import Pages
 
@@ -81,7 +82,8 @@ class Controller:
         """Runs until ``stop`` is set or leadership is lost; then everything is ended in order. Nothing is left half:
         whatever was under way is found again by its label at the next start."""
         async with AsyncExitStack() as stack:
-            supervisor = await stack.enter_async_context(Supervisor(self.clock))
+            tracer = self._tracer(stack)
+            supervisor = await stack.enter_async_context(Supervisor(self.clock, tracer))
             self._supervisor = supervisor
             await self._serve_pages(supervisor, stack)
             cluster = await stack.enter_async_context(
@@ -100,7 +102,7 @@ class Controller:
                 log.info("leading", identity=leadership.identity, transitions=leadership.transitions)
             self._standby = False
             self.metrics.leading.set(1)
-            await self._lead(cluster, supervisor, stack)
+            await self._lead(cluster, supervisor, tracer, stack)
             waits = supervisor.spawn(stop.wait(), "stop")
             await asyncio.wait([waits, *([lost] if lost else [])], return_when=asyncio.FIRST_COMPLETED)
             self._ready = False
@@ -112,7 +114,7 @@ class Controller:
 
     # --- parts -------------------------------------------------------------------------------------------------------
 
-    async def _lead(self, cluster: KubeCluster, supervisor: Supervisor, stack: AsyncExitStack) -> None:
+    async def _lead(self, cluster: KubeCluster, supervisor: Supervisor, tracer: Tracer, stack: AsyncExitStack) -> None:
         settings, fleet, clock = self.settings, self.fleet, self.clock
         key = await digest_key(cluster, settings.namespace)
         renderer = Workers(count=settings.renderers, timeout=settings.render_timeout, memory=settings.render_memory)
@@ -130,8 +132,8 @@ class Controller:
         inventory = Inventory(cluster, clock)
         drift = DriftFlow(fleet, cluster, clock, health, reporter, self.metrics, wake=syncs.add)
         stack.callback(drift.queue.close)
-        effects = Effects(cluster, clock, drift, self.metrics)
-        desires = Desires(fleet, renderer, inventory, key)
+        effects = Effects(cluster, clock, drift, self.metrics, tracer)
+        desires = Desires(fleet, renderer, inventory, key, tracer)
         looks = Looks(reporter, health, drift)
         sync = Synchronizer(fleet, cluster, desires, effects, inventory, clock, syncs, looks)
         drift.attach(effects, sync.acting)
@@ -178,6 +180,13 @@ class Controller:
         self._ready = True
         if self._started is not None:
             self._started(self)
+
+    def _tracer(self, stack: AsyncExitStack) -> Tracer:
+        if not self.settings.trace:
+            return NoTracer()
+        tracer = OpenTelemetryTracer("windlass-controller")
+        stack.callback(tracer.close)
+        return tracer
 
     def _leadership(self, cluster: KubeCluster) -> LeaseLeadership:
         settings = self.settings

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, ClassVar, Protocol
 
@@ -272,6 +273,12 @@ class Renderer(Protocol):
     def touched(self, changed: Iterable[str], reads: Mapping[str, Mapping[str, str]]) -> set[str]:
         """Of the renders with these traces, by any name, those that a change of these paths may touch."""
         ...
+
+
+class Tracer(Protocol):
+    """Spans for people who trace: nested by the call, ended by leaving the block. Costs nothing where nobody does."""
+
+    def span(self, name: str, **attributes: str | int | float) -> AbstractContextManager[object]: ...
 
 
 class Clock(Protocol):

@@ -33,6 +33,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     workers: int = 16
     lease: bool = True
     log_format: str = "json"
+    trace: bool = False
 
 
 def home() -> Path:

@@ -11,17 +11,20 @@ from windlass.core.model import Desired, ObjectRef, Rendered
 from windlass.errors import WindlassError
 from windlass.flows.fleet import ApplicationState, Fleet, RenderInputs, SourceState
 from windlass.flows.inventory import Inventory
-from windlass.ports import Renderer, RenderRequest
+from windlass.ports import Renderer, RenderRequest, Tracer
 
 
 class Desires:
     """``renders`` counts the renders that were made."""
 
-    def __init__(self, fleet: Fleet, renderer: Renderer, inventory: Inventory, digest_key: bytes) -> None:
+    def __init__(
+        self, fleet: Fleet, renderer: Renderer, inventory: Inventory, digest_key: bytes, tracer: Tracer
+    ) -> None:
         self._fleet = fleet
         self._renderer = renderer
         self._inventory = inventory
         self._digest_key = digest_key
+        self._tracer = tracer
         self.renders = 0
 
     async def render(self, state: ApplicationState, source: SourceState, written: Application, commit: str) -> Rendered:
@@ -67,7 +70,8 @@ class Desires:
             namespaced=dict(self._fleet.namespaced),
         )
         self.renders += 1
-        return await self._renderer.render(request), inputs
+        with self._tracer.span("render", application=state.name, commit=commit):
+            return await self._renderer.render(request), inputs
 
     def _inputs(self, source: SourceState, written: Application) -> RenderInputs:
         spec = written.spec.source

@@ -29,6 +29,7 @@ from windlass.ports import (
     Cluster,
     FieldConflict,
     ObjectMissing,
+    Tracer,
     WriteConflict,
 )
 
@@ -57,11 +58,12 @@ class Track(Protocol):
 class Effects:
     """Whether this process may write at all (it leads) is asked by the cluster adapter as each request is sent."""
 
-    def __init__(self, cluster: Cluster, clock: Clock, track: Track, metrics: Metrics) -> None:
+    def __init__(self, cluster: Cluster, clock: Clock, track: Track, metrics: Metrics, tracer: Tracer) -> None:
         self._cluster = cluster
         self._clock = clock
         self._track = track
         self._metrics = metrics
+        self._tracer = tracer
 
     async def carry_out(self, acting: Acting, changes: Sequence[Change]) -> list[Outcome]:
         """One stage: all changes at once, an Outcome each, in the order of the changes. Raises nothing of its own."""
@@ -72,7 +74,8 @@ class Effects:
         began = self._clock.monotonic()
         self._track.begin(acting.label, change.ref)
         try:
-            result, message = await self._act(acting, change, at_once)
+            with self._tracer.span(change.action.value, object=change.ref.full, application=acting.application):
+                result, message = await self._act(acting, change, at_once)
         except WindlassError as error:
             outcome = failed(change, error)
         else:

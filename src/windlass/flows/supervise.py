@@ -16,7 +16,7 @@ import structlog
 
 from windlass.errors import WindlassError
 from windlass.flows.queue import Key, WorkQueue
-from windlass.ports import Clock
+from windlass.ports import Clock, Tracer
 
 log = structlog.get_logger("windlass")
 T = TypeVar("T")
@@ -25,8 +25,9 @@ T = TypeVar("T")
 class Supervisor:
     """Owns every task of the process. Used as an async context manager; leaving it cancels what still runs."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, tracer: Tracer) -> None:
         self._clock = clock
+        self._tracer = tracer
         self._group = asyncio.TaskGroup()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._started: dict[str, float] = {}
@@ -98,7 +99,8 @@ class Supervisor:
             key = await queue.take()
             self._started[name] = self._clock.monotonic() + bound
             try:
-                await work(key)
+                with self._tracer.span(name.rpartition("-")[0], key=str(key)):
+                    await work(key)
             except asyncio.CancelledError:
                 raise
             except WindlassError as error:

@@ -49,6 +49,20 @@ class SourceNotReady(TryLater):
         super().__init__(f"the Repository has no commit yet{why}", hint=cause.hint if cause is not None else "")
 
 
+class HistoryRewritten(NeedsHuman):
+    """The branch moved backwards or sideways. The last good commit stays in force."""
+
+    slug: ClassVar[str] = "history-rewritten"
+    reason: ClassVar[str] = Reason.HISTORY_REWRITTEN.value
+
+    def __init__(self, old: str, new: str) -> None:
+        super().__init__(
+            f"the branch no longer contains {old[:7]}: it was moved to {new[:7]}, which is not followed",
+            hint="push the branch back, or say spec.history.rewritten: accept",
+            then=f"{old[:7]} keeps running",
+        )
+
+
 class DependencyNotReady(TryLater):
     slug: ClassVar[str] = "dependency-not-ready"
     reason: ClassVar[str] = Reason.DEPENDENCY_NOT_READY.value

@@ -1,0 +1,190 @@
+"""Repositories: what their ref says now, who has to look again because of it, and what is not followed.
+
+``Sources.look`` is called for a Repository at its interval, at once after a push hook, and after a change of its spec.
+A remote that does not answer, or whose history was rewritten, changes nothing: the last good commit stays. Of the
+Applications only those are woken whose render read something that the new commit touched.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from windlass.adapters.git import Credentials, Mirror, RefSpec
+from windlass.core.kinds.fields import seconds
+from windlass.core.kinds.repository import Repository
+from windlass.errors import NeedsHuman, TryLater, Where, WindlassError
+from windlass.flows.fleet import Fleet, Key, SourceState
+from windlass.flows.metrics import Metrics
+from windlass.flows.queue import WorkQueue
+from windlass.flows.secrets import SecretReader
+from windlass.flows.waiting import HistoryRewritten
+from windlass.ports import Clock, Renderer
+
+log = structlog.get_logger("windlass")
+JITTER = 0.1
+
+
+class Sources:
+    """``folder`` holds a bare mirror for each Repository; it may be lost at any time. ``local`` allows ``file:``
+    URLs.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        secrets: SecretReader,
+        renderer: Renderer,
+        clock: Clock,
+        queue: WorkQueue[Key],
+        folder: Path,
+        *,
+        local: bool,
+        wake: Callable[[Key], None],
+        report: Callable[[SourceState], None],
+        metrics: Metrics,
+    ) -> None:
+        self._fleet = fleet
+        self._secrets = secrets
+        self._renderer = renderer
+        self._clock = clock
+        self._queue = queue
+        self._folder = folder
+        self._local = local
+        self._wake = wake
+        self._report = report
+        self._metrics = metrics
+        self._mirrors: dict[Key, tuple[str, Mirror]] = {}
+
+    async def look(self, key: Key) -> None:
+        """One look at one Repository. Raises nothing of the two families: they become its status."""
+        state = self._fleet.sources.get(key)
+        if state is None:
+            return
+        if state.written is None or state.invalid is not None:
+            self._report(state)
+            return
+        try:
+            await self._look(state, state.written)
+        except WindlassError as error:
+            self._metrics.fetches.labels("failed").inc()
+            news = state.error is None or str(state.error) != str(error)
+            state.error = error.at(Where(repository=str(key)))
+            if news:
+                log.warning("repository", repository=str(key), error=str(error))
+                self._wake_waiting(state)
+            wait = self._queue.retry(key, cap=max(30.0, seconds(state.written.spec.interval)))
+            if not isinstance(error, TryLater):
+                # A person must act: asked again at the ordinary distance, for the remote does not call back.
+                self._queue.add_after(key, max(wait, seconds(state.written.spec.interval)))
+        else:
+            if state.error is not None:
+                log.info("repository", repository=str(key), commit=state.commit, text="reached again")
+                state.error = None
+            self._queue.forget(key)
+            interval = seconds(state.written.spec.interval)
+            self._queue.add_after(key, interval * (1.0 + JITTER * random.random()))  # noqa: S311 - spreads load
+        self._report(state)
+
+    def gone(self, key: Key) -> None:
+        """The Repository was deleted. Its Applications keep what runs; nothing new comes."""
+        self._mirrors.pop(key, None)
+        self._queue.drop(key)
+        for application in self._fleet.users_of(key):
+            self._wake(application.key)
+
+    async def _look(self, state: SourceState, written: Repository) -> None:
+        began = self._clock.monotonic()
+        mirror = await self._mirror(state, written)
+        ref = written.spec.ref
+        fetched = await mirror.fetch(RefSpec(branch=ref.branch, tag=ref.tag, semver=ref.semver, commit=ref.commit))
+        self._metrics.fetches.labels("ok").inc()
+        state.folder = str(mirror.folder)
+        if fetched.commit == state.commit and state.fetched_at is not None:
+            state.held = ""
+            return
+        if state.commit and fetched.commit != state.commit:
+            await self._check_history(state, written, mirror, fetched.commit)
+        await self._advance(state, mirror, fetched.commit, began)
+
+    async def _check_history(self, state: SourceState, written: Repository, mirror: Mirror, commit: str) -> None:
+        """Raises where the ref moved backwards or sideways and Git does not say that this is meant."""
+        # Only a branch promises to move forward; a tag, a range or a commit is named anew by a person in the spec.
+        follows = not (written.spec.ref.tag or written.spec.ref.semver or written.spec.ref.commit)
+        if not follows or written.spec.history.rewritten == "accept":
+            return
+        if await mirror.moved(state.commit, commit) != "forward":
+            state.held = commit
+            raise HistoryRewritten(state.commit, commit)
+
+    async def _advance(self, state: SourceState, mirror: Mirror, commit: str, began: float) -> None:
+        old = state.commit
+        if state.fetched_at is None or old != commit:
+            info = await mirror.describe(commit)
+            state.subject, state.author = info.subject, info.author
+        changed = await mirror.changed_paths(old, commit) if old and old != commit else None
+        state.commit, state.held = commit, ""
+        if old != commit or state.fetched_at is None:
+            state.fetched_at = self._clock.now()
+        woken = self._spread(state, old, commit, changed)
+        log.info(
+            "fetched",
+            repository=str(state.key),
+            commit=commit,
+            subject=state.subject,
+            changed=None if changed is None else len(changed),
+            applications=woken,
+            seconds=round(self._clock.monotonic() - began, 4),
+        )
+
+    def _spread(self, state: SourceState, old: str, commit: str, changed: list[str] | None) -> int:
+        """Wakes whom the commit touches and moves the others on to it. Returns how many were woken."""
+        users = [
+            user for user in self._fleet.users_of(state.key) if user.written is not None and not
+            user.written.spec.source.at
+        ]  # fmt: skip
+        reads = {
+            str(user.key): user.rendered.read
+            for user in users
+            if user.rendered is not None and user.rendered.commit == old
+        }
+        touched = self._renderer.touched(changed, reads) if changed is not None else set(reads)
+        woken = 0
+        for user in users:
+            name = str(user.key)
+            if user.rendered is not None and name in reads and name not in touched:
+                user.rendered = msgspec.structs.replace(user.rendered, commit=commit)
+            else:
+                woken += 1
+                self._wake(user.key)
+        return woken
+
+    def _wake_waiting(self, state: SourceState) -> None:
+        """Applications that have nothing yet tell why: their Repository's error is their own."""
+        for user in self._fleet.users_of(state.key):
+            if user.rendered is None:
+                self._wake(user.key)
+
+    async def _mirror(self, state: SourceState, written: Repository) -> Mirror:
+        """The mirror, made anew when the URL or the credentials changed."""
+        spec = written.spec
+        credentials = Credentials()
+        if spec.read is not None:
+            fresh = state.error is not None
+            secret = await self._secrets.read(state.key.namespace, spec.read.secret, fresh=fresh)
+            credentials = Credentials.from_secret(secret)
+        known = self._mirrors.get(state.key)
+        mark = f"{spec.url}\n{credentials.mark()}"
+        if known is not None and known[0] == mark:
+            return known[1]
+        folder = self._folder / state.key.namespace / f"{state.key.name}.git"
+        try:
+            mirror = Mirror(folder, spec.url, credentials, allow_local=self._local)
+        except NeedsHuman as error:
+            raise error.at(Where(field="spec.url")) from error
+        self._mirrors[state.key] = (mark, mirror)
+        return mirror
