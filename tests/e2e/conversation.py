@@ -128,7 +128,7 @@ class Conversation:
         self.lines.append(self.text(value))
 
     def text(self, value: Any, indent: int | None = 1) -> str:
-        """The value as stable text: keys sorted, what differs from run to run named, `fieldsV1` in a line as it came."""
+        """The value as stable text: keys sorted, what differs from run to run named, `fieldsV1` in a line as it is."""
         raws: list[str] = []
         cleaned = self._clean(value, raws)
         text = json.dumps(cleaned, indent=indent, sort_keys=indent is not None, ensure_ascii=False)
