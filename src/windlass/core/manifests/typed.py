@@ -1,4 +1,4 @@
-"""What a typed API server makes of a body: no unknown fields, no nulls, empty optional fields left out, records written.
+"""What a typed API server makes of a body: no unknown fields or nulls, empty optional fields left out, records written.
 
 Used by the devstack before it stores or compares an object of a built-in kind, so that ``managedFields`` and what a
 client reads are those of the real server. Custom kinds are kept as they are, but for their metadata. It sets no

@@ -1,7 +1,8 @@
 """Who owns what after a create, an update or a patch: found by comparing what was there with what is to be stored.
 
 Called by ``verbs`` with the object typed and defaulted (a writer owns the defaults that its write brought in), before
-admission changes it (what admission adds belongs to nobody). What was changed or added is the writer's and nobody else's; what was removed is nobody's.
+admission changes it (what admission adds belongs to nobody). What was changed or added is the writer's and nobody
+else's; what was removed is nobody's.
 """
 
 from __future__ import annotations
