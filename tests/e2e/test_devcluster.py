@@ -1,4 +1,4 @@
-"""What only the devcluster promises: a restart loses nothing that was acknowledged, a kill neither, and a stop is quick."""
+"""What only the devcluster promises: a restart loses nothing that was acknowledged, nor does a kill; a stop is quick."""
 
 from __future__ import annotations
 
