@@ -51,8 +51,8 @@ def test_an_object_carries_label_origin_and_digest_and_nothing_else_is_touched()
 def test_the_digest_is_of_the_manifest_alone() -> None:
     first = rendered({"a.yaml": dump(config_map("x"))})
     moved = rendered({"b/c.yaml": dump(config_map("v"), config_map("x"))}, label="other.app")
-    assert first.objects[0].digest == moved.objects[0].digest
-    assert first.objects[0].body != moved.objects[0].body
+    assert first.objects[0].digest == moved.objects[1].digest
+    assert first.objects[0].body != moved.objects[1].body
 
 
 def test_without_a_label_the_manifest_is_shown_as_it_is() -> None:

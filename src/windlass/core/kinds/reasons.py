@@ -47,6 +47,10 @@ class Reason(StrEnum):
     )
     LEADERSHIP_LOST = "LeadershipLost", "Another controller leads now; this one writes no more."
     GIT_UNAVAILABLE = "GitUnavailable", "The repository could not be reached; the last good state is kept."
+    BRANCH_MOVED = "BranchMoved", "Another push came first; the edit is made again from the new tip."
+    PUSH_UNKNOWN = "PushUnknown", "The connection broke while pushing; it is looked up whether the commit arrived."
+    CHILD_TIMEOUT = "ChildTimeout", "A program took longer than it may; it is tried again."
+    DISK_FULL = "DiskFull", "There is no room on the controller's disk."
     RENDER_LOST = "RenderLost", "The render worker was lost; the render is done again."
     # waiting for a person's word, as asked for
     SUSPENDED = "Suspended", "Suspended in Git until the time it names."
@@ -64,6 +68,9 @@ class Reason(StrEnum):
         "InvalidObjects",
         "Some objects are wrong by themselves and are left as they are; the others are applied.",
     )
+    BAD_DOCUMENT = "BadDocument", "A file can't be read as YAML or JSON the way Kubernetes would."
+    DUPLICATE_KEY = "DuplicateKey", "A mapping in a file has one key twice."
+    DOCUMENT_TOO_LARGE = "DocumentTooLarge", "A file is too large, too deep, or its aliases multiply it."
     RENDER_FAILED = "RenderFailed", "The source could not be rendered."
     RENDER_STOPPED = "RenderStopped", "The render needed more time or memory than it may."
     PATH_MISSING = "PathMissing", "The folder that source.path names is not in the commit."
@@ -75,6 +82,8 @@ class Reason(StrEnum):
     DEPENDENCY_CYCLE = "DependencyCycle", "Applications wait for each other in a circle."
     COMMIT_MISSING = "CommitMissing", "The commit that source.at names is not in the repository."
     REF_MISSING = "RefMissing", "The branch, tag or version range is not in the repository."
+    GIT_REFUSED = "GitRefused", "The repository's address, a right, a key, a certificate or a limit is wrong."
+    BAD_PATH = "BadPath", "A path or a link leads out of the repository, or to what is not in it."
     HISTORY_REWRITTEN = "HistoryRewritten", "The branch moved backwards or sideways; history.rewritten says what to do."
     AUTHENTICATION_FAILED = "AuthenticationFailed", "The repository refused the credentials, or wants some."
     SECRET_MISSING = "SecretMissing", "A Secret that is named is missing or lacks a key."
@@ -91,4 +100,8 @@ class Reason(StrEnum):
     TIMED_OUT = "TimedOut", "The sync took longer than sync.timeout."
     UNHEALTHY = "Unhealthy", "Applied, but an object is Degraded or was not healthy within health.timeout."
     NO_INSTALLATION = "NoInstallation", "There is no Installation named windlass."
+    ACCESS_UNUSABLE = "AccessUnusable", "The access to the cluster (kubeconfig, token, certificate) can't be used."
+    PROGRAM_MISSING = "ProgramMissing", "A program that is needed is not installed."
+    CHILD_OUTPUT = "ChildOutput", "A program printed more than it may and was stopped."
+    FILE_NOT_WRITABLE = "FileNotWritable", "The controller can't write into its own folder."
     INTERNAL = "Internal", "A mistake in Windlass itself; the log has the details."

@@ -1,0 +1,179 @@
+"""Render workers: real child processes over a real repository. What goes wrong costs one render and no other."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+
+import msgspec
+import pygit2
+import pytest
+from memory import config_map, request
+
+from windlass.adapters.render import RenderFailed, RenderLost, RenderStopped, Workers, frames
+from windlass.adapters.render.frames import Answer
+from windlass.core.model import Desired, ObjectRef, Origin, Problem, Rendered
+from windlass.ports import RenderRequest
+
+Commit = Callable[[Mapping[str, bytes]], str]
+
+MANIFEST = msgspec.json.encode(config_map("a"))
+# Below the budgets of the reader, but so much of it that it takes long and grows large.
+HEAVY = b"a:\n" + b"- [x, y, z]\n" * 60_000
+
+
+def heavy_files(count: int) -> dict[str, bytes]:
+    """All different, for what was parsed once is not parsed again."""
+    return {f"heavy/{number}.yaml": b"# %d\n" % number + HEAVY for number in range(count)}
+
+
+@pytest.fixture
+def commit(tmp_path: Path) -> Commit:
+    """Commits files to a bare repository in ``tmp_path``; returns the commit."""
+    repository = pygit2.init_repository(str(tmp_path), bare=True)
+
+    def make(files: Mapping[str, bytes]) -> str:
+        index = pygit2.Index()
+        for path, data in files.items():
+            index.add(pygit2.IndexEntry(path, repository.create_blob(data), pygit2.enums.FileMode.BLOB))
+        tree = index.write_tree(repository)
+        author = pygit2.Signature("ada", "ada@acme.example", 1_700_000_000, 0)
+        parents = [] if repository.head_is_unborn else [repository.head.target]
+        return str(repository.create_commit("HEAD", author, author, "a change", tree, parents))
+
+    return make
+
+
+@pytest.fixture
+async def workers() -> AsyncIterator[Workers]:
+    async with Workers() as made:
+        yield made
+
+
+def ask(folder: Path, commit: str, path: str = "") -> RenderRequest:
+    return request(folder=str(folder), commit=commit, path=path)
+
+
+async def test_a_worker_renders_from_git_objects(workers: Workers, commit: Commit, tmp_path: Path) -> None:
+    made = commit({"apps/a.json": MANIFEST})
+    result = await workers.render(ask(tmp_path, made, "apps"))
+    assert [one.ref.name for one in result.objects] == ["a"]
+    assert result.commit == made
+    assert set(result.read) == {"apps/", "apps/a.json"}
+    assert str(result.objects[0].origin) == f"config@{made}:apps/a.json"
+
+
+async def test_the_origin_is_the_commit_that_changed_the_file(workers: Workers, commit: Commit, tmp_path: Path) -> None:
+    first = commit({"a.json": MANIFEST})
+    second = commit({"a.json": MANIFEST, "b.json": msgspec.json.encode(config_map("b"))})
+    result = await workers.render(ask(tmp_path, second))
+    assert {one.ref.name: one.origin.commit for one in result.objects} == {"a": first, "b": second}
+
+
+async def test_a_commit_that_is_not_there_fails_and_the_worker_lives(
+    workers: Workers, commit: Commit, tmp_path: Path
+) -> None:
+    made = commit({"a.json": MANIFEST})
+    before = {worker.process.pid for worker in workers._all}
+    with pytest.raises(RenderFailed):
+        await workers.render(ask(tmp_path, "0" * 39 + "1"))
+    assert (await workers.render(ask(tmp_path, made))).objects
+    assert {worker.process.pid for worker in workers._all} == before
+
+
+async def test_what_takes_too_long_is_killed_and_the_next_goes_on(commit: Commit, tmp_path: Path) -> None:
+    made = commit(heavy_files(40) | {"light/a.json": MANIFEST})
+    async with Workers(timeout=1.0) as workers:
+        heavy = asyncio.create_task(workers.render(ask(tmp_path, made, "heavy")))
+        light = await asyncio.gather(*(workers.render(ask(tmp_path, made, "light")) for _ in range(5)))
+        assert all(one.objects for one in light)
+        with pytest.raises(RenderStopped, match="took longer than 1 s"):
+            await heavy
+        assert (await workers.render(ask(tmp_path, made, "light"))).objects
+
+
+async def test_what_needs_too_much_memory_costs_that_render_only(commit: Commit, tmp_path: Path) -> None:
+    large = msgspec.json.encode(config_map("a") | {"data": {"a": "x" * 15_000_000}})
+    made = commit({f"heavy/{number}.json": large for number in range(60)} | {"light/a.json": MANIFEST})
+    async with Workers(memory=160 * 1024 * 1024) as workers:
+        with pytest.raises((RenderStopped, RenderLost)):
+            await workers.render(ask(tmp_path, made, "heavy"))
+        assert (await workers.render(ask(tmp_path, made, "light"))).objects
+
+
+async def test_a_worker_that_dies_costs_one_render_at_most(workers: Workers, commit: Commit, tmp_path: Path) -> None:
+    made = commit({"heavy/a.yaml": HEAVY, "light/a.json": MANIFEST})
+    (worker,) = workers._all
+    heavy = asyncio.create_task(workers.render(ask(tmp_path, made, "heavy")))
+    await asyncio.sleep(0.3)
+    os.kill(worker.process.pid, signal.SIGKILL)
+    with pytest.raises(RenderLost):
+        await heavy
+    assert (await workers.render(ask(tmp_path, made, "light"))).objects
+    # At rest it is not even noticed.
+    (worker,) = workers._all
+    os.kill(worker.process.pid, signal.SIGKILL)
+    await worker.process.wait()
+    assert (await workers.render(ask(tmp_path, made, "light"))).objects
+
+
+async def test_a_cancelled_render_leaves_no_worker_in_the_middle_of_it(
+    workers: Workers, commit: Commit, tmp_path: Path
+) -> None:
+    made = commit({"heavy/a.yaml": HEAVY, "light/a.json": MANIFEST})
+    heavy = asyncio.create_task(workers.render(ask(tmp_path, made, "heavy")))
+    await asyncio.sleep(0.1)
+    heavy.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await heavy
+    assert [one.ref.name for one in (await workers.render(ask(tmp_path, made, "light"))).objects] == ["a"]
+
+
+async def test_there_are_never_more_workers_than_allowed_and_none_afterwards(commit: Commit, tmp_path: Path) -> None:
+    made = commit({f"a{number}.json": msgspec.json.encode(config_map(f"a{number}")) for number in range(20)})
+    async with Workers(count=2) as workers:
+        results = await asyncio.gather(*(workers.render(ask(tmp_path, made)) for _ in range(30)))
+        assert all(len(one.objects) == 20 for one in results)
+        assert len(workers._all) <= 2
+        processes = [worker.process for worker in workers._all]
+    assert all(process.returncode is not None for process in processes)
+
+
+async def test_a_worker_has_no_environment_and_bounds(workers: Workers) -> None:
+    (worker,) = workers._all
+    environment = Path(f"/proc/{worker.process.pid}/environ").read_bytes()
+    limits = Path(f"/proc/{worker.process.pid}/limits").read_text()
+    assert b"HOME=" not in environment
+    assert b"PATH=" not in environment
+    address_space = next(line for line in limits.splitlines() if line.startswith("Max address space"))
+    assert address_space.split()[3] == str(1 << 30)
+    core = next(line for line in limits.splitlines() if line.startswith("Max core file size"))
+    assert core.split()[4] == "0"
+
+
+def test_an_answer_comes_in_slices_and_is_whole_again() -> None:
+    ref = ObjectRef("", "ConfigMap", "shop", "a")
+    objects = [
+        Desired(ref._replace(name=f"a{number}"), "v1", 0, 5, "d", Origin("r", "c", "f", 1), b"x" * 50_000)
+        for number in range(40)
+    ]
+    whole = Rendered(
+        "c", objects, [], [Problem("a", ref=ref)], [Problem("b")] * 3, {f"p{number}": "id" for number in range(9000)}
+    )
+    parts = list(frames.answer(whole))
+    assert max(len(part) for part in parts) < 2 * frames.SLICE
+    answer = Answer()
+    ends = [answer.take(frames.HEADER.unpack(part[:5])[1], part[5:]) for part in parts]
+    assert ends == [False] * (len(parts) - 1) + [True]
+    assert answer.rendered() == whole
+
+
+def test_a_thousand_traces_are_checked_without_a_worker() -> None:
+    reads = {f"app{number}": {f"apps/{number}/": "x", f"apps/{number}/a.yaml": "y"} for number in range(1000)}
+    workers = Workers()
+    assert workers.touched(["apps/7/a.yaml", "docs/x.md"], reads) == {"app7"}
+    assert workers.touched(["apps/8/new/b.yaml"], reads) == {"app8"}
+    assert workers.touched(["readme.md"], reads) == set()
