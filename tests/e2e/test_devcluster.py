@@ -1,4 +1,4 @@
-"""What only the devcluster promises: a restart loses nothing that was acknowledged, nor does a kill; a stop is quick."""
+"""What only the devcluster promises: neither a restart nor a kill loses what was acknowledged; a stop is quick."""
 
 from __future__ import annotations
 
