@@ -79,9 +79,11 @@ class Cause:
 
 
 class Clock(Protocol):
-    """Wall-clock time, always aware and in UTC."""
+    """Time: ``now`` is the wall clock, aware and in UTC; ``monotonic`` counts seconds and never goes back."""
 
     def now(self) -> datetime: ...
+
+    def monotonic(self) -> float: ...
 
 
 class Api(Protocol):
