@@ -12,6 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from windlass.core.model import LiveObject, ManagedEntry, ObjectRef, Owner, Resource
+from windlass.ports import ClusterUnavailable
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
@@ -144,6 +145,10 @@ def newer(version: str, than: str) -> bool | None:
         return None
 
 
+class Unreadable(ClusterUnavailable):
+    """The API server sent what is no object: cut off, or not from an API server."""
+
+
 class Decoder:
     """Decodes for one index, sharing equal strings and field sets between objects: most of them come from few hands."""
 
@@ -153,7 +158,13 @@ class Decoder:
         self._fields: dict[bytes, bytes] = {}
 
     def live(self, resource: Resource, raw: msgspec.Raw | bytes, *, whole: bool) -> LiveObject:
-        """One object. `whole` keeps spec and status. Raises msgspec.MsgspecError for what is no object."""
+        """One object. `whole` keeps spec and status. Raises Unreadable for what is no object."""
+        try:
+            return self._live(resource, raw, whole=whole)
+        except msgspec.MsgspecError as error:  # its words name places and types, no values
+            raise Unreadable(f"a {resource.kind} of the API server is no object: {error}") from error
+
+    def _live(self, resource: Resource, raw: msgspec.Raw | bytes, *, whole: bool) -> LiveObject:
         if whole:
             found = _WHOLE.decode(raw)
             spec, status = bytes(found.spec) or None, bytes(found.status) or None

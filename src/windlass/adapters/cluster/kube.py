@@ -120,7 +120,7 @@ class KubeCluster:
         )
         return ports.ApplyAnswer(
             created=answer.code == 201,
-            live=self._live(resource, answer.body),
+            live=self._decoder.live(resource, answer.body, whole=watched_whole(resource)),
             content=_content(answer),
             warnings=_warnings(answer.headers),
         )
@@ -275,12 +275,6 @@ class KubeCluster:
         self._surveys.pop(key, None)
         if not shared.cancelled():
             shared.exception()  # taken note of, also where every caller went away
-
-    def _live(self, resource: Resource, body: bytes) -> LiveObject:
-        try:
-            return self._decoder.live(resource, body, whole=watched_whole(resource))
-        except msgspec.MsgspecError as error:
-            raise ports.ClusterUnavailable(f"the answer about a {resource.kind} is no object: cut off?") from error
 
     def _definitions(self, change: ports.LiveChange) -> None:
         if change.ref.kind in _DEFINITIONS:

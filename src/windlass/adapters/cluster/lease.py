@@ -217,10 +217,10 @@ class LeaseLeadership:
         self._won(begun)
 
     def _won(self, begun: float) -> None:
-        if not self._leading:
+        if begun >= self._until:
+            # It ran out in between, if only just: what was decided before is decided again.
+            self._now(False)
             self._term += 1
-        elif begun >= self._until:
-            self._term += 1  # it ran out in between: what was decided before may be old
         self._until = begun + self._terms.safe
         self._doubt = False
         self.error = None
@@ -274,15 +274,17 @@ class LeaseLeadership:
             self.error = error if isinstance(error, WindlassError) else None
 
     def _tell(self) -> None:
-        held = self.held()
-        if held != self._leading:
-            self._leading = held
-            if self.on_change is not None:
-                self.on_change(held)
+        self._now(self.held())
         for waiting in self._wake:
             if not waiting.done():
                 waiting.set_result(None)
         self._wake.clear()
+
+    def _now(self, held: bool) -> None:
+        if held != self._leading:
+            self._leading = held
+            if self.on_change is not None:
+                self.on_change(held)
 
     async def _changed(self) -> None:
         waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -256,28 +256,38 @@ class Source:
                 continue
             lines = b"".join([*rest, head])
             rest = [tail] if tail else []
-            yield self._batch(lines)
+            batch, error = self._batch(lines)
+            yield batch
+            if error is not None:
+                raise error
 
-    def _batch(self, lines: bytes) -> Events:
+    def _batch(self, lines: bytes) -> tuple[Events, WindlassError | None]:
+        """The events up to the end or the first that is none: what was whole counts."""
         events: list[tuple[str, msgspec.Raw]] = []
-        version = ""
+        last: msgspec.Raw | None = None
+        error: WindlassError | None = None
         try:
-            found = [_EVENT.decode(line) for line in lines.split(b"\n") if line]
-            for event in found:
+            for line in lines.split(b"\n"):
+                if not line:
+                    continue
+                event = _EVENT.decode(line)
                 if event.type == "ERROR":
-                    # What came before it in this batch is sent again: the version did not move.
-                    self._raise(event.object)
+                    error = self._error(event.object)
+                    break
+                last = event.object
                 if event.type != "BOOKMARK":
                     events.append((event.type, event.object))
-            if found:
-                version = version_of(found[-1].object)
-        except msgspec.MsgspecError as error:
-            raise ports.ClusterUnavailable(f"the watch of {self.scope.kind} sent what is no event") from error
-        return Events(events, version)
+        except msgspec.MsgspecError:
+            error = ports.ClusterUnavailable(f"the watch of {self.scope.kind} sent what is no event")
+        try:
+            version = version_of(last) if last is not None else ""
+        except msgspec.MsgspecError:
+            return Events([], ""), ports.ClusterUnavailable(f"the watch of {self.scope.kind} sent what is no object")
+        return Events(events, version), error
 
-    def _raise(self, raw: msgspec.Raw) -> None:
+    def _error(self, raw: msgspec.Raw) -> WindlassError:
         status = _STATUS.decode(raw)
         if status.code == 410 or status.reason in ("Expired", "Gone"):
-            raise HistoryGone(f"the history of {self.scope.kind} that the watch asks for is gone")
+            return HistoryGone(f"the history of {self.scope.kind} that the watch asks for is gone")
         words = status.reason if self.scope.secret else bounded(status.message, 300)
-        raise ports.ClusterUnavailable(f"the watch of {self.scope.kind} ended with an error: {words}")
+        return ports.ClusterUnavailable(f"the watch of {self.scope.kind} ended with an error: {words}")

@@ -7,6 +7,7 @@ what a list or a watch said; and takes a kind's objects out as a whole only when
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import aclosing
@@ -14,7 +15,7 @@ from contextlib import aclosing
 import msgspec
 
 from windlass.adapters.cluster.client import Client
-from windlass.adapters.cluster.decode import Decoder, watched_whole
+from windlass.adapters.cluster.decode import Decoder, Unreadable, watched_whole
 from windlass.adapters.cluster.discovery import Discovery
 from windlass.adapters.cluster.live import LABEL, Index
 from windlass.adapters.cluster.source import Events, Failed, Items, Listed, Listing, Opened, Scope, Source
@@ -23,6 +24,7 @@ from windlass.errors import WindlassError
 from windlass.ports import KindUnknown, ObjectMissing
 
 SLICE = 0.003  # seconds of work before the loop gets a turn
+UNREADABLE = 20.0  # seconds after an object that can't be read, until all is listed anew
 
 Trouble = Callable[[Resource, WindlassError | None], None]
 
@@ -72,7 +74,13 @@ class LiveWatch:
     async def run(self) -> None:
         """Never ends by itself."""
         while True:
-            await self._run_version(self._discovery.known(self.resource.group, self.resource.kind) or self.resource)
+            resource = self._discovery.known(self.resource.group, self.resource.kind) or self.resource
+            try:
+                await self._run_version(resource)
+            except Unreadable as error:
+                # Passing over one object would take it for deleted: nothing of this list or batch counts.
+                await self._failed(error)
+                await asyncio.sleep(UNREADABLE * random.uniform(0.5, 1.0))  # noqa: S311 - spreads load
 
     async def _run_version(self, resource: Resource) -> None:
         """Until the cluster serves the kind in another version, or again after it was gone."""
