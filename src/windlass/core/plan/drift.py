@@ -7,7 +7,8 @@ The parts are modules of their own; this one only names them. None of them reads
 
 from __future__ import annotations
 
-from windlass.core.plan.examine import DriftRules, admission_changes, examine, removal_patch
+from windlass.core.plan.additions import removal_patch
+from windlass.core.plan.examine import DriftRules, admission_changes, examine
 from windlass.core.plan.expected import TABLE as EXPECTED
 from windlass.core.plan.fights import Fights
 from windlass.core.plan.suspicion import Suspicion, suspicious

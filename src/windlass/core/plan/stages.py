@@ -11,7 +11,7 @@ from itertools import groupby
 
 import msgspec
 
-from windlass.core.manifests.order import tier_of
+from windlass.core.manifests.order import tier
 from windlass.core.model import Action, Change, LiveObject, ObjectRef, Plan
 from windlass.core.plan.ownership import WAVE
 
@@ -57,7 +57,7 @@ def _place(change: Change) -> tuple[int, int]:
     if change.desired is not None:
         return change.desired.wave, change.desired.tier
     live = change.live
-    return (wave_of(live.annotations) if live else 0), tier_of(change.ref)
+    return (wave_of(live.annotations) if live else 0), tier(change.ref.group, change.ref.kind)
 
 
 def wave_of(annotations: Mapping[str, str]) -> int:
