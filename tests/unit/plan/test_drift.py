@@ -337,8 +337,8 @@ def test_values_of_secrets_are_masked_always() -> None:
     del live["stringData"]
     found = examine(secret, body, live, manager=SHOP.manager, rules=RULES)
     assert [(each.cause.value, each.field, each.desired, each.live) for each in found] == [
-        ("changed", "data.a", "(secret)", "(secret)"),
-        ("added", "data.b", None, "(secret)"),
+        ("changed", "data.a", "***", "***"),
+        ("added", "data.b", None, "***"),
     ]
     changed = admission_changes(secret, body, live)
     text = msgspec.json.encode([found, changed]).decode()

@@ -3,21 +3,24 @@
 ``examine``, ``admission_changes`` and the text of a plan call it. It looks only at what the desired body names; who
 owns what is asked elsewhere. Forms that an API server treats as equal are equal here: quantities, int-or-string,
 ``stringData``, empty collections and nulls, zero values that a typed server leaves out.
+
+``manifests.differences`` answers the same question for text alone. Here each difference carries its path in fieldsV1
+elements, because its owner has to be looked up by it, and a `false` that a server keeps (a pointer) is not the same as
+nothing, because somebody may have taken it away.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import re
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from windlass.core.manifests.fieldpaths import join, parse_key, parse_value, value_element
 from windlass.core.manifests.fields import ListItemError, item_element
+from windlass.core.manifests.quantities import same_amount
 from windlass.core.manifests.schemas import DEDUCED, Schema, Schemas
 
 Path = tuple[str, ...]
@@ -28,11 +31,6 @@ _ABSENT = object()
 _PLAIN_META = frozenset(
     {"name", "namespace", "uid", "resourceVersion", "creationTimestamp", "managedFields", "generation"}
 )
-
-
-_QUANTITY = re.compile(r"([+-]?(?:\d{1,30}(?:\.\d{0,30})?|\.\d{1,30}))(?:([numkMGTPE]|[KMGTPE]i)|[eE]([+-]?\d{1,2}))?")
-_SCALE = {suffix: Decimal(1000) ** power for power, suffix in enumerate(("n", "u", "m", "", "k", *"MGTPE"), start=-3)}
-_SCALE |= {f"{suffix}i": Decimal(1024) ** power for power, suffix in enumerate("KMGTPE", start=1)}
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -188,8 +186,7 @@ def same(want: Any, have: Any, schema: Schema = DEDUCED, *, exactly: bool = Fals
 
 def _same_scalar(want: Any, have: Any, schema: Schema) -> bool:
     if schema.quantity:
-        amount = _amount(want)
-        return amount is not None and amount == _amount(have)
+        return same_amount(want, have)
     if schema.int_or_string:
         return str(want) == str(have)
     if schema.format == "byte" and isinstance(want, str) and isinstance(have, str):
@@ -198,15 +195,6 @@ def _same_scalar(want: Any, have: Any, schema: Schema) -> bool:
         except (binascii.Error, ValueError):
             return False
     return False
-
-
-def _amount(value: Any) -> Decimal | None:
-    """A resource quantity as a number, or None where it is none."""
-    match = _QUANTITY.fullmatch(str(value))
-    if match is None:
-        return None
-    number, suffix, exponent = match.groups()
-    return Decimal(number) * (Decimal(10) ** int(exponent) if exponent else _SCALE[suffix or ""])
 
 
 def resolve(value: Any, element: str) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from windlass.core.manifests.redact import SHOWN
 from windlass.core.manifests.schemas import Schema
 from windlass.core.model import Drift, DriftCause, DriftResponse, ObjectRef
 from windlass.core.plan.additions import additions
@@ -19,7 +20,7 @@ from windlass.core.plan.entries import Entry, all_owned, covers, entries_of, is_
 from windlass.core.plan.ownership import LABEL
 from windlass.core.plan.severe import is_severe
 
-MASK = "(secret)"
+MASK = SHOWN
 """Stands for each value of a Secret."""
 
 
