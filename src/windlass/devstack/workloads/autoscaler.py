@@ -90,7 +90,8 @@ class Autoscalers(Controller):
             status["lastScaleTime"] = self.cluster.stamp()
         else:
             why = _NO_METRICS.format(name=self._metric(spec))
-            words = f"the HPA was unable to compute the replica count: failed to get {self._metric(spec)} utilization: {why}"
+            start = f"the HPA was unable to compute the replica count: failed to get {self._metric(spec)} utilization"
+            words = f"{start}: {why}"
             conditions = self._with(conditions, "ScalingActive", "False", "FailedGetResourceMetric", words)
         status.update(currentReplicas=(target.get("status") or {}).get("replicas", 0), desiredReplicas=wanted)
         status.update(conditions=conditions, currentMetrics=None)
@@ -121,7 +122,8 @@ class Autoscalers(Controller):
     def _no_scale(reference: Object, resource: str | None) -> str:
         start = "the HPA controller was unable to get the target's current scale: "
         if resource is None:
-            return f'{start}no matches for kind "{reference.get("kind")}" in group "{reference.get("apiVersion", "").rpartition("/")[0]}"'
+            group = reference.get("apiVersion", "").rpartition("/")[0]
+            return f'{start}no matches for kind "{reference.get("kind")}" in group "{group}"'
         return f'{start}{resource.rpartition("/")[2]}.apps "{reference["name"]}" not found'
 
     def _with(self, conditions: list[Object], kind: str, status: str, reason: str, message: str) -> list[Object]:

@@ -89,9 +89,9 @@ class CronJobs(Controller):
             self.event(owner, "JobAlreadyActive", words)
             return
         if policy == "Replace":
-            for job in active:
-                await self.cluster.delete(api.JOBS, job)
-                self.event(owner, "SuccessfulDelete", f"Deleted job {job['metadata']['name']}")
+            for running in active:
+                await self.cluster.delete(api.JOBS, running)
+                self.event(owner, "SuccessfulDelete", f"Deleted job {running['metadata']['name']}")
         metadata, template = owner["metadata"], spec.get("jobTemplate") or {}
         wanted = template.get("metadata") or {}
         annotations = {

@@ -81,7 +81,8 @@ class Jobs(Controller):
         status = self._count(job, pods)
         spec, now = job["spec"], self.cluster.clock.now()
         if spec.get("suspend"):
-            return await self._suspend(job, pods, status)
+            await self._suspend(job, pods, status)
+            return None
         if not status.get("startTime"):
             status["startTime"] = self.cluster.stamp()
         if is_true(job, "Suspended"):

@@ -24,7 +24,7 @@ def pod_log(pod: Object, container: str = "", previous: bool = False) -> str:
     if name not in known:
         raise NoLog(f"container {name} is not valid for pod {pod_name}")
     states = [*(status.get("containerStatuses") or []), *(status.get("initContainerStatuses") or [])]
-    state = next((one for one in states if one["name"] == name), {})
+    state: Object = next((one for one in states if one["name"] == name), {})
     waiting = (state.get("state") or {}).get("waiting") or {}
     last = (state.get("lastState") or {}).get("terminated")
     if previous and not last:

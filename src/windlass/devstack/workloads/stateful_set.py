@@ -90,8 +90,7 @@ class StatefulSets(Controller):
                 if not parallel:
                     return
             elif (is_going(pod) or not self._is_available(owner, pod)) and not parallel:
-                if not await self._replace_broken(owner, pod, update):
-                    return
+                await self._replace_broken(owner, pod, update)
                 return
         surplus = [pods[ordinal] for ordinal in sorted(pods, reverse=True) if ordinal not in wanted]
         for pod in surplus:
@@ -114,15 +113,14 @@ class StatefulSets(Controller):
     def _is_available(self, owner: Object, pod: Object) -> bool:
         return seconds_to_available(pod, owner["spec"].get("minReadySeconds") or 0, self.cluster.clock.now()) == 0.0
 
-    async def _replace_broken(self, owner: Object, pod: Object, update: str) -> bool:
+    async def _replace_broken(self, owner: Object, pod: Object, update: str) -> None:
         """A Pod of an old template that never got ready is replaced, or a bad template could never be mended."""
         outdated = _hash_of(pod) != update
         rolling = (owner["spec"].get("updateStrategy") or {}).get("type") == "RollingUpdate"
         if is_going(pod) or not outdated or not rolling or ordinal_of(pod) < self._partition(owner):
-            return False
+            return
         await self.cluster.delete(api.PODS, pod)
         self._tell(owner, "delete", f"Pod {pod['metadata']['name']}")
-        return True
 
     def _partition(self, owner: Object) -> int:
         rolling = (owner["spec"].get("updateStrategy") or {}).get("rollingUpdate") or {}
