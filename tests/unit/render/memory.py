@@ -3,38 +3,41 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from typing_extensions import override
 
+from windlass.adapters.git.snapshot import Entry, Snapshot
 from windlass.adapters.render.documents import Documents
 from windlass.adapters.render.plain import render
-from windlass.adapters.render.walk import Entry
 from windlass.core.model import Rendered
 from windlass.ports import RenderRequest
 
 COMMIT = "3f2c1ab0c7d64ab2a1f0a4b5c6d7e8f901234567"
 
 
-class MemoryTree:
+class MemoryTree(Snapshot):
     """Paths to text; a value that begins with "->" is a symbolic link."""
 
     def __init__(self, files: Mapping[str, str | bytes]) -> None:
         self.files = {path: text.encode() if isinstance(text, str) else text for path, text in files.items()}
 
-    def entries(self, folder: str) -> Sequence[Entry] | None:
+    @override
+    def _list(self, folder: str) -> Mapping[str, Entry] | None:
         start = f"{folder}/" if folder else ""
         found: dict[str, Entry] = {}
         for path, data in self.files.items():
             if path.startswith(start):
                 name, slash, _ = path[len(start) :].partition("/")
                 kind = "folder" if slash else "link" if data.startswith(b"->") else "file"
-                found[name] = Entry(name, kind, "" if slash else hashlib.sha1(data).hexdigest())
-        return [found[name] for name in sorted(found)] if found or not folder else None
+                found[name] = Entry(name, kind, hashlib.sha1(data).hexdigest())
+        return found if found or not folder else None
 
-    def read(self, path: str) -> bytes:
-        return self.files[path]
+    @override
+    def _read(self, folder: str, entry: Entry) -> bytes:
+        return self.files[f"{folder}/{entry.name}" if folder else entry.name].removeprefix(b"->")
 
 
 def request(**more: Any) -> RenderRequest:

@@ -171,9 +171,9 @@ PROBLEMS = [
         "lfs",
         "version https://git-lfs.github.com/spec/v1\noid sha256:1\n",
         "Git LFS pointer",
-        1,
-        "Git itself",
-        "not-plain",
+        0,
+        "take it out of LFS",
+        "bad-path",
     ),
     (
         "twice",

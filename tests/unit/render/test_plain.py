@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from memory import COMMIT, MemoryTree, bodies, config_map, rendered
 
-from windlass.adapters.render.trace import Changes, holds
+from windlass.adapters.git.trace import Trace
+from windlass.adapters.render.trace import Changes
 from windlass.core.model import Rendered
 
 
@@ -237,7 +238,7 @@ def test_a_trace_holds_until_something_that_was_read_changes(path: str, text: st
         after[path] = text
     changed = [name for name in FILES | after if FILES.get(name) != after.get(name)]
     assert Changes(changed).touch(read) is touched
-    assert holds(MemoryTree(after), read) is not touched
+    assert Trace(read).holds(MemoryTree(after)) is not touched
 
 
 @given(
@@ -249,14 +250,14 @@ def test_where_a_trace_holds_the_render_is_the_same(after: dict[str, str]) -> No
     first, second = rendered(before, path="s"), rendered(now, path="s")
     changed = [name for name in before | now if before.get(name) != now.get(name)]
     if not Changes(changed).touch(first.read):
-        assert holds(MemoryTree(now), first.read)
+        assert Trace(first.read).holds(MemoryTree(now))
         assert summary(first) == summary(second)
-    if holds(MemoryTree(now), first.read):
+    if Trace(first.read).holds(MemoryTree(now)):
         assert summary(first) == summary(second)
 
 
 def test_a_missing_folder_is_in_the_trace() -> None:
     read = rendered({"a.yaml": "{"}, path="not/there").read
     assert Changes(["not/there/a.yaml"]).touch(read)
-    assert not holds(MemoryTree({"not/there/a.yaml": "x"}), read)
-    assert holds(MemoryTree({"b.yaml": "x"}), read)
+    assert not Trace(read).holds(MemoryTree({"not/there/a.yaml": "x"}))
+    assert Trace(read).holds(MemoryTree({"b.yaml": "x"}))

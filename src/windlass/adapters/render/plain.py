@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from windlass.adapters.git.errors import GitRefused
 from windlass.adapters.render.documents import Documents
 from windlass.adapters.render.findings import Findings
 from windlass.adapters.render.objects import Prepared, Preparer, Raw
@@ -66,19 +67,9 @@ def _objects(file: File, tree: Tree, documents: Documents, found: Findings) -> I
     """Every object of a file, Lists taken apart."""
     known = documents.get(file)
     if known is None:
-        data = tree.read(file.path)
-        if data.startswith(_LFS):
-            found.problem(
-                "this file is a Git LFS pointer, and its content is not in the repository",
-                file.path,
-                1,
-                hint="keep manifests in Git itself",
-                slug="not-plain",
-            )
-            return
         try:
-            known = documents.put(file, data)
-        except DocumentError as error:
+            known = documents.put(file, tree.read(file.path))
+        except (DocumentError, GitRefused) as error:
             found.problem(error.what, file.path, error.where.line, hint=error.hint, slug=error.slug)
             return
     for document in known:

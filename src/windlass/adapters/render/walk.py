@@ -7,10 +7,12 @@ of files: applying that folder with ``kubectl apply -k`` gives the same objects.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from windlass.adapters.git.errors import GitRefused
+from windlass.adapters.git.snapshot import Entry
+from windlass.adapters.git.trace import digest_of_names
 from windlass.adapters.render.findings import Findings
 from windlass.adapters.render.globs import matches_any
 from windlass.core.documents import DocumentError, locate, read
@@ -18,14 +20,6 @@ from windlass.core.documents import DocumentError, locate, read
 ENDINGS = (".yaml", ".yml", ".json")
 KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 DEEPEST = 64
-
-
-class Entry(NamedTuple):
-    """One name in a folder. ``kind``: "file", "folder", "link" or "module" (a submodule). ``id`` is the blob's."""
-
-    name: str
-    kind: str
-    id: str
 
 
 class Tree(Protocol):
@@ -36,6 +30,10 @@ class Tree(Protocol):
         ...
 
     def read(self, path: str) -> bytes: ...
+
+    def hops(self, path: str) -> Sequence[str]:
+        """The links that lead to a path."""
+        ...
 
 
 class File(NamedTuple):
@@ -61,6 +59,7 @@ class Walk:
         if self._list(self.root) is None:
             self._missing()
             return
+        self._note_links()
         waiting = [self.root]
         while waiting:
             folder = waiting.pop()
@@ -85,9 +84,20 @@ class Walk:
             waiting.extend(reversed(below))
 
     def _list(self, folder: str) -> Sequence[Entry] | None:
-        entries = self.tree.entries(folder)
+        try:
+            entries = self.tree.entries(folder)
+        except GitRefused as error:
+            # A name or a link that leads out, somewhere in this folder.
+            self.found.problem(error.what, error.where.file or folder, hint=error.hint, slug=error.slug)
+            return ()
         self.read[f"{folder}/"] = "" if entries is None else digest_of_names(entries)
         return entries
+
+    def _note_links(self) -> None:
+        """The links in source.path itself are part of what was read."""
+        for link in self.tree.hops(self.root):
+            folder, _, name = link.rpartition("/")
+            self.read[link] = next((one.id for one in self.tree.entries(folder) or () if one.name == name), "")
 
     def _file(self, folder: str, one: Entry) -> File:
         path = join(folder, one.name)
@@ -157,10 +167,10 @@ class Walk:
         if name is None:
             return None
         file = self._file(folder, names[name])
-        data = self.tree.read(file.path)
         try:
+            data = self.tree.read(file.path)
             documents = read(data, file.path)
-        except DocumentError as error:
+        except (DocumentError, GitRefused) as error:
             self.found.problem(error.what, file.path, error.where.line, hint=error.hint, slug=error.slug)
             return []
         content = documents[0].value if len(documents) == 1 else None
@@ -212,9 +222,3 @@ class Walk:
 def join(folder: str, name: str) -> str:
     """A path from its folder ("" is the root) and a name."""
     return f"{folder}/{name}" if folder else name
-
-
-def digest_of_names(entries: Sequence[Entry]) -> str:
-    """What a listing said, in 20 digits: names and kinds, not contents."""
-    text = "\n".join(f"{one.kind} {one.name}" for one in entries)
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:20]

@@ -128,6 +128,7 @@ class Workers(Renderer):
             raise _error(answer, request)
         return answer
 
+    @override
     def touched(self, changed: Iterable[str], reads: Mapping[str, Mapping[str, str]]) -> set[str]:
         """Of the renders with these traces, by any name, those that a change of these paths may touch.
 

@@ -1,0 +1,29 @@
+"""Rendering in process, for the command line: a person's own files, on their own machine, need no worker around them.
+
+Called by ``cli``. The controller never calls it: what it renders comes from people it does not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from windlass.adapters.git.snapshot import folder_snapshot
+from windlass.adapters.render.documents import Documents
+from windlass.adapters.render.plain import render
+from windlass.adapters.render.trees import Trees
+from windlass.core.model import Rendered
+from windlass.ports import RenderRequest
+
+
+def render_folder(request: RenderRequest) -> Rendered:
+    """What ``request.path`` renders to. Without a ``commit``, ``request.folder`` is a folder on disk, taken as it is
+    now; with one, a Git repository. Raises GitRefused, BadPath; what is wrong with manifests is in ``problems``.
+    """
+    if request.commit:
+        tree = Trees().at(request.folder, request.commit)
+        return render(request, tree, Documents(), tree.last_changed)
+    return render(request, folder_snapshot(request.folder), Documents(), _unknown)
+
+
+def _unknown(paths: Sequence[str]) -> Mapping[str, str]:
+    return {}
