@@ -145,6 +145,8 @@ def _get(target: Any, path: list[str]) -> Any:
 
 def _put(target: Any, path: list[str], value: Any, *, insert: bool) -> Any:
     if not path:
+        if insert:
+            raise _refused("unable to add the whole document")
         return value
     part, rest = path[0], path[1:]
     if isinstance(target, dict):

@@ -216,7 +216,8 @@ def _arranged(merged: list[Any], order: list[Any], server: list[Any], merge_key:
     left = right = 0
     while left < len(others) and right < len(ours):
         mine = had.get(_named(ours[right], merge_key), -1)
-        if mine < 0 or had.get(_named(others[left], merge_key), -1) < mine:
+        # What the patch brings anew comes as early as it can: the server had it nowhere.
+        if had.get(_named(others[left], merge_key), -1) < mine:
             out.append(others[left])
             left += 1
         else:
