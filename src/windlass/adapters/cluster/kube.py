@@ -254,7 +254,7 @@ class KubeCluster:
                 shared.set_result(result)
 
     async def _all(self, resource: Resource, namespace: str) -> dict[ObjectRef, LiveObject]:
-        scope = Scope(resource, namespace, metadata_only=built_in(resource.group))
+        scope = Scope(resource, namespace, metadata_only=True)
         for attempt in range(3):
             found: dict[ObjectRef, LiveObject] = {}
             slices = Slices()

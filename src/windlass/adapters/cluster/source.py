@@ -19,14 +19,14 @@ import msgspec
 from windlass import ports
 from windlass.adapters.cluster.answers import Asked, HistoryGone, Status, bounded
 from windlass.adapters.cluster.client import LIST_TIMEOUT, Call, Client
-from windlass.adapters.cluster.decode import version_of
+from windlass.adapters.cluster.decode import built_in, version_of
 from windlass.adapters.cluster.live import SILENCE
 from windlass.core.model import Resource
 from windlass.errors import WindlassError
 
 PAGE = 500
 WATCH_SECONDS = (300, 600)  # how long one watch lasts: spread, so that not all are opened anew at once
-SLOWEST = 30.0  # seconds between attempts at most
+SLOWEST = 10.0  # seconds between attempts at most: a server that comes back is seen soon
 SLOWEST_REFUSED = 60.0  # the same for 403 and 404, which pass only when somebody does something
 STEADY = 5.0  # a watch that lived so long ended well; one that ends sooner is a failure, or it would spin
 
@@ -123,8 +123,9 @@ class Scope:
             query["fieldSelector"] = self.fields
         accept = "application/json"
         if self.metadata_only:
-            # No second choice behind it: a server that can't leave values out must not send them.
             accept = _METADATA.format("" if verb == "watch" else "List")
+            # For Kubernetes' own kinds no second choice: a server that can't leave values out must not send them.
+            accept = accept if built_in(self.resource.group) else f"{accept},application/json"
         target = f"{self.resource.plural} in {self.namespace}" if self.namespace else self.resource.plural
         return Call(
             verb,
