@@ -68,7 +68,8 @@ def make_plan(
                 claim.application,
                 commit,
                 changes,
-                blocked=f"Git holds no objects where {mine} are managed; an empty state is never pruned unasked",
+                blocked=f"Git holds no objects any more, and {mine} {'is' if mine == 1 else 'are'} managed; "
+                "that is not taken for a wish unasked",
                 mend="spec.sync.allowEmpty: true in the Application, or bring the manifests back",
             )
     return Plan(claim.application, commit, changes)

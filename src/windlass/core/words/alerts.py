@@ -35,11 +35,11 @@ def what(drift: Drift) -> str:
         case DriftCause.RELABELLED:
             return "our label taken off"
         case DriftCause.ADDED:
-            return f"added {plain(drift.field)} = {value(drift.live)}"
+            return f"added {plain(drift.field)} = {value(fields.beside(drift.field, drift.live))}"
         case _ if drift.live is None and drift.desired is None:
             return plain(drift.field)
         case _ if drift.live is None:
-            return f"{plain(drift.field)} taken away (was {value(drift.desired)})"
+            return f"{plain(drift.field)} taken away (was {value(fields.beside(drift.field, drift.desired))})"
         case _:
             return f"{plain(drift.field)} {fields.arrow(drift.desired, drift.live)}"
 

@@ -12,7 +12,7 @@ from itertools import groupby
 from windlass.core.model import Drift, DriftCause, DriftResponse, ObjectRef
 from windlass.core.words import fields
 from windlass.core.words.alerts import response, who
-from windlass.core.words.plain import ago, columns, count, fit, pad, plain, short
+from windlass.core.words.plain import ago, columns, count, pad, plain, short, wrap
 
 _LEFT_MOST = 64
 _WHO_MOST = 32
@@ -47,7 +47,7 @@ def diff_text(
         return f"{plain(application)} is as {short(commit)} says\n"
     severe = sum(each.severe for each in ordered)
     lines.append(f"{count(len(ordered), 'difference')} from {short(commit)}" + (f", {severe} severe" if severe else ""))
-    return "\n".join(fit(line, width) for line in lines) + "\n"
+    return "\n".join(part for line in lines for part in wrap(line, width)) + "\n"
 
 
 def _difference(drift: Drift) -> str:

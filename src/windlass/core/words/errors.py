@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from windlass.core.model import Problem
-from windlass.core.words.plain import columns, fit, plain
+from windlass.core.words.plain import columns, plain, wrap
 from windlass.errors import Where, WindlassError
 
 _SIDE_BY_SIDE = 100
@@ -46,5 +46,4 @@ def _block(mark: str, what: str, where: str, then: str, mend: str, slug: str, wi
         lines.append(f"{told}            {more}")
     else:
         lines += [line for line in (told, f"  {more}") if line]
-    # Only the place of reading on is never cut: it has to be typed.
-    return "\n".join(line if more in line else fit(line, width) for line in lines) + "\n"
+    return "\n".join(part for line in lines for part in wrap(line, width)) + "\n"

@@ -28,10 +28,19 @@ def change(field: str, old: object, new: object) -> str:
     """One line: ``field   3 -> 7``, ``+ field = 7``, ``- field   was 3``."""
     name = plain(field)
     if old is None:
-        return f"+ {name} = {_whole(new)}"
+        return f"+ {name} = {_whole(beside(field, new))}"
     if new is None:
-        return f"- {name}" if old == MASK else f"- {name}   was {_whole(old)}"
+        return f"- {name}" if old == MASK else f"- {name}   was {_whole(beside(field, old))}"
     return f"{name}   {arrow(old, new)}"
+
+
+def beside(field: str, given: object) -> object:
+    """A list item without what its path tells already: of ``env[name=DEBUG]`` the value alone."""
+    if not isinstance(given, dict) or not field.endswith("]"):
+        return given
+    told = {part.partition("=")[0] for part in field[field.rfind("[") + 1 : -1].split(",") if "=" in part}
+    rest = {key: each for key, each in given.items() if key not in told}
+    return rest["value"] if rest.keys() == {"value"} else rest or given
 
 
 def _whole(given: object) -> str:

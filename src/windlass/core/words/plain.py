@@ -67,6 +67,24 @@ def fit(text: str, width: int) -> str:
     return "".join(kept).rstrip() + "..."[: max(0, width)]
 
 
+def wrap(line: str, width: int) -> list[str]:
+    """A line in as many as it needs, broken at blanks, later ones indented by four more. ``width`` 0 breaks nothing.
+
+    Words are never broken: ids, paths and commands have to be pasted.
+    """
+    if not width or columns(line) <= width:
+        return [line]
+    indent = " " * (len(line) - len(line.lstrip(" ")) + 4)
+    lines, current = [], indent[4:]
+    for word in re.findall(r" *[^ ]+", line.lstrip(" ")):
+        if current.strip() and columns(current + word) > width:
+            lines.append(current.rstrip())
+            current = indent + word.lstrip(" ")
+        else:
+            current += word
+    return [*lines, current]
+
+
 def value(given: object, most: int = VALUE_WIDTH) -> str:
     """A value as a person reads it: text bare where that can't be mistaken, else as JSON, cut to ``most`` columns."""
     if isinstance(given, str):

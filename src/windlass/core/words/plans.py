@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from windlass.core.model import Action, Change, ObjectRef, Outcome, Plan, Result
 from windlass.core.plan.changes import FieldChange
 from windlass.core.words import fields
-from windlass.core.words.plain import columns, fit, pad, plain, short, took
+from windlass.core.words.plain import columns, pad, plain, short, took, wrap
 
 MARKS: dict[Action, str] = {
     Action.CREATE: "+",
@@ -71,14 +71,27 @@ def plan_text(
         lines.append(f"! refused as a whole: {plain(plan.blocked)}")
         if plan.mend:
             lines.append(f"  mend  {plain(plan.mend)}")
-    for change in shown:
-        lines += _change(change, names[change.ref], wide, details.get(change.ref, ()), budget)
+    for place, change in enumerate(shown):
+        before = shown[place - 1] if place else None
+        after = shown[place + 1] if place + 1 < len(shown) else None
+        head = names[change.ref], wide, "" if not _same(before, change) else "for the same reason"
+        lines += _change(change, head, details.get(change.ref, ()), budget)
+        if change.mend and not _same(change, after):
+            lines.append(f"    mend  {plain(change.mend)}")
     lines.append(_with_note(summary(RESULTS[change.action] for change in plan.changes), note))
-    return "\n".join(fit(line, width) for line in lines) + "\n"
+    return "\n".join(part for line in lines for part in wrap(line, width)) + "\n"
 
 
-def _change(change: Change, name: str, wide: int, details: Sequence[FieldChange], budget: int) -> list[str]:
-    words = _words(change, budget)
+def _same(one: Change | None, other: Change | None) -> bool:
+    """Whether both are told in the same words, so that the second need not repeat them."""
+    if one is None or other is None or not other.why:
+        return False
+    return (one.action, one.why, one.mend) == (other.action, other.why, other.mend)
+
+
+def _change(change: Change, head: tuple[str, int, str], details: Sequence[FieldChange], budget: int) -> list[str]:
+    name, wide, again = head
+    words = _words(change, again or plain(change.why), budget)
     lines = [f"{MARKS[change.action]} {pad(name, wide) if words else name}{'   ' + words if words else ''}"]
     for each in details:
         lines.append(f"    {fields.change(each.field, each.old, each.new)}")
@@ -89,13 +102,10 @@ def _change(change: Change, name: str, wide: int, details: Sequence[FieldChange]
         # The path elements of fieldsV1 are no words for a person.
         told = ", ".join(path.replace("/f:", ".").removeprefix("f:") for path in change.handover)
         lines.append(f"    lets go of {plain(told)}, which keeps its value")
-    if change.mend:
-        lines.append(f"    mend  {plain(change.mend)}")
     return lines
 
 
-def _words(change: Change, budget: int) -> str:
-    why = plain(change.why)
+def _words(change: Change, why: str, budget: int) -> str:
     match change.action:
         case Action.CREATE | Action.CONFIGURE | Action.UNCHANGED:
             return why
@@ -132,7 +142,7 @@ def applied_line(commit: str, outcomes: Iterable[Outcome], seconds: float | None
     return f"{word} {short(commit)}: {summary(each.result for each in told)}{spent}"
 
 
-def outcome_text(outcome: Outcome) -> list[str]:
+def outcome_text(outcome: Outcome, wide: int = 0) -> list[str]:
     """What became of one object, and the mend: ``! Deployment/web   failed: ... (apps/web.yaml:4)``."""
     mark = {Result.CREATED: "+", Result.PRUNED: "-", Result.FAILED: "!", Result.REFUSED: "!"}.get(outcome.result)
     if mark is None:
@@ -140,7 +150,7 @@ def outcome_text(outcome: Outcome) -> list[str]:
         mark = "=" if same else "~"
     place = f"{outcome.file}:{outcome.line}" if outcome.line else outcome.file
     words = f"{outcome.result.value}: {outcome.message}" if outcome.message else outcome.result.value
-    lines = [f"{mark} {plain(str(outcome.ref))}   {plain(words)}{f'   ({plain(place)})' if place else ''}"]
+    lines = [f"{mark} {pad(plain(str(outcome.ref)), wide)}   {plain(words)}{f'   ({plain(place)})' if place else ''}"]
     if outcome.mend:
         lines.append(f"    mend  {plain(outcome.mend)}")
     return lines
@@ -149,9 +159,11 @@ def outcome_text(outcome: Outcome) -> list[str]:
 def outcomes_text(outcomes: Iterable[Outcome], *, everything: bool = False, width: int = 0) -> str:
     """All outcomes that are not ``unchanged``, and the sum."""
     told = list(outcomes)
-    lines = [line for each in told if everything or each.result is not Result.UNCHANGED for line in outcome_text(each)]
+    shown = [each for each in told if everything or each.result is not Result.UNCHANGED]
+    wide = min(_NAME_MOST, max((columns(plain(str(each.ref))) for each in shown), default=0))
+    lines = [line for each in shown for line in outcome_text(each, wide)]
     lines.append(summary(each.result for each in told))
-    return "\n".join(fit(line, width) for line in lines) + "\n"
+    return "\n".join(part for line in lines for part in wrap(line, width)) + "\n"
 
 
 def _with_note(line: str, note: str) -> str:
