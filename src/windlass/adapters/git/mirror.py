@@ -1,0 +1,230 @@
+"""One remote repository, followed into a bare repository of our own.
+
+``app.py`` makes one for each Repository and address; ``flows/sync`` asks ``fetch`` whenever it is time or a push was
+told. Asking is cheap: one ``ls-remote``, and nothing else while nothing has moved. What was fetched stays, so that a
+branch that disappears, is rewritten or is emptied takes nothing away from what runs. A mirror is used by one process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pygit2
+
+from windlass.adapters.git.credentials import Credentials
+from windlass.adapters.git.errors import GitRefused, RefMissing
+from windlass.adapters.git.program import Remote, Transport, argument
+from windlass.adapters.git.refs import COMMIT, RefSpec, newest
+from windlass.adapters.git.snapshot import CommitSnapshot
+from windlass.adapters.git.store import CommitInfo, Move, Store, on_git_thread
+from windlass.adapters.git.urls import parse_url
+
+_PEELED = "^{}"
+_DEFAULT = Transport()
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """Where a ref is. ``previous`` is the commit that the last fetch of the same ref found ("" the first time),
+    ``move`` how it got from there; ``ref`` the full name that was followed (for a range of versions, the tag
+    chosen)."""
+
+    commit: str
+    ref: str
+    previous: str
+    move: Move
+
+    @property
+    def changed(self) -> bool:
+        return self.commit != self.previous
+
+
+class Mirror:
+    """``folder`` is made when needed and belongs to this mirror alone; made from nothing when it is broken. Raises
+    GitRefused for a bad address or missing credentials."""
+
+    def __init__(
+        self, folder: str, url: str, credentials: Credentials | None = None, transport: Transport = _DEFAULT
+    ) -> None:
+        self.folder = os.path.abspath(folder)
+        self.remote = Remote(parse_url(url, allow_local=transport.allow_local), credentials, transport)
+        self._store: Store | None = None
+        self._busy = asyncio.Lock()
+
+    async def fetch(self, spec: RefSpec | None = None) -> Fetched:
+        """Bring the commit of a ref here and say where it is. None is the default branch.
+
+        Raises GitUnavailable, RefMissing, GitRefused; whatever it raises, what was here before is still here.
+        """
+        spec = spec or RefSpec()
+        async with self._busy:
+            store = await self._open()
+            if spec.commit:
+                return await self._fetch_commit(store, spec.commit)
+            ref, target = await self._ask(spec)
+            ours = _ours(spec)
+            previous = await on_git_thread(store.resolve, ours) or ""
+            if not await on_git_thread(store.has, target):
+                await self._bring(f"+{ref}:{ours}")
+                found = await on_git_thread(store.resolve, ours)
+                if found is None:
+                    raise GitRefused(f"{ref} is not a commit", cause="ref", hint="name a branch, or a tag of a commit")
+                target = found
+            elif target != previous:
+                await on_git_thread(store.set_ref, ours, target)
+            move = await on_git_thread(store.moved, previous, target) if previous else Move.FORWARD
+            return Fetched(target, ref, previous, move)
+
+    async def snapshot(self, commit: str) -> CommitSnapshot:
+        """The files of a commit that was fetched. Raises GitRefused. Workers use ``open_snapshot(mirror.folder,
+        commit)``."""
+        await self._open()
+        return await on_git_thread(lambda: CommitSnapshot(Store(self.folder), commit))
+
+    async def has(self, commit: str) -> bool:
+        """Whether a commit is here."""
+        return await on_git_thread((await self._open()).has, commit)
+
+    async def moved(self, old: str, new: str) -> Move:
+        """How a branch that was at ``old`` got to ``new``."""
+        return await on_git_thread((await self._open()).moved, old, new)
+
+    async def describe(self, commit: str) -> CommitInfo:
+        """Who wrote a commit, when, and what it says. Raises GitRefused."""
+        return await on_git_thread((await self._open()).describe, commit)
+
+    async def log(self, old: str | None, new: str, *, limit: int = 100) -> list[CommitInfo]:
+        """The commits in ``new`` that are not in ``old``, newest first."""
+        return await on_git_thread((await self._open()).log, old, new, limit=limit)
+
+    async def changed_paths(self, old: str | None, new: str) -> list[str]:
+        """The paths that differ between two commits, sorted."""
+        return await on_git_thread((await self._open()).changed_paths, old, new)
+
+    async def last_changed(self, commit: str, paths: list[str]) -> dict[str, str]:
+        """Per file, the commit that made it what it is (see ``Store.last_changed``)."""
+        return await on_git_thread((await self._open()).last_changed, commit, paths)
+
+    async def remove(self) -> None:
+        """Take the folder away, when the Repository is gone."""
+        async with self._busy:
+            self._store = None
+            await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
+
+    # --- inside -----------------------------------------------------------------------------------------------------
+
+    async def _open(self) -> Store:
+        if self._store is None:
+            self._store = await on_git_thread(_prepare, self.folder)
+        return self._store
+
+    async def _ask(self, spec: RefSpec) -> tuple[str, str]:
+        """The full name and the commit of a ref, by ls-remote."""
+        patterns = ["refs/tags/*"] if spec.semver else [spec.ref, *([spec.ref + _PEELED] if spec.tag else [])]
+        done = await self.remote.git("ls-remote", *argument([self.remote.url.text, *patterns]), asking=True)
+        there: dict[str, str] = {}
+        for line in done.stdout.decode(errors="replace").splitlines():
+            identity, _, name = line.partition("\t")
+            if COMMIT.fullmatch(identity):
+                there[name] = identity
+        ref = spec.ref
+        if spec.semver:
+            tags = [name.removeprefix("refs/tags/") for name in there if not name.endswith(_PEELED)]
+            chosen = await asyncio.to_thread(newest, tags, spec.semver)
+            ref = f"refs/tags/{chosen}" if chosen else ""
+        target = there.get(ref + _PEELED) or there.get(ref)
+        if target is None:
+            raise self._missing(spec, empty=not there)
+        return ref, target
+
+    def _missing(self, spec: RefSpec, *, empty: bool) -> RefMissing:
+        host = self.remote.url.origin
+        if spec.ref == "HEAD":
+            return RefMissing(f"the repository on {host} is empty", cause="ref-missing", hint="push a first commit")
+        if spec.semver:
+            what = "no tags" if empty else f"no tag in {spec.semver}"
+            return RefMissing(
+                f"the repository on {host} has {what}", cause="ref-missing", hint="push a tag such as v1.4.2"
+            )
+        return RefMissing(
+            f"the repository on {host} has no {spec}",
+            cause="ref-missing",
+            hint="is it misspelt, was it deleted, or not pushed yet?",
+        )
+
+    async def _fetch_commit(self, store: Store, commit: str) -> Fetched:
+        if not await on_git_thread(store.has, commit):
+            ours = _ours(RefSpec(commit=commit))
+            try:
+                await self._bring(f"+{commit}:{ours}")
+            except RefMissing:
+                # Some servers give only what a branch or tag leads to.
+                await self._bring("+refs/heads/*:refs/windlass/all/heads/*", "+refs/tags/*:refs/windlass/all/tags/*")
+            if not await on_git_thread(store.has, commit):
+                raise RefMissing(
+                    f"the repository on {self.remote.url.origin} has no commit {commit[:7]}",
+                    cause="ref-missing",
+                    hint="name a commit that a branch or tag leads to",
+                )
+        return Fetched(commit, commit, commit, Move.SAME)
+
+    async def _bring(self, *refspecs: str) -> None:
+        options = [
+            "--quiet",
+            "--no-tags",
+            "--no-auto-gc",
+            "--no-recurse-submodules",
+            "--no-write-fetch-head",
+            "--prune",
+        ]
+        try:
+            await self.remote.git("fetch", *options, *argument([self.remote.url.text, *refspecs]), folder=self.folder)
+        finally:
+            # libgit2 looks for packs anew only when it is told.
+            if self._store is not None:
+                self._store = await on_git_thread(Store, self.folder)
+
+
+def mirror_folder(root: str, name: str, url: str) -> str:
+    """A folder for the mirror of a repository. Another address is another folder: nothing of the old one can be reached
+    by the new."""
+    return os.path.join(root, hashlib.sha256(f"{name}\0{url}".encode()).hexdigest()[:32])
+
+
+def _ours(spec: RefSpec) -> str:
+    """The ref that keeps what a spec came to. Hashed, for Git can't have both ``a`` and ``a/b``."""
+    return "refs/windlass/followed/" + hashlib.sha256(str(spec).encode()).hexdigest()[:32]
+
+
+def _prepare(folder: str) -> Store:
+    """Open the mirror, with what a killed git left behind cleared away; make it from nothing where there is none or it
+    can't be opened."""
+    if os.path.isdir(folder):
+        try:
+            store = Store(folder)
+            store.resolve("HEAD")
+            _clear(Path(folder))
+            return store
+        except (GitRefused, pygit2.GitError, OSError):
+            shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    pygit2.init_repository(folder, bare=True)
+    return Store(folder)
+
+
+def _clear(folder: Path) -> None:
+    leftovers = [
+        *folder.glob("*.lock"),
+        *folder.glob("refs/**/*.lock"),
+        *folder.glob("objects/pack/tmp_*"),
+        *folder.glob("objects/tmp_*"),
+    ]
+    for path in leftovers:
+        with contextlib.suppress(OSError):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -1,0 +1,59 @@
+"""Paths inside a snapshot: always relative, with slashes, without a way out. Used by snapshots and commits before any
+look-up."""
+
+from __future__ import annotations
+
+from windlass.adapters.git.errors import BadPath
+from windlass.errors import Where
+
+
+def clean_path(path: str) -> str:
+    """The path without empty and ``.`` parts; "" is the root. Raises BadPath for ``..``, NUL, backslash, a leading
+    slash and ``.git``."""
+    if path.startswith("/"):
+        raise refused(
+            "the path begins with a slash, and must stay inside the repository",
+            path,
+            "write it from the root of the repository on",
+        )
+    if "\0" in path or "\\" in path:
+        raise refused("the path has a NUL or a backslash in it", path, "write it with slashes")
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    for part in parts:
+        check_part(part, path)
+    return "/".join(parts)
+
+
+def check_part(name: str, path: str) -> None:
+    """One name of a path. Raises BadPath."""
+    if name == "..":
+        raise refused(
+            "the path has .. in it, and must stay inside the repository",
+            path,
+            "write it from the root of the repository on",
+        )
+    if name in ("", ".") or "/" in name or "\0" in name or "\\" in name:
+        raise refused("a name in the path could lead elsewhere", path, "rename it")
+    if name.casefold().rstrip(" .") == ".git" or name.casefold().startswith("git~"):
+        raise refused("the path leads into Git's own folder", path, "choose another name")
+
+
+def follow(folder: str, target: str, path: str) -> str:
+    """Where a symbolic link in ``folder`` leads. Raises BadPath where that is outside."""
+    if target.startswith("/") or "\0" in target or "\\" in target or not target:
+        raise refused("the link leads out of the repository", path, "make it relative, to something inside")
+    parts = folder.split("/") if folder else []
+    for part in target.split("/"):
+        if part == "..":
+            if not parts:
+                raise refused("the link leads out of the repository", path, "make it relative, to something inside")
+            parts.pop()
+        elif part not in ("", "."):
+            check_part(part, path)
+            parts.append(part)
+    return "/".join(parts)
+
+
+def refused(what: str, path: str, hint: str) -> BadPath:
+    shown = path if len(path) <= 200 else path[:197] + "..."
+    return BadPath(what, cause="path", where=Where(file=shown.encode(errors="backslashreplace").decode()), hint=hint)
