@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from windlass.core.health import Facts, health_of, needs_status, overdue, pod_facts, worst
+from windlass.core.health import Facts, health_of, overdue, pod_facts, worst
 from windlass.core.model import Health, HealthStatus, ObjectHealth, ObjectRef
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
@@ -214,13 +214,9 @@ def test_a_status_of_another_shape_fails_nowhere(kind: str, status: dict[str, An
     assert health(kind, {"replicas": None}, status)
 
 
-def test_custom_kinds_are_watched_whole_and_secrets_never() -> None:
-    assert needs_status("apps", "Deployment")
-    assert needs_status("cert-manager.io", "Certificate")
-    assert needs_status("gateway.networking.k8s.io", "Gateway")
-    assert not needs_status("", "Secret")
-    assert not needs_status("", "ConfigMap")
-    assert not needs_status("rbac.authorization.k8s.io", "Role")
+def test_what_is_watched_by_metadata_alone_is_healthy_because_it_exists() -> None:
+    assert health("PersistentVolume", None, None) == "Healthy"
+    assert health("PersistentVolume", {}, {"phase": "Failed", "message": "no disk"}) == "Degraded: no disk"
 
 
 # --- pods ------------------------------------------------------------------------------------------------------------

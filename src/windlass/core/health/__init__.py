@@ -1,6 +1,6 @@
 """(object, now) to Health: kstatus' conventions, a rule by kind, the pods behind a workload, and the roll-up."""
 
-from windlass.core.health.facts import Facts, facts_of, needs_status
+from windlass.core.health.facts import Facts, facts_of
 from windlass.core.health.objects import health_of
 from windlass.core.health.pods import PATIENCE, PodFacts, PodTrouble, pod_facts
 from windlass.core.health.rollup import TIMEOUT, overdue, worst
@@ -13,7 +13,6 @@ __all__ = [
     "PodTrouble",
     "facts_of",
     "health_of",
-    "needs_status",
     "overdue",
     "pod_facts",
     "worst",

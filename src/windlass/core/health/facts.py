@@ -1,4 +1,4 @@
-"""What the health of an object is read from, and of which kinds more than metadata is needed for it.
+"""What the health of an object is read from, and the small readings that all rules are made of.
 
 Everything a cluster says may be missing or of another type than expected (a CRD's status is what its author made it),
 so all reading goes through the small functions here, which answer with an empty value instead of failing.
@@ -12,40 +12,6 @@ from typing import Any
 import msgspec
 
 from windlass.core.model import LiveObject, ObjectRef
-
-# Kinds of the groups that ship with Kubernetes whose health is not "it exists". Kinds of all other groups may say
-# Ready in their conditions.
-_WITH_STATUS = frozenset(
-    {
-        ("", "Namespace"),
-        ("", "PersistentVolume"),
-        ("", "PersistentVolumeClaim"),
-        ("", "Pod"),
-        ("", "ReplicationController"),
-        ("", "Service"),
-        ("apiextensions.k8s.io", "CustomResourceDefinition"),
-        ("apiregistration.k8s.io", "APIService"),
-        ("apps", "DaemonSet"),
-        ("apps", "Deployment"),
-        ("apps", "ReplicaSet"),
-        ("apps", "StatefulSet"),
-        ("autoscaling", "HorizontalPodAutoscaler"),
-        ("batch", "CronJob"),
-        ("batch", "Job"),
-        ("networking.k8s.io", "Ingress"),
-        ("policy", "PodDisruptionBudget"),
-    }
-)
-_BUILT_IN = frozenset({"", "apps", "autoscaling", "batch", "extensions", "policy"})
-
-
-def needs_status(group: str, kind: str) -> bool:
-    """True where health needs spec and status, so that the kind is watched whole and not by metadata alone."""
-    built_in = group in _BUILT_IN or group.endswith(".k8s.io")
-    # The Gateway API and other projects live under *.x-k8s.io and gateway.networking.k8s.io: theirs are custom kinds.
-    if built_in and group not in ("gateway.networking.k8s.io", "snapshot.storage.k8s.io"):
-        return (group, kind) in _WITH_STATUS
-    return True
 
 
 class Facts(msgspec.Struct, frozen=True):

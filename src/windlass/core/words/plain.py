@@ -77,7 +77,8 @@ def wrap(line: str, width: int) -> list[str]:
     indent = " " * (len(line) - len(line.lstrip(" ")) + 4)
     lines, current = [], indent[4:]
     for word in re.findall(r" *[^ ]+", line.lstrip(" ")):
-        if current.strip() and columns(current + word) > width:
+        # A mark alone on its line would say nothing.
+        if len(current.strip()) > 1 and columns(current + word) > width:
             lines.append(current.rstrip())
             current = indent + word.lstrip(" ")
         else:
