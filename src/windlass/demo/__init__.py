@@ -1,1 +1,1 @@
-"""Windlass: the room `demo`."""
+"""The embedded devstack with a controller beside it, for ``windlass up``, and the story of ``windlass demo``."""

@@ -14,7 +14,8 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from windlass.adapters.git import Credentials, Mirror, RefSpec
+from windlass.adapters.git import Credentials, Mirror, Move, RefSpec, Transport
+from windlass.adapters.git.mirror import mirror_folder
 from windlass.core.kinds.fields import seconds
 from windlass.core.kinds.repository import Repository
 from windlass.errors import NeedsHuman, TryLater, Where, WindlassError
@@ -58,7 +59,7 @@ class Sources:
         self._wake = wake
         self._report = report
         self._metrics = metrics
-        self._mirrors: dict[Key, tuple[str, Mirror]] = {}
+        self._mirrors: dict[Key, tuple[tuple[str, Credentials | None], Mirror]] = {}
 
     async def look(self, key: Key) -> None:
         """One look at one Repository. Raises nothing of the two families: they become its status."""
@@ -117,7 +118,7 @@ class Sources:
         follows = not (written.spec.ref.tag or written.spec.ref.semver or written.spec.ref.commit)
         if not follows or written.spec.history.rewritten == "accept":
             return
-        if await mirror.moved(state.commit, commit) != "forward":
+        if await mirror.moved(state.commit, commit) is not Move.FORWARD:
             state.held = commit
             raise HistoryRewritten(state.commit, commit)
 
@@ -172,18 +173,18 @@ class Sources:
     async def _mirror(self, state: SourceState, written: Repository) -> Mirror:
         """The mirror, made anew when the URL or the credentials changed."""
         spec = written.spec
-        credentials = Credentials()
+        credentials: Credentials | None = None
         if spec.read is not None:
             fresh = state.error is not None
             secret = await self._secrets.read(state.key.namespace, spec.read.secret, fresh=fresh)
             credentials = Credentials.from_secret(secret)
         known = self._mirrors.get(state.key)
-        mark = f"{spec.url}\n{credentials.mark()}"
+        mark = (spec.url, credentials)
         if known is not None and known[0] == mark:
             return known[1]
-        folder = self._folder / state.key.namespace / f"{state.key.name}.git"
+        folder = mirror_folder(str(self._folder), str(state.key), spec.url)
         try:
-            mirror = Mirror(folder, spec.url, credentials, allow_local=self._local)
+            mirror = Mirror(folder, spec.url, credentials, Transport(allow_local=self._local))
         except NeedsHuman as error:
             raise error.at(Where(field="spec.url")) from error
         self._mirrors[state.key] = (mark, mirror)
