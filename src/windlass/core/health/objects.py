@@ -48,7 +48,7 @@ def health_of(facts: Facts, now: datetime, pods: PodFacts | None = None) -> Heal
     if rule is None:
         return _by_conditions(facts)
     if facts.status is None:
-        # Without a spec either, the kind is watched by its metadata alone, and nobody can know more than that it exists.
+        # Without a spec either, the kind is watched by its metadata alone: all that is known is that it exists.
         return Health(_PROGRESSING, "no status yet") if facts.spec is not None else Health(_HEALTHY)
     observed = number(facts.status, "observedGeneration", facts.generation)
     if observed < facts.generation:
