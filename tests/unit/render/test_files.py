@@ -44,7 +44,7 @@ def test_folders_are_read_to_the_bottom_and_hidden_names_are_left_out() -> None:
     [
         ((), (), ["a", "b", "c", "values"]),
         (("*.yaml",), (), ["a", "b", "c", "values"]),
-        (("/*.yaml",), (), ["a", "values"]),
+        (("./*.yaml",), (), ["a", "values"]),
         (("x/**",), (), ["b", "c"]),
         (("x/*",), (), ["b", "c"]),
         (("x/*.yaml",), (), ["b"]),
@@ -179,3 +179,19 @@ def test_online_boutique_is_plain_by_its_own_list() -> None:
         {f"k/{path.name}": path.read_bytes() for path in (BOUTIQUE / "kustomize").glob("*.yaml")}
     ).problems
     assert problem.what.startswith("components in kustomization.yaml needs kustomize")
+
+
+@pytest.mark.parametrize("path", ["../x", "a/../../b", "a\\b", "a/.git"])
+def test_a_path_that_leads_out_is_refused(path: str) -> None:
+    (problem,) = rendered({"a.yaml": config("a")}, path=path).problems
+    assert problem.slug == "bad-path"
+    assert problem.hint
+
+
+def test_a_link_in_the_path_is_followed_inside_and_is_in_the_trace() -> None:
+    files = {"current": "->versions/2", "versions/2/a.yaml": config("a")}
+    result = rendered(files, path="current")
+    assert [one.ref.name for one in result.objects] == ["a"]
+    assert "current" in result.read
+    (problem,) = rendered({"out": "->../../etc"}, path="out").problems
+    assert problem.slug == "bad-path"

@@ -188,6 +188,10 @@ def test_marks_copied_from_a_cluster_are_replaced() -> None:
     (body,) = bodies(rendered({"a.yaml": dump(one)}))
     assert body["metadata"]["labels"]["windlass.dev/application"] == "team.shop"
     assert body["metadata"]["annotations"]["windlass.dev/applied"] != "old"
+    forged = {"windlass.dev/adopted": "x", "kubectl.kubernetes.io/last-applied-configuration": "{}"}
+    result = rendered({"a.yaml": dump(config_map("a", annotations=forged))})
+    assert set(bodies(result)[0]["metadata"]["annotations"]) == {"windlass.dev/applied", "windlass.dev/origin"}
+    assert "came from a cluster and are left out" in result.warnings[0].what
 
 
 OBJECTS = st.lists(st.sampled_from("abcdefgh"), unique=True, min_size=1, max_size=8).map(

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from windlass.adapters.render.notes import WRITTEN
 from windlass.core.model import ObjectRef
 
 # The server writes these; in Git they are left-overs of `kubectl get -o yaml`.
@@ -23,6 +24,10 @@ SERVER_SET = (
     "deletionTimestamp",
     "deletionGracePeriodSeconds",
 )
+
+
+# Annotations that programs write into live objects; in Git they would speak for a state that is gone.
+COPIED = WRITTEN | {"kubectl.kubernetes.io/last-applied-configuration", "deployment.kubernetes.io/revision"}
 
 
 class Applied(NamedTuple):
@@ -56,9 +61,13 @@ def clean_metadata(metadata: dict[str, Any], ref: ObjectRef) -> Applied:
     if found:
         verb = "is" if len(found) == 1 else "are"
         left.append((f"metadata.{' and '.join(found)} {verb} written by the cluster and left out", "metadata"))
+    copied = [key for key in metadata.get("annotations") or () if key in COPIED]
+    if copied:
+        verb = "is" if len(copied) == 1 else "are"
+        left.append((f"{' and '.join(copied)} came from a cluster and {verb} left out", "metadata.annotations"))
     for word in ("labels", "annotations"):
         if word in made:
-            made[word] = {key: value for key, value in made[word].items() if value is not None}
+            made[word] = {key: value for key, value in made[word].items() if value is not None and key not in copied}
     made.pop("namespace", None)
     if ref.namespace:
         made["namespace"] = ref.namespace

@@ -28,8 +28,10 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     HOOK_DELETE: ("before-hook-creation", "hook-succeeded", "hook-failed"),
 }
 _KNOWN = {*_CHOICES, ownership.WAVE}
-# What Windlass itself writes: found in a manifest that was copied from a cluster, and replaced.
-WRITTEN = frozenset({ownership.ORIGIN, ownership.APPLIED, ownership.ADOPTED, ownership.LEAVING})
+# What Windlass itself writes: found in a manifest that was copied from a cluster, and left out.
+WRITTEN = frozenset(
+    {ownership.ORIGIN, ownership.APPLIED, ownership.ADOPTED, ownership.LEAVING, f"{PREFIX}sync-requested"}
+)
 
 _ARGO_HOOKS = {
     "PreSync": "pre-sync",

@@ -19,7 +19,7 @@ from windlass.adapters.git.errors import GitRefused
 from windlass.adapters.render.documents import Documents
 from windlass.adapters.render.findings import Findings
 from windlass.adapters.render.objects import Prepared, Preparer, Raw
-from windlass.adapters.render.walk import File, Tree, Walk
+from windlass.adapters.render.walk import GONE, File, Tree, Walk
 from windlass.core import kinds
 from windlass.core.documents import DocumentError
 from windlass.core.manifests import resources
@@ -71,6 +71,9 @@ def _objects(file: File, tree: Tree, documents: Documents, found: Findings) -> I
             known = documents.put(file, tree.read(file.path))
         except (DocumentError, GitRefused) as error:
             found.problem(error.what, file.path, error.where.line, hint=error.hint, slug=error.slug)
+            return
+        except KeyError:
+            found.problem(GONE, file.path, hint="try again")
             return
     for document in known:
         yield from _expanded(Raw(document.value, file.path, document.line, document.index), found, _LIST_DEPTH)

@@ -20,6 +20,7 @@ from windlass.core.documents import DocumentError, locate, read
 ENDINGS = (".yaml", ".yml", ".json")
 KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 DEEPEST = 64
+GONE = "the file went away while it was read"
 
 
 class Tree(Protocol):
@@ -58,6 +59,8 @@ class Walk:
         """The manifest files, folder by folder, sorted. What is refused is in the findings."""
         if self._list(self.root) is None:
             self._missing()
+            return
+        if self.found.problems:
             return
         self._note_links()
         waiting = [self.root]
@@ -172,6 +175,9 @@ class Walk:
             documents = read(data, file.path)
         except (DocumentError, GitRefused) as error:
             self.found.problem(error.what, file.path, error.where.line, hint=error.hint, slug=error.slug)
+            return []
+        except KeyError:
+            self.found.problem(GONE, file.path, hint="try again")
             return []
         content = documents[0].value if len(documents) == 1 else None
         if not isinstance(content, dict) or not isinstance(content.get("resources"), list):

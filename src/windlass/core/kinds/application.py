@@ -36,6 +36,48 @@ spec:
     path: apps/shop
 """
 
+MORE = """\
+## What of the folder is applied
+
+Every `*.yaml`, `*.yml` and `*.json` file in `source.path` and in all folders below it, read from the commit itself.
+Files may hold several documents, and Lists. Names that begin with a dot are left out. YAML is read by Kubernetes' own
+rules, and a key that is set twice is refused.
+
+`include` and `exclude` are patterns over paths relative to `source.path`:
+
+| pattern | matches |
+|---|---|
+| `values.yaml` | that name in any folder |
+| `./values.yaml` | that name in `source.path` itself |
+| `web/*.yaml` | files of the folder `web`, not of those below it |
+| `web/**` or `web/` | everything in `web` and below it |
+| `**/test/**` | everything in any folder named `test` |
+| `web-?.yaml`, `web-[ab].yaml` | one character; one of some |
+
+A folder with a `kustomization.yaml` is applied if that file lists `resources`, all of them plain files beside it, and
+says nothing else: then just those files are taken. Anything more, a `Chart.yaml`, a `*.jsonnet` file, a submodule or a
+symbolic link to manifests is refused by name, and nothing of the commit is applied. `exclude` leaves such files out.
+
+What is wrong with a manifest is told with file and line: a missing name, a wrong type (`replicas: "three"`) or an
+object that is written twice stop the whole commit, and what ran keeps running. A wrong label or annotation, or a
+mistake in one of Windlass' own kinds, leaves that one object as it is, and the others are applied. What the cluster
+writes (`status`, `metadata.uid` and the like) is left out with a warning.
+
+## Annotations on manifests
+
+| annotation | values | |
+|---|---|---|
+| `windlass.dev/wave` | an integer | The next wave waits until this one is healthy. |
+| `windlass.dev/conflicts` | `take`, `fail` | As `sync.conflicts`, for this object. |
+| `windlass.dev/drift` | `revert`, `alert` | As `drift.action`, for this object. |
+| `windlass.dev/prune` | `true`, `false` | `false`: this object is never pruned. |
+| `windlass.dev/release` | `true`, `false` | `true`: leave this object alone from now on. |
+| `windlass.dev/hook` | `pre-sync`, `post-sync`, `sync-failed` | Not run yet: the object is skipped. |
+
+The same words of Argo CD (`argocd.argoproj.io/sync-wave`, `hook`, `sync-options: Prune=false`) and Helm (`helm.sh/hook`,
+`hook-weight`, `resource-policy: keep`) are understood.
+Another `windlass.dev/...` annotation is refused, with the nearest known name."""
+
 PATH = Form(
     r"[^/\x00-\x1f\x7f\\][^\x00-\x1f\x7f\\]*",
     "a folder of the repository, without a slash in front",
@@ -69,11 +111,11 @@ class Source(Part, frozen=True):
     ] = ""
     include: Annotated[
         list[Annotated[str, GLOB]],
-        Says("Only files that match one of these. `*` and `?` stay within a folder, `**` crosses folders."),
+        Says("Only files that match one of these patterns (see below)."),
     ] = msgspec.field(default_factory=list)
     exclude: Annotated[
         list[Annotated[str, GLOB]],
-        Says("Files and folders that match one of these are left out, whatever include says."),
+        Says("Files and folders that match one of these patterns are left out, whatever `include` says."),
     ] = msgspec.field(default_factory=list)
 
     rules = (
@@ -290,4 +332,5 @@ DEFINITION = Kind(
         Column("Message", '.status.conditions[?(@.type=="Ready")].message', priority=1),
         Column("Age", ".metadata.creationTimestamp", "date"),
     ),
+    more=MORE,
 )

@@ -46,7 +46,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind as the CRD and the docs tell it."""
+    """One kind as the CRD and the docs tell it. ``more`` is Markdown for its page."""
 
     kind: str
     plural: str
@@ -58,7 +58,7 @@ class Kind:
     status: type[Part]
     columns: tuple[Column, ...]
     rules: tuple[tuple[str, str], ...] = ()
-    spec_required: bool = True
+    more: str = ""
 
 
 SpecT = TypeVar("SpecT", bound=Part)

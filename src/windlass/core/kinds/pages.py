@@ -41,6 +41,8 @@ def page(kind: Kind) -> str:
     rules = [rule for _, rule in kind.rules]
     if rules:
         lines += [*(f"- {rule}" for rule in rules), ""]
+    if kind.more:
+        lines += [kind.more, ""]
     lines += ["## status", "", *_table(list(rows(kind.status, "status")), with_default=False), ""]
     lines += ["Reasons of conditions: [conditions.md](conditions.md).", ""]
     return "\n".join(lines)
