@@ -115,10 +115,9 @@ async def test_an_image_that_cannot_be_pulled_is_told(world: World) -> None:
     live = world.get(DEPLOYMENTS, "web")
     assert live
     assert condition(live, "Available")["reason"] == "MinimumReplicasUnavailable"
-    assert any(message.startswith("Failed to pull image") for _, message in world.events("web"))
-    assert any(
-        message == 'Back-off pulling image "example.com/web:does-not-exist"' for _, message in world.events("web")
-    )
+    await world.until(lambda: any(message.startswith("Failed to pull image") for _, message in world.events("web")))
+    words = 'Back-off pulling image "example.com/web:does-not-exist"'
+    await world.until(lambda: any(message == words for _, message in world.events("web")))
 
 
 async def test_a_crashing_container_backs_off(world: World) -> None:

@@ -63,6 +63,7 @@ def allocate(new: Object, old: Object | None, services: Iterable[Object]) -> Non
     spec = new["spec"]
     kind = spec.get("type", "ClusterIP")
     before = (old or {}).get("spec") or {}
+    _drop_former(spec, before)
     if kind == "ExternalName":
         for field in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
             if field in spec and spec.get(field) == before.get(field):
@@ -80,6 +81,23 @@ def allocate(new: Object, old: Object | None, services: Iterable[Object]) -> Non
     if not spec.get("clusterIPs") or spec["clusterIPs"][0] != spec["clusterIP"]:
         spec["clusterIPs"] = [spec["clusterIP"]]
     _node_ports(new, before, services)
+
+
+def _drop_former(spec: Object, before: Object) -> None:
+    """What only the former type had goes with it, unless it is asked for anew."""
+    kind, former = spec.get("type"), before.get("type")
+    if kind == former or not before:
+        return
+    fields: list[str] = []
+    if kind == "ExternalName":
+        fields.append("internalTrafficPolicy")
+    if kind not in ("NodePort", "LoadBalancer") and not spec.get("externalIPs"):
+        fields.append("externalTrafficPolicy")
+    if kind != "LoadBalancer":
+        fields += ["healthCheckNodePort", "allocateLoadBalancerNodePorts", "loadBalancerClass"]
+    for field in fields:
+        if field in spec and spec[field] == before.get(field):
+            del spec[field]
 
 
 def _families(spec: Object) -> None:

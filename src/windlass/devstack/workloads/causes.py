@@ -22,9 +22,11 @@ def shown(value: Any) -> str:
     """A bad value as the real server shows it: numbers bare, texts quoted, everything else as JSON."""
     if isinstance(value, bool):
         return "true" if value else "false"
+    if value is None:
+        return "null"
     if isinstance(value, str):
         return quoted(value)
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 _NO_VALUES = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
@@ -78,7 +80,7 @@ class Causes:
     def unchanged(self, at: str, value: Any, before: Any) -> None:
         """The field must be what it was."""
         if value != before:
-            self.found.append(Cause("FieldValueInvalid", f"Invalid value: {_or_null(value)}: {names.IMMUTABLE}", at))
+            self.found.append(Cause("FieldValueInvalid", f"Invalid value: {shown(value)}: {names.IMMUTABLE}", at))
 
     def labels(self, at: str, labels: Any) -> None:
         """The keys and values of a label map."""
@@ -106,7 +108,3 @@ class Causes:
             self.invalids(f"{where}.key", term.get("key") or "", names.label_key(term.get("key") or ""))
             for position, value in enumerate(values):
                 self.invalids(f"{where}.values[{position}]", value, names.label_value(str(value)))
-
-
-def _or_null(value: Any) -> str:
-    return "null" if value is None else shown(value)

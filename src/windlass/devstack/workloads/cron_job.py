@@ -16,7 +16,7 @@ from windlass.devstack.workloads.api import ApiError, moment_of, timestamp
 from windlass.devstack.workloads.engine import Controller, Key
 from windlass.devstack.workloads.job import finished_at
 from windlass.devstack.workloads.owners import controller_reference, is_going, is_true
-from windlass.devstack.workloads.validate_kinds import cron_expression
+from windlass.devstack.workloads.validate_workloads import cron_expression
 
 Object = dict[str, Any]
 

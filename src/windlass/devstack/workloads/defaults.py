@@ -65,6 +65,8 @@ def typed_copy(value: Any) -> Any:
                 continue
             if item.__class__ is list and not item and key not in _KEEP_EMPTY:
                 continue
+            if key == "matchLabels" and not item:
+                continue
             copy[key] = typed_copy(item) if item.__class__ is dict or item.__class__ is list else item
         return copy
     if isinstance(value, list):
@@ -122,6 +124,9 @@ def _endpoints(obj: Object) -> None:
 def _slice(obj: Object) -> None:
     for port in dicts(obj.get("ports")):
         fill(port, name="", protocol="TCP")
+    obj["endpoints"] = obj.get("endpoints") or None
+    for endpoint in dicts(obj["endpoints"]):
+        fill(endpoint, conditions={})
 
 
 def _ingress(obj: Object) -> None:
@@ -196,7 +201,7 @@ def _binding(obj: Object) -> None:
 
 
 def _role(obj: Object) -> None:
-    obj.setdefault("rules", None)
+    obj["rules"] = obj.get("rules") or None
 
 
 def _secret(obj: Object) -> None:
@@ -275,7 +280,9 @@ def _budget(obj: Object) -> None:
 def _event(obj: Object) -> None:
     for field in ("metadata", "involvedObject", "source"):
         section(obj, field)
-    fill(obj, firstTimestamp=None, lastTimestamp=None, eventTime=None, reportingComponent="", reportingInstance="")
+    for field in ("firstTimestamp", "lastTimestamp", "eventTime"):
+        obj.setdefault(field, None)
+    fill(obj, reportingComponent="", reportingInstance="")
 
 
 def _quota(obj: Object) -> None:
@@ -382,6 +389,13 @@ def is_built_in(resource: str) -> bool:
     """Whether this resource has a type of the server's own, and is not custom."""
     group, _, rest = resource.partition("/")
     return "/" not in rest or group in _BUILT_IN_GROUPS
+
+
+def plain_copy(value: Any) -> Any:
+    """A deep copy of a JSON value, nothing left out."""
+    if isinstance(value, dict):
+        return {key: plain_copy(item) for key, item in value.items()}
+    return [plain_copy(item) for item in value] if isinstance(value, list) else value
 
 
 def apply_defaults(resource: str, obj: Object) -> Object:

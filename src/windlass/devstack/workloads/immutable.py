@@ -163,17 +163,16 @@ def _data(causes: Causes, new: Object, old: Object) -> None:
 
 def _binding(causes: Causes, new: Object, old: Object) -> None:
     if new.get("roleRef") != old.get("roleRef"):
-        causes.invalid("roleRef", new.get("roleRef") or {}, "cannot change roleRef")
+        role = new.get("roleRef") or {}
+        shown = {"APIGroup": role.get("apiGroup"), "Kind": role.get("kind"), "Name": role.get("name")}
+        causes.invalid("roleRef", shown, "cannot change roleRef")
 
 
 def _storage_class(causes: Causes, new: Object, old: Object) -> None:
     if (new.get("parameters") or {}) != (old.get("parameters") or {}):
         causes.forbidden("parameters", "updates to parameters are forbidden.")
-    if new.get("provisioner") != old.get("provisioner"):
-        causes.forbidden("provisioner", "updates to provisioner are forbidden.")
-    if new.get("reclaimPolicy") != old.get("reclaimPolicy"):
-        causes.forbidden("reclaimPolicy", "updates to reclaimPolicy are forbidden.")
-    causes.unchanged("volumeBindingMode", new.get("volumeBindingMode"), old.get("volumeBindingMode"))
+    for field in ("provisioner", "reclaimPolicy", "volumeBindingMode"):
+        causes.unchanged(field, new.get(field), old.get(field))
 
 
 def _priority_class(causes: Causes, new: Object, old: Object) -> None:

@@ -35,16 +35,22 @@ def admit_pod(pod: Object, find: Find | None) -> None:
     metadata = pod.get("metadata") or {}
     _service_account(pod, find)
     _priority(pod, find)
-    tolerations = spec.setdefault("tolerations", [])
-    for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"):
-        if not any(one.get("key") in (key, None) and one.get("effect") in ("NoExecute", None) for one in tolerations):
-            tolerations.append({"effect": "NoExecute", "key": key, "operator": "Exists", "tolerationSeconds": 300})
+    spec["tolerations"] = with_default_tolerations(spec.get("tolerations"))
     pod["metadata"] = {**metadata, "generation": 1}
     pod["status"] = {"phase": "Pending", "qosClass": quality_of_service(spec)}
     if spec.get("schedulingGates"):
         message = "Scheduling is blocked due to non-empty scheduling gates"
         condition = {"lastProbeTime": None, "lastTransitionTime": None, "message": message, "reason": "SchedulingGated"}
         pod["status"]["conditions"] = [{**condition, "status": "False", "type": "PodScheduled"}]
+
+
+def with_default_tolerations(tolerations: list[Object] | None) -> list[Object]:
+    """The tolerations that every Pod has beside its own, for a node that is gone for five minutes."""
+    tolerations = list(tolerations or [])
+    for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"):
+        if not any(one.get("key") in (key, None) and one.get("effect") in ("NoExecute", None) for one in tolerations):
+            tolerations.append({"effect": "NoExecute", "key": key, "operator": "Exists", "tolerationSeconds": 300})
+    return tolerations
 
 
 def _service_account(pod: Object, find: Find | None) -> None:

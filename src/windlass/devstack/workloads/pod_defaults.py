@@ -152,6 +152,8 @@ def default_volume(volume: dict[str, Any]) -> None:
     template = (volume.get("ephemeral") or {}).get("volumeClaimTemplate")
     if isinstance(template, dict) and isinstance(template.get("spec"), dict):
         template["spec"].setdefault("volumeMode", "Filesystem")
+        default_resources(template["spec"].get("resources"))
+        template.setdefault("metadata", {})
 
 
 def default_pod_spec(spec: Any) -> None:

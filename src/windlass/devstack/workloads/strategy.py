@@ -17,8 +17,8 @@ from windlass.devstack.apiserver.errors import internal
 from windlass.devstack.workloads import api
 from windlass.devstack.workloads.allocation import allocate
 from windlass.devstack.workloads.api import Cause
-from windlass.devstack.workloads.defaults import apply_defaults, is_built_in, typed_copy
-from windlass.devstack.workloads.pod_admission import admit_pod
+from windlass.devstack.workloads.defaults import apply_defaults, is_built_in, plain_copy
+from windlass.devstack.workloads.pod_admission import admit_pod, with_default_tolerations
 from windlass.devstack.workloads.validate import validate
 
 Object = dict[str, Any]
@@ -97,6 +97,7 @@ _FRESH_STATUS: dict[str, Object] = {
     _NETWORKING + "ingresses": {"loadBalancer": {}},
     "v1/resourcequotas": {},
 }
+_TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
 _DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 
 
@@ -138,7 +139,7 @@ class Strategies:
         """
         if not is_built_in(resource):
             return obj
-        new: Object = typed_copy(obj)
+        new: Object = plain_copy(obj)
         metadata = new.setdefault("metadata", {})
         if resource in GENERATIONS:
             metadata["generation"] = 1
@@ -168,8 +169,13 @@ class Strategies:
         if resource == api.NAMESPACES:
             merged["spec"] = old.get("spec") or {}
         if resource == api.SERVICES:
-            merged["spec"] = typed_copy(new.get("spec") or {})
+            merged["spec"] = plain_copy(new.get("spec") or {})
             _allocate(merged, old, self.every(api.SERVICES))
+        if resource == api.PODS and not subresource:
+            spec = new.get("spec") or {}
+            merged["spec"] = {**spec, "tolerations": with_default_tolerations(spec.get("tolerations"))}
+        if resource == api.DAEMON_SETS:
+            merged = _count_template(merged, old)
         if resource == api.JOBS:
             merged = _keep_job_identity(merged, old)
         metadata, before = dict(merged.get("metadata") or {}), old.get("metadata") or {}
@@ -230,6 +236,8 @@ def _prepare_job(strategies: Strategies, job: Object) -> None:
     labels["batch.kubernetes.io/job-name"] = labels["job-name"] = name
     if spec.get("selector") is None:
         spec["selector"] = {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
+    if not metadata.get("labels") or metadata["labels"].items() <= labels.items():
+        metadata["labels"] = dict(labels)  # labels that came from the template take these along
 
 
 def _keep_job_identity(new: Object, old: Object) -> Object:
@@ -252,11 +260,28 @@ def _prepare_claim(strategies: Strategies, claim: Object) -> None:
 
 
 def _prepare_volume(strategies: Strategies, volume: Object) -> None:
+    if volume["metadata"].get("creationTimestamp"):
+        volume["status"]["lastPhaseTransitionTime"] = volume["metadata"]["creationTimestamp"]
     volume["metadata"]["finalizers"] = _with(volume["metadata"].get("finalizers"), "kubernetes.io/pv-protection")
 
 
 def _with(finalizers: list[str] | None, added: str) -> list[str]:
     return [*(finalizers or []), *([] if added in (finalizers or []) else [added])]
+
+
+def _prepare_daemon_set(strategies: Strategies, daemon_set: Object) -> None:
+    metadata = daemon_set["metadata"]
+    metadata["annotations"] = {**(metadata.get("annotations") or {}), _TEMPLATE_GENERATION: "1"}
+
+
+def _count_template(new: Object, old: Object) -> Object:
+    """A DaemonSet counts the generations of its template in an annotation."""
+    before = ((old.get("metadata") or {}).get("annotations") or {}).get(_TEMPLATE_GENERATION, "1")
+    changed = (new.get("spec") or {}).get("template") != (old.get("spec") or {}).get("template")
+    count = str(int(before) + 1) if changed and before.isdigit() else before
+    metadata = new.get("metadata") or {}
+    annotations = {**(metadata.get("annotations") or {}), _TEMPLATE_GENERATION: count}
+    return {**new, "metadata": {**metadata, "annotations": annotations}}
 
 
 def _prepare_revision_zero(strategies: Strategies, obj: Object) -> None:
@@ -268,6 +293,7 @@ _CREATE: dict[str, Callable[[Strategies, Object], None]] = {
     api.SERVICES: _prepare_service,
     api.NAMESPACES: _prepare_namespace,
     api.JOBS: _prepare_job,
+    api.DAEMON_SETS: _prepare_daemon_set,
     api.CLAIMS: _prepare_claim,
     api.VOLUMES: _prepare_volume,
     api.REVISIONS: _prepare_revision_zero,

@@ -19,6 +19,7 @@ from windlass.devstack.workloads.validate_kinds import CHECKS
 Object = dict[str, Any]
 
 _ANNOTATIONS_LIMIT = 256 * 1024
+_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
 _SPEC_SUBRESOURCES = ("", "scale")
 _DNS_LABEL_NAMES = frozenset({api.NAMESPACES, api.SERVICES})
 _PATH_NAMES = frozenset(
@@ -52,8 +53,11 @@ def check_metadata(causes: Causes, resource: str, metadata: Object, created: boo
         causes.invalids("metadata.annotations", key, names.label_key(key.lower()))
     if sum(len(key) + len(str(value)) for key, value in annotations.items()) > _ANNOTATIONS_LIMIT:
         causes.too_long("metadata.annotations", _ANNOTATIONS_LIMIT)
-    for finalizer in metadata.get("finalizers") or []:
+    for index, finalizer in enumerate(metadata.get("finalizers") or []):
         causes.invalids("metadata.finalizers", finalizer, names.label_key(finalizer))
+        if "/" not in finalizer and finalizer not in _FINALIZERS:
+            words = "name is neither a standard finalizer name nor is it fully qualified"
+            causes.invalid(f"metadata.finalizers[{index}]", finalizer, words)
     owners = metadata.get("ownerReferences") or []
     for owner in owners:
         for field in ("apiVersion", "kind", "name", "uid"):
@@ -81,10 +85,12 @@ def validate(resource: str, obj: Object, old: Object | None, subresource: str = 
         return causes.found
     if old is not None and _content(obj) == _content(old):
         return causes.found  # nothing of it can be wrong that was right before
-    check = CHECKS.get(resource)
+    check, check_update = CHECKS.get(resource), UPDATE_CHECKS.get(resource)
+    if resource == api.DAEMON_SETS and old is not None and check_update:
+        check_update(causes, obj, old)  # here what may not change is told first
+        check_update = None
     if check:
         check(causes, obj)
-    check_update = UPDATE_CHECKS.get(resource)
     if old is not None and check_update:
         check_update(causes, obj, old)
     return causes.found

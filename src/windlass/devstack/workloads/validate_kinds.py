@@ -11,184 +11,24 @@ import binascii
 import ipaddress
 from collections.abc import Callable
 from typing import Any
-from zoneinfo import available_timezones
-
-from cronsim import CronSim, CronSimError
 
 from windlass.devstack.workloads import api, names
-from windlass.devstack.workloads.api import moment_of
 from windlass.devstack.workloads.causes import Causes
-from windlass.devstack.workloads.quantity import BadQuantity, amount
-from windlass.devstack.workloads.validate_pods import (
-    check_pod_spec,
-    check_port_number,
-    check_quantities,
-    check_template,
+from windlass.devstack.workloads.validate_pods import check_port_number, check_quantities
+from windlass.devstack.workloads.validate_workloads import (
+    check_claim_spec,
+    check_cron_job,
+    check_daemon_set,
+    check_deployment,
+    check_int_or_percent,
+    check_job,
+    check_pod,
+    check_replica_set,
+    check_stateful_set,
 )
 
 Object = dict[str, Any]
 _MEGABYTE = 1024 * 1024
-_EPOCH = moment_of("2000-01-01T00:00:00Z")
-
-
-def _workload(causes: Causes, spec: Object, kind: str, extra_volumes: set[str] | None = None) -> None:
-    causes.not_negative("spec.replicas", spec.get("replicas"))
-    causes.not_negative("spec.minReadySeconds", spec.get("minReadySeconds"))
-    causes.not_negative("spec.revisionHistoryLimit", spec.get("revisionHistoryLimit"))
-    selector = spec.get("selector")
-    if selector is None:
-        causes.required("spec.selector")
-    else:
-        causes.selector("spec.selector", selector)
-        if not selector.get("matchLabels") and not selector.get("matchExpressions"):
-            causes.invalid("spec.selector", selector, f"empty selector is invalid for {kind}")
-    template = spec.get("template") or {}
-    check_template(causes, "spec.template", template, selector, extra_volumes)
-    pod = template.get("spec") or {}
-    if pod.get("restartPolicy") not in (None, "Always"):
-        causes.unsupported("spec.template.spec.restartPolicy", pod["restartPolicy"], ("Always",))
-    if pod.get("activeDeadlineSeconds") is not None:
-        word = {"deployment": "ReplicaSet", "statefulset": "StatefulSet", "daemonset": "DaemonSet"}[kind]
-        where = "spec.template.spec.activeDeadlineSeconds"
-        causes.forbidden(where, f"activeDeadlineSeconds in {word} is not Supported")
-
-
-def _int_or_percent(causes: Causes, at: str, value: Any) -> None:
-    if isinstance(value, str):
-        causes.invalids(at, value, names.percent(value))
-    else:
-        causes.not_negative(at, value)
-
-
-def _number(value: Any) -> int:
-    """The number of an int or a percentage, as the check for "both zero" reads it."""
-    if isinstance(value, str):
-        return int(value[:-1]) if value.endswith("%") and value[:-1].isdigit() else 0
-    return value if isinstance(value, int) else 0
-
-
-def _deployment(causes: Causes, obj: Object) -> None:
-    spec = obj.get("spec") or {}
-    _workload(causes, spec, "deployment")
-    strategy = spec.get("strategy") or {}
-    kind, rolling = strategy.get("type"), strategy.get("rollingUpdate")
-    if kind == "Recreate" and rolling is not None:
-        words = "may not be specified when strategy `type` is 'Recreate'"
-        causes.forbidden("spec.strategy.rollingUpdate", words)
-    elif kind == "RollingUpdate" and rolling is not None:
-        for field in ("maxUnavailable", "maxSurge"):
-            _int_or_percent(causes, f"spec.strategy.rollingUpdate.{field}", rolling.get(field))
-        unavailable = rolling.get("maxUnavailable")
-        if _number(unavailable) == 0 and _number(rolling.get("maxSurge")) == 0:
-            words = "may not be 0 when `maxSurge` is 0"
-            causes.invalid("spec.strategy.rollingUpdate.maxUnavailable", unavailable, words)
-        if isinstance(unavailable, str) and _number(unavailable) > 100:
-            words = "must not be greater than 100%"
-            causes.invalid("spec.strategy.rollingUpdate.maxUnavailable", unavailable, words)
-    elif kind not in (None, "Recreate", "RollingUpdate"):
-        causes.unsupported("spec.strategy", {"type": kind}, ("Recreate", "RollingUpdate"))
-    deadline = spec.get("progressDeadlineSeconds")
-    causes.not_negative("spec.progressDeadlineSeconds", deadline)
-    if deadline is not None and deadline <= (spec.get("minReadySeconds") or 0):
-        causes.invalid("spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds")
-
-
-def _replica_set(causes: Causes, obj: Object) -> None:
-    _workload(causes, obj.get("spec") or {}, "deployment")
-
-
-def _stateful_set(causes: Causes, obj: Object) -> None:
-    spec = obj.get("spec") or {}
-    policy = spec.get("podManagementPolicy")
-    if policy not in (None, "OrderedReady", "Parallel"):
-        causes.invalid("spec.podManagementPolicy", policy, "must be 'OrderedReady' or 'Parallel'")
-    update = spec.get("updateStrategy") or {}
-    if update.get("type") not in (None, "RollingUpdate", "OnDelete"):
-        causes.invalid("spec.updateStrategy", update, "must be 'RollingUpdate' or 'OnDelete'")
-    elif update.get("type") == "OnDelete" and update.get("rollingUpdate") is not None:
-        words = "only allowed for updateStrategy 'RollingUpdate'"
-        causes.invalid("spec.updateStrategy.rollingUpdate", update["rollingUpdate"], words)
-    causes.not_negative(
-        "spec.updateStrategy.rollingUpdate.partition", (update.get("rollingUpdate") or {}).get("partition")
-    )
-    claims = spec.get("volumeClaimTemplates") or []
-    for index, claim in enumerate(claims):
-        _claim_spec(causes, f"spec.volumeClaimTemplates[{index}].spec", claim.get("spec") or {})
-    if spec.get("serviceName"):
-        causes.invalids("spec.serviceName", spec["serviceName"], names.label_1123(spec["serviceName"]))
-    _workload(causes, spec, "statefulset", {(claim.get("metadata") or {}).get("name", "") for claim in claims})
-
-
-def _daemon_set(causes: Causes, obj: Object) -> None:
-    _workload(causes, obj.get("spec") or {}, "daemonset")
-
-
-def _job_spec(causes: Causes, at: str, spec: Object, selector: Object | None) -> None:
-    for field in ("parallelism", "completions", "backoffLimit", "ttlSecondsAfterFinished"):
-        causes.not_negative(f"{at}.{field}", spec.get(field))
-    causes.not_negative(f"{at}.activeDeadlineSeconds", spec.get("activeDeadlineSeconds"))
-    if spec.get("completionMode") == "Indexed" and spec.get("completions") is None:
-        causes.required(f"{at}.completions", "when completion mode is Indexed")
-    template = spec.get("template") or {}
-    check_template(causes, f"{at}.template", template, selector)
-    policy = (template.get("spec") or {}).get("restartPolicy")
-    if policy in ("Always", None):
-        causes.required(f"{at}.template.spec.restartPolicy", 'valid values: "OnFailure", "Never"')
-
-
-def _job(causes: Causes, obj: Object) -> None:
-    spec = obj.get("spec") or {}
-    if spec.get("selector") is None:
-        causes.required("spec.selector")
-    _job_spec(causes, "spec", spec, spec.get("selector"))
-
-
-def _cron_job(causes: Causes, obj: Object) -> None:
-    spec = obj.get("spec") or {}
-    name = (obj.get("metadata") or {}).get("name", "")
-    if len(name) > 52:
-        causes.invalid("metadata.name", name, names.too_long(52))
-    schedule, zone = spec.get("schedule") or "", spec.get("timeZone")
-    if not schedule:
-        causes.required("spec.schedule")
-    elif "TZ" in schedule:
-        causes.invalid("spec.schedule", schedule, "cannot use TZ or CRON_TZ in schedule, use timeZone field instead")
-    else:
-        try:
-            CronSim(cron_expression(schedule), _EPOCH)
-        except CronSimError as error:
-            causes.invalid("spec.schedule", schedule, str(error))
-    if zone is not None:
-        if not zone:
-            causes.invalid("spec.timeZone", zone, "timeZone must be nil or non-empty string")
-        elif zone not in available_timezones():
-            causes.invalid("spec.timeZone", zone, f"unknown time zone {zone}")
-    for field in ("successfulJobsHistoryLimit", "failedJobsHistoryLimit", "startingDeadlineSeconds"):
-        causes.not_negative(f"spec.{field}", spec.get(field))
-    causes.one_of("spec.concurrencyPolicy", spec.get("concurrencyPolicy"), ("Allow", "Forbid", "Replace"))
-    template = (spec.get("jobTemplate") or {}).get("spec") or {}
-    _job_spec(causes, "spec.jobTemplate.spec", template, None)
-
-
-_MACROS = {
-    "@yearly": "0 0 1 1 *",
-    "@annually": "0 0 1 1 *",
-    "@monthly": "0 0 1 * *",
-    "@weekly": "0 0 * * 0",
-    "@daily": "0 0 * * *",
-    "@midnight": "0 0 * * *",
-    "@hourly": "0 * * * *",
-}
-
-
-def cron_expression(schedule: str) -> str:
-    """The five fields that a schedule stands for: macros written out, ``?`` read as ``*``."""
-    schedule = schedule.strip()
-    return _MACROS.get(schedule.lower(), schedule.replace("?", "*"))
-
-
-def _pod(causes: Causes, obj: Object) -> None:
-    check_pod_spec(causes, "spec", obj.get("spec") or {})
 
 
 def _service_ports(causes: Causes, spec: Object) -> None:
@@ -218,15 +58,38 @@ def _service_ports(causes: Causes, spec: Object) -> None:
         causes.one_of(f"{where}.protocol", port.get("protocol"), ("SCTP", "TCP", "UDP"))
         key = (port.get("protocol"), port.get("port"))
         if key in seen_ports:
-            causes.duplicate(where, {"port": port.get("port"), "protocol": port.get("protocol")})
+            shown = {
+                "Name": "",
+                "Protocol": key[0],
+                "AppProtocol": None,
+                "Port": key[1],
+                "TargetPort": 0,
+                "NodePort": 0,
+            }
+            causes.duplicate(where, shown)
         seen_ports.add(key)
         if port.get("nodePort") and kind not in ("NodePort", "LoadBalancer"):
             causes.forbidden(f"{where}.nodePort", f"may not be used when `type` is '{kind}'")
 
 
+def _has_address(causes: Causes, address: str | None) -> bool:
+    """Whether the asked cluster IP is one (or none is asked); nothing else is looked at when it is not."""
+    if not address or address == "None":
+        return True
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        words = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+        causes.invalid("spec.clusterIPs[0]", address, words)
+        return False
+    return True
+
+
 def _service(causes: Causes, obj: Object) -> None:
     spec = obj.get("spec") or {}
     kind = spec.get("type")
+    if not _has_address(causes, spec.get("clusterIP")):
+        return
     _service_ports(causes, spec)
     causes.one_of("spec.type", kind, ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort"))
     causes.one_of("spec.sessionAffinity", spec.get("sessionAffinity"), ("ClientIP", "None"))
@@ -240,13 +103,6 @@ def _service(causes: Causes, obj: Object) -> None:
             causes.invalids("spec.externalName", target, names.subdomain_1123(target))
         if spec.get("clusterIPs"):
             causes.forbidden("spec.clusterIPs", "may not be set for ExternalName services")
-    address = spec.get("clusterIP")
-    if address and address != "None":
-        try:
-            ipaddress.ip_address(address)
-        except ValueError:
-            words = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
-            causes.invalid("spec.clusterIPs[0]", address, words)
     causes.labels("spec.selector", spec.get("selector"))
     traffic = spec.get("externalTrafficPolicy")
     if traffic and kind == "ClusterIP" and not spec.get("externalIPs"):
@@ -294,32 +150,11 @@ def _secret(causes: Causes, obj: Object) -> None:
             causes.required("metadata.annotations[kubernetes.io/service-account.name]")
 
 
-_ACCESS_MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
-
-
-def _claim_spec(causes: Causes, at: str, spec: Object) -> None:
-    modes = spec.get("accessModes") or []
-    if not modes:
-        causes.required(f"{at}.accessModes", "at least 1 access mode is required")
-    for mode in modes:
-        causes.one_of(f"{at}.accessModes", mode, _ACCESS_MODES)
-    storage = ((spec.get("resources") or {}).get("requests") or {}).get("storage")
-    if storage is None:
-        causes.required(f"{at}.resources[storage]")
-    else:
-        try:
-            if amount(storage) <= 0:
-                causes.invalid(f"{at}.resources[storage]", str(storage), names.POSITIVE)
-        except BadQuantity as error:
-            causes.invalid(f"{at}.resources[storage]", storage, str(error))
-    name = spec.get("storageClassName")
-    if name:
-        causes.invalids(f"{at}.storageClassName", name, names.subdomain_1123(name))
-    causes.one_of(f"{at}.volumeMode", spec.get("volumeMode"), ("Block", "Filesystem"))
-
-
 def _claim(causes: Causes, obj: Object) -> None:
-    _claim_spec(causes, "spec", obj.get("spec") or {})
+    check_claim_spec(causes, "spec", obj.get("spec") or {})
+
+
+_NOT_SOURCES = ("capacity", "claimRef", "nodeAffinity")
 
 
 def _volume(causes: Causes, obj: Object) -> None:
@@ -328,15 +163,15 @@ def _volume(causes: Causes, obj: Object) -> None:
         causes.required("spec.accessModes")
     if not spec.get("capacity"):
         causes.required("spec.capacity")
+    if not any(isinstance(value, dict) for field, value in spec.items() if field not in _NOT_SOURCES):
+        causes.required("spec", "must specify a volume type")
     check_quantities(causes, "spec.capacity", {k: v for k, v in (spec.get("capacity") or {}).items() if k != "storage"})
 
 
 def _backend(causes: Causes, at: str, backend: Object) -> None:
     service = backend.get("service")
     if service is None:
-        if backend.get("resource") is None:
-            causes.required(at, "resource or service backend is required")
-        return
+        return  # nothing, or a resource
     if not service.get("name"):
         causes.required(f"{at}.service.name")
     port = service.get("port") or {}
@@ -349,7 +184,7 @@ def _backend(causes: Causes, at: str, backend: Object) -> None:
 def _ingress(causes: Causes, obj: Object) -> None:
     spec = obj.get("spec") or {}
     if not spec.get("rules") and spec.get("defaultBackend") is None:
-        causes.invalid("spec", spec.get("rules") or [], "either `defaultBackend` or `rules` must be specified")
+        causes.invalid("spec", None, "either `defaultBackend` or `rules` must be specified")
     if spec.get("defaultBackend") is not None:
         _backend(causes, "spec.defaultBackend", spec["defaultBackend"])
     for index, rule in enumerate(spec.get("rules") or []):
@@ -375,13 +210,15 @@ def _autoscaler(causes: Causes, obj: Object) -> None:
     if low is not None and low < 1:
         causes.invalid("spec.minReplicas", low, "must be greater than or equal to 1")
     if high < 1:
-        causes.invalid("spec.maxReplicas", high, names.POSITIVE)
+        causes.required("spec.maxReplicas", "must be set and greater than 0")
     if low is not None and high < low:
         causes.invalid("spec.maxReplicas", high, "must be greater than or equal to `minReplicas`")
     target = spec.get("scaleTargetRef") or {}
     for field in ("kind", "name"):
         if not target.get(field):
             causes.required(f"spec.scaleTargetRef.{field}")
+    if not target.get("apiVersion"):
+        causes.invalid("spec.scaleTargetRef.apiVersion", "", "apiVersion must specify API group")
 
 
 def _rules(causes: Causes, obj: Object) -> None:
@@ -421,18 +258,31 @@ def _binding(causes: Causes, obj: Object) -> None:
 def _budget(causes: Causes, obj: Object) -> None:
     spec = obj.get("spec") or {}
     if spec.get("minAvailable") is not None and spec.get("maxUnavailable") is not None:
-        causes.invalid("spec", spec, "minAvailable and maxUnavailable cannot be both set")
+        shown = {
+            "MinAvailable": spec["minAvailable"],
+            "Selector": spec.get("selector"),
+            "MaxUnavailable": spec["maxUnavailable"],
+            "UnhealthyPodEvictionPolicy": spec.get("unhealthyPodEvictionPolicy"),
+        }
+        causes.invalid("spec", shown, "minAvailable and maxUnavailable cannot be both set")
     for field in ("minAvailable", "maxUnavailable"):
         if spec.get(field) is not None:
-            _int_or_percent(causes, f"spec.{field}", spec[field])
+            check_int_or_percent(causes, f"spec.{field}", spec[field])
     causes.selector("spec.selector", spec.get("selector"))
 
 
 def _network_policy(causes: Causes, obj: Object) -> None:
     spec = obj.get("spec") or {}
     causes.selector("spec.podSelector", spec.get("podSelector"))
-    for kind in spec.get("policyTypes") or []:
-        causes.one_of("spec.policyTypes", kind, ("Egress", "Ingress"))
+    for index, kind in enumerate(spec.get("policyTypes") or []):
+        causes.one_of(f"spec.policyTypes[{index}]", kind, ("Ingress", "Egress"))
+
+
+def _priority_class(causes: Causes, obj: Object) -> None:
+    name = (obj.get("metadata") or {}).get("name", "")
+    if name.startswith("system-") and name not in ("system-cluster-critical", "system-node-critical"):
+        start = "priority class names with 'system-' prefix are reserved for system use only. error: "
+        causes.forbidden("metadata.name", f"{start}{name} is not a known system priority class")
 
 
 def _storage_class(causes: Causes, obj: Object) -> None:
@@ -452,19 +302,20 @@ def _lease(causes: Causes, obj: Object) -> None:
 
 _RBAC = "rbac.authorization.k8s.io/v1/"
 CHECKS: dict[str, Callable[[Causes, Object], None]] = {
-    api.DEPLOYMENTS: _deployment,
-    api.REPLICA_SETS: _replica_set,
-    api.STATEFUL_SETS: _stateful_set,
-    api.DAEMON_SETS: _daemon_set,
-    api.JOBS: _job,
-    api.CRON_JOBS: _cron_job,
-    api.PODS: _pod,
+    api.DEPLOYMENTS: check_deployment,
+    api.REPLICA_SETS: check_replica_set,
+    api.STATEFUL_SETS: check_stateful_set,
+    api.DAEMON_SETS: check_daemon_set,
+    api.JOBS: check_job,
+    api.CRON_JOBS: check_cron_job,
+    api.PODS: check_pod,
     api.SERVICES: _service,
     api.CONFIG_MAPS: _config_map,
     api.SECRETS: _secret,
     api.CLAIMS: _claim,
     api.VOLUMES: _volume,
     api.STORAGE_CLASSES: _storage_class,
+    "scheduling.k8s.io/v1/priorityclasses": _priority_class,
     api.AUTOSCALERS: _autoscaler,
     api.BUDGETS: _budget,
     api.LEASES: _lease,

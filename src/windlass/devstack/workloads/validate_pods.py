@@ -16,7 +16,8 @@ Object = dict[str, Any]
 _HANDLERS = ("exec", "httpGet", "tcpSocket", "grpc", "sleep")
 _POLICIES = ("Always", "OnFailure", "Never")
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")
-_DNS_POLICIES = ("ClusterFirst", "ClusterFirstWithHostNet", "Default", "None")
+_DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
+_ENV_SOURCES = "`fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`"
 _STANDARD_RESOURCES = ("cpu", "memory", "ephemeral-storage")
 
 
@@ -39,19 +40,24 @@ def check_quantities(causes: Causes, at: str, amounts: Any) -> None:
             causes.invalid(f"{at}[{name}]", str(value), names.NOT_NEGATIVE)
         if "/" not in name and name not in _STANDARD_RESOURCES and not name.startswith("hugepages-"):
             causes.invalid(f"{at}[{name}]", name, "must be a standard resource type or fully qualified")
+            causes.invalid(f"{at}[{name}]", name, "must be a standard resource for containers")
 
 
 def _check_resources(causes: Causes, at: str, resources: Object) -> None:
     limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
-    before = len(causes.found)
     check_quantities(causes, f"{at}.limits", limits)
     check_quantities(causes, f"{at}.requests", requests)
-    if len(causes.found) > before:
-        return
     for name, value in requests.items():
-        if name in limits and amount(value) > amount(limits[name]):
+        if name in limits and _is_more(value, limits[name]):
             words = f"must be less than or equal to {name} limit of {limits[name]}"
             causes.invalid(f"{at}.requests", str(value), words)
+
+
+def _is_more(value: Any, limit: Any) -> bool:
+    try:
+        return amount(value) > amount(limit)
+    except BadQuantity:
+        return False
 
 
 def _check_ports(causes: Causes, at: str, ports: list[Object]) -> None:
@@ -88,10 +94,8 @@ def _check_env(causes: Causes, at: str, env: list[Object]) -> None:
         if entry.get("value"):
             causes.invalid(f"{where}.valueFrom", "", "may not be specified when `value` is not empty")
         elif len(kinds) != 1:
-            words = "may not have more than one field specified at a time"
-            if not kinds:
-                words = "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`"
-            causes.invalid(f"{where}.valueFrom", "", words)
+            many = "may not have more than one field specified at a time"
+            causes.invalid(f"{where}.valueFrom", "", many if kinds else f"must specify one of: {_ENV_SOURCES}")
         for kind in ("configMapKeyRef", "secretKeyRef"):
             reference = source.get(kind)
             if reference is not None and not reference.get("key"):
@@ -145,8 +149,6 @@ def _check_container(causes: Causes, at: str, container: Object, volumes: set[st
     image = container.get("image")
     if not image:
         causes.required(f"{at}.image")
-    elif image != image.strip():
-        causes.invalid(f"{at}.image", image, "must not have leading or trailing whitespace")
     causes.one_of(f"{at}.imagePullPolicy", container.get("imagePullPolicy"), _PULL_POLICIES)
     causes.one_of(
         f"{at}.terminationMessagePolicy", container.get("terminationMessagePolicy"), ("FallbackToLogsOnError", "File")
@@ -226,17 +228,17 @@ def check_pod_spec(causes: Causes, at: str, spec: Object, extra_volumes: set[str
     deadline = spec.get("activeDeadlineSeconds")
     if deadline is not None and not 1 <= deadline <= 2147483647:
         causes.invalid(f"{at}.activeDeadlineSeconds", deadline, names.between(1, 2147483647))
-    causes.not_negative(f"{at}.terminationGracePeriodSeconds", spec.get("terminationGracePeriodSeconds"))
 
 
 def check_template(
     causes: Causes, at: str, template: Object, selector: Object | None, extra_volumes: set[str] | None = None
 ) -> None:
-    """A pod template at path ``at``; with a ``selector``, it must take the template's labels."""
+    """A pod template at path ``at``; its ``selector`` must take the template's labels (one that is missing takes none,
+    an empty one all).
+    """
     metadata = template.get("metadata") or {}
     labels = metadata.get("labels") or {}
-    selects = bool(selector and (selector.get("matchLabels") or selector.get("matchExpressions")))
-    if selects and not selectors.matches(selector, labels):
+    if selector != {} and not selectors.matches(selector, labels):
         causes.invalid(f"{at}.metadata.labels", labels, "`selector` does not match template `labels`")
     causes.labels(f"{at}.labels", labels)
     for key in metadata.get("annotations") or {}:

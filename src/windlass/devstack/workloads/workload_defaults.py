@@ -83,6 +83,7 @@ def default_stateful_set(obj: Object) -> None:
         section(update, "rollingUpdate")
     if update["type"] == "RollingUpdate" and isinstance(update.get("rollingUpdate"), dict):
         fill(update["rollingUpdate"], partition=0)
+    spec.setdefault("serviceName", "")
     retention = section(spec, "persistentVolumeClaimRetentionPolicy")
     for field in ("whenDeleted", "whenScaled"):
         if not retention.get(field):
