@@ -10,7 +10,7 @@ Nothing here decides what to follow or to write, and no credential leaves it: no
 
 from windlass.adapters.git.credentials import Credentials
 from windlass.adapters.git.errors import BadPath, BranchMoved, GitRefused, GitUnavailable, PushUnknown, RefMissing
-from windlass.adapters.git.mirror import Fetched, Mirror
+from windlass.adapters.git.mirror import Fetched, Mirror, mirror_folder
 from windlass.adapters.git.program import Transport
 from windlass.adapters.git.refs import RefSpec
 from windlass.adapters.git.snapshot import (
@@ -54,6 +54,7 @@ __all__ = [
     "folder_snapshot",
     "init_repository",
     "masked",
+    "mirror_folder",
     "on_git_thread",
     "open_snapshot",
     "parse_url",

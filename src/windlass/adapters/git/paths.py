@@ -38,20 +38,20 @@ def check_part(name: str, path: str) -> None:
         raise refused("the path leads into Git's own folder", path, "choose another name")
 
 
-def follow(folder: str, target: str, path: str) -> str:
-    """Where a symbolic link in ``folder`` leads. Raises BadPath where that is outside."""
+def target_parts(target: str, path: str) -> list[str]:
+    """The names that the target of a link goes through, ``..`` among them. Raises BadPath for what is not relative."""
     if target.startswith("/") or "\0" in target or "\\" in target or not target:
-        raise refused("the link leads out of the repository", path, "make it relative, to something inside")
-    parts = folder.split("/") if folder else []
-    for part in target.split("/"):
-        if part == "..":
-            if not parts:
-                raise refused("the link leads out of the repository", path, "make it relative, to something inside")
-            parts.pop()
-        elif part not in ("", "."):
+        raise leads_out(path)
+    parts = [part for part in target.split("/") if part not in ("", ".")]
+    for part in parts:
+        if part != "..":
             check_part(part, path)
-            parts.append(part)
-    return "/".join(parts)
+    return parts
+
+
+def leads_out(path: str) -> BadPath:
+    """The link at ``path`` leaves the repository."""
+    return refused("the link leads out of the repository", path, "make it relative, to something inside")
 
 
 def refused(what: str, path: str, hint: str) -> BadPath:

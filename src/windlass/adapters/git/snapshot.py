@@ -20,7 +20,7 @@ import pygit2
 from typing_extensions import override
 
 from windlass.adapters.git.errors import BadPath
-from windlass.adapters.git.paths import check_part, clean_path, follow, refused
+from windlass.adapters.git.paths import check_part, clean_path, leads_out, refused, target_parts
 from windlass.adapters.git.store import Store
 
 LARGEST_FILE = 64 * 1024 * 1024
@@ -89,40 +89,45 @@ class Snapshot(Mapping[str, bytes]):
         """The links that lead to a path, each by its true path, for whoever keeps a trace."""
         return tuple(self._find(clean_path(path))[0])
 
+    def true_path(self, path: str) -> str:
+        """Where a path is when every link has been followed, there or not."""
+        _, folder, found = self._find(clean_path(path))
+        return folder if found is None or found.kind == "folder" else _join(folder, found.name)
+
     def _find(self, path: str) -> tuple[list[str], str, Entry | None]:
-        """Follow a clean path: links passed, the true folder, and what is there. For the root, and where nothing is, no
-        entry: the folder is then one that is there, or one that ``_list`` does not know."""
+        """Walk a clean path as a file system does: the links passed, the true folder, and what is there.
+
+        For the root, and where nothing is, there is no entry: the folder is then the root, or one that ``_list`` does
+        not know.
+        """
         links: list[str] = []
         waiting = path.split("/")[::-1] if path else []
         folder = ""
+        found: Entry | None = None
         while waiting:
             name = waiting.pop()
+            if name == "..":
+                if not folder:
+                    raise leads_out(links[-1])
+                folder, found = folder.rpartition("/")[0], None
+                continue
+            true = _join(folder, name)
             found = (self._list(folder) or {}).get(name)
-            true = f"{folder}/{name}" if folder else name
-            if found is None:
+            if found is None or (found.kind == "file" and waiting):
                 return links, "/".join([true, *waiting[::-1]]), None
             if found.kind == "module":
-                raise refused(
-                    "this is a submodule: its content is not here",
-                    true,
-                    "copy what is needed into the repository, or make it one of its own",
-                )
+                hint = "copy what is needed into the repository, or make it one of its own"
+                raise refused("this is a submodule: its content is not here", true, hint)
             if found.kind == "link":
                 links.append(true)
                 if len(links) > _MOST_LINKS:
                     raise refused("the link leads round in a circle", path, "let it lead to a file or folder")
-                target = follow(folder, self._read(folder, found).decode(errors="replace"), true)
-                waiting.extend(target.split("/")[::-1] if target else [])
-                folder = ""
+                target = self._read(folder, found).decode(errors="replace")
+                waiting.extend(target_parts(target, true)[::-1])
+                found = None
             elif found.kind == "folder":
                 folder = true
-                if not waiting:
-                    return links, folder, found
-            elif waiting:
-                return links, "/".join([true, *waiting[::-1]]), None
-            else:
-                return links, folder, found
-        return links, folder, None
+        return links, folder, found
 
     # --- a mapping of files -----------------------------------------------------------------------------------------
 
@@ -145,7 +150,7 @@ class Snapshot(Mapping[str, bytes]):
         while waiting:
             folder = waiting.pop()
             for name, entry in sorted((self._list(folder) or {}).items()):
-                path = f"{folder}/{name}" if folder else name
+                path = _join(folder, name)
                 if entry.kind == "folder":
                     waiting.append(path)
                 elif entry.kind == "file":
@@ -189,15 +194,15 @@ class CommitSnapshot(Snapshot):
             try:
                 name = raw.decode()
             except UnicodeDecodeError:
-                raise refused("the name of a file is not UTF-8", f"{folder}/{raw!r}".lstrip("/"), "rename it") from None
-            check_part(name, f"{folder}/{name}".lstrip("/"))
+                raise refused("the name of a file is not UTF-8", _join(folder, repr(raw)), "rename it") from None
+            check_part(name, _join(folder, name))
             kind = _KINDS.get(int(item.filemode) & 0o170000, "file")
             found[name] = Entry(name, kind, str(item.id))
         return found
 
     @override
     def _read(self, folder: str, entry: Entry) -> bytes:
-        path = f"{folder}/{entry.name}".lstrip("/")
+        path = _join(folder, entry.name)
         try:
             _, size = self.store.repository.odb.read_header(entry.id)
             if size > LARGEST_FILE:
@@ -238,7 +243,7 @@ class FolderSnapshot(Snapshot):
                 for item in items:
                     if item.name == ".git" or not _is_text(item.name):
                         continue
-                    entry = self._entry(handle, item.name, f"{folder}/{item.name}".lstrip("/"))
+                    entry = self._entry(handle, item.name, _join(folder, item.name))
                     if entry is not None:
                         found[item.name] = entry
             return found
@@ -267,7 +272,7 @@ class FolderSnapshot(Snapshot):
 
     @override
     def _read(self, folder: str, entry: Entry) -> bytes:
-        path = f"{folder}/{entry.name}".lstrip("/")
+        path = _join(folder, entry.name)
         handle = self._open_folder(folder)
         if handle is None:
             raise KeyError(path)
@@ -330,6 +335,10 @@ def _content(handle: int, name: str, path: str) -> bytes | None:
 
 def _blob_hash(data: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+
+
+def _join(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name
 
 
 def _is_text(name: str) -> bool:

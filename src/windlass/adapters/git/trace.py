@@ -39,14 +39,14 @@ class TracedSnapshot(Snapshot):
 
     def _note(self, path: str) -> None:
         clean = clean_path(path)
-        for link in (*self.inner.hops(clean), clean):
-            self.trace.read[link] = look(self.inner, link)
+        for step in (*self.inner.hops(clean), self.inner.true_path(clean)):
+            self.trace.read[step] = look(self.inner, step)
 
     @override
     def entries(self, folder: str = "") -> tuple[Entry, ...] | None:
         clean = clean_path(folder)
-        for link in self.inner.hops(clean):
-            self.trace.read[link] = look(self.inner, link)
+        for step in self.inner.hops(clean):
+            self.trace.read[step] = look(self.inner, step)
         self.trace.read[clean + "/"] = look(self.inner, clean + "/")
         return self.inner.entries(folder)
 
