@@ -69,7 +69,7 @@ async def test_the_default_branch_a_tag_a_range_and_a_commit_are_followed(
     assert chosen.commit == origin.store.resolve("refs/tags/v1.10.0")
     assert (await mirror.fetch(RefSpec(tag="v2.0.0"))).commit == origin.store.resolve("refs/tags/v2.0.0")
     assert (await mirror.fetch(RefSpec(commit=lone))).commit == lone
-    with pytest.raises(RefMissing, match="no tag in 3.x"):
+    with pytest.raises(RefMissing, match=r"no tag in 3\.x"):
         await mirror.fetch(RefSpec(semver="3.x"))
     with pytest.raises(RefMissing):
         await mirror.fetch(RefSpec(commit="1" * 40))
@@ -177,9 +177,8 @@ async def test_a_redirect_is_not_followed_with_credentials(tmp_path: Path) -> No
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         heard.append(await reader.readuntil(b"\r\n\r\n"))
         port = other.sockets[0].getsockname()[1]
-        writer.write(
-            f"HTTP/1.1 301 Moved\r\nLocation: http://127.0.0.1:{port}/x.git/info/refs\r\nContent-Length: 0\r\n\r\n".encode()
-        )
+        place = f"http://127.0.0.1:{port}/x.git/info/refs"
+        writer.write(f"HTTP/1.1 301 Moved\r\nLocation: {place}\r\nContent-Length: 0\r\n\r\n".encode())
         await writer.drain()
         writer.close()
 

@@ -30,13 +30,42 @@ def test_an_address_is_taken(text: str, scheme: str, host: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "", " ", "-x", "--upload-pack=touch /tmp/x", "ext::sh -c id", "ext::sh", "fd::7", "file:///etc", "/etc", "../x", "git://host/x", "ftp://host/x",
-        "https://user:s3cret@host/x", "https://s3cret@host/x", "ssh://git:s3cret@host/x", "ssh://-oProxyCommand=id/x", "-oProxyCommand=id:x",
-        "git@-host:x", "host:-x", "http://git.example.com/x", "http://10.0.0.1/x", "http://127.0.0.1.evil.example/x", "https://host/x\nevil",
-        "https://host/x y", "https://host\x00/x", "https:///x", "https://host", "https://host/x?y", "https://host/x#y", "https://host:99999/x",
-        "https://ho st/x", "https://host/" + "x" * 3000, "ssh://$(id)@host/x", "https://host\\@evil/x",
+        "",
+        " ",
+        "-x",
+        "--upload-pack=touch /tmp/x",
+        "ext::sh -c id",
+        "ext::sh",
+        "fd::7",
+        "file:///etc",
+        "/etc",
+        "../x",
+        "git://host/x",
+        "ftp://host/x",
+        "https://user:s3cret@host/x",
+        "https://s3cret@host/x",
+        "ssh://git:s3cret@host/x",
+        "ssh://-oProxyCommand=id/x",
+        "-oProxyCommand=id:x",
+        "git@-host:x",
+        "host:-x",
+        "http://git.example.com/x",
+        "http://10.0.0.1/x",
+        "http://127.0.0.1.evil.example/x",
+        "https://host/x\nevil",
+        "https://host/x y",
+        "https://host\x00/x",
+        "https:///x",
+        "https://host",
+        "https://host/x?y",
+        "https://host/x#y",
+        "https://host:99999/x",
+        "https://ho st/x",
+        "https://host/" + "x" * 3000,
+        "ssh://$(id)@host/x",
+        "https://host\\@evil/x",
     ],
-)  # fmt: skip
+)
 def test_an_address_is_refused_without_showing_a_password(text: str) -> None:
     with pytest.raises(GitRefused) as caught:
         parse_url(text)
@@ -57,8 +86,32 @@ def test_passwords_in_addresses_are_masked() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["-x", "--upload-pack=x", "a..b", "a b", "a~1", "a^", "a:b", "a?", "a*", "a[", "a\\b", "a//b", "/a", "a/", ".a", "a/.b", "a.lock", "a.", "@", "a@{1}", "a\n", "a\x00", "x" * 300],
-)  # fmt: skip
+    [
+        "-x",
+        "--upload-pack=x",
+        "a..b",
+        "a b",
+        "a~1",
+        "a^",
+        "a:b",
+        "a?",
+        "a*",
+        "a[",
+        "a\\b",
+        "a//b",
+        "/a",
+        "a/",
+        ".a",
+        "a/.b",
+        "a.lock",
+        "a.",
+        "@",
+        "a@{1}",
+        "a\n",
+        "a\x00",
+        "x" * 300,
+    ],
+)
 def test_names_that_git_does_not_allow_are_refused(name: str) -> None:
     with pytest.raises(GitRefused):
         RefSpec(branch=name)

@@ -35,7 +35,11 @@ def links(store: Store, parent: str, targets: dict[str, str], *, mode: int = 0o1
         oid = pygit2.Oid(hex=target) if mode == 0o160000 else store.repository.create_blob(target.encode())
         index.add(pygit2.IndexEntry(path, oid, pygit2.enums.FileMode(mode)))
     signature = ADA.signature()
-    return str(store.repository.create_commit(None, signature, signature, "links", index.write_tree(store.repository), [parent]))
+    return str(
+        store.repository.create_commit(
+            None, signature, signature, "links", index.write_tree(store.repository), [parent]
+        )
+    )
 
 
 def committed(tmp_path: Path, targets: dict[str, str] | None = None) -> Snapshot:
@@ -86,7 +90,18 @@ def test_a_snapshot_is_a_mapping_of_files(tmp_path: Path, make: type[Snapshot]) 
 
 @BOTH
 @pytest.mark.parametrize(
-    "path", ["../x", "apps/../README", "/etc/passwd", "apps\\db.yaml", "a\0b", ".git/config", "apps/.GIT/x", "git~1/x", ".git /x"]
+    "path",
+    [
+        "../x",
+        "apps/../README",
+        "/etc/passwd",
+        "apps\\db.yaml",
+        "a\0b",
+        ".git/config",
+        "apps/.GIT/x",
+        "git~1/x",
+        ".git /x",
+    ],
 )
 def test_paths_with_a_way_out_are_refused(tmp_path: Path, make: type[Snapshot], path: str) -> None:
     snapshot = make(tmp_path)
@@ -97,7 +112,10 @@ def test_paths_with_a_way_out_are_refused(tmp_path: Path, make: type[Snapshot], 
 
 
 @BOTH
-@pytest.mark.parametrize("path", ["apps/DB.yaml", "apps/db%2eyaml", "apps/%2e%2e/README", "apps/ｄb.yaml", "apps/db.yaml ", "apps/d\u200bb.yaml"])
+@pytest.mark.parametrize(
+    "path",
+    ["apps/DB.yaml", "apps/db%2eyaml", "apps/%2e%2e/README", "apps/ｄb.yaml", "apps/db.yaml ", "apps/d\u200bb.yaml"],
+)
 def test_a_variant_of_a_name_is_another_name(tmp_path: Path, make: type[Snapshot], path: str) -> None:
     with pytest.raises(KeyError):
         make(tmp_path)[path]
@@ -105,7 +123,10 @@ def test_a_variant_of_a_name_is_another_name(tmp_path: Path, make: type[Snapshot
 
 @BOTH
 def test_links_are_followed_inside(tmp_path: Path, make: type[Snapshot]) -> None:
-    snapshot = make(tmp_path, {"apps/link.yaml": "../README", "now": "apps/web", "again": "now/../db.yaml", "root": ".", "chain": "again"})
+    snapshot = make(
+        tmp_path,
+        {"apps/link.yaml": "../README", "now": "apps/web", "again": "now/../db.yaml", "root": ".", "chain": "again"},
+    )
     assert snapshot["apps/link.yaml"] == b"x"
     assert snapshot["now/web.yaml"] == b"kind: A\n"
     assert snapshot["chain"] == snapshot["root/root/apps/db.yaml"]
@@ -151,7 +172,9 @@ def test_a_submodule_is_refused_by_name(tmp_path: Path) -> None:
 
 
 @BOTH
-def test_an_lfs_pointer_is_refused_by_name(tmp_path: Path, make: type[Snapshot], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_lfs_pointer_is_refused_by_name(
+    tmp_path: Path, make: type[Snapshot], monkeypatch: pytest.MonkeyPatch
+) -> None:
     pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
     monkeypatch.setitem(FILES, "apps/big.yaml", pointer)
     with pytest.raises(BadPath, match="LFS") as caught:
