@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import base64
+import json
+from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from memory import bodies, rendered
 
 DEPLOYMENT = """\
@@ -380,3 +385,60 @@ def test_what_is_not_base64_is_told() -> None:
     (problem,) = rendered({"a.yaml": text}).problems
     assert (problem.what, problem.line) == ("data.password of a Secret must be base64", 5)
     assert "stringData" in problem.hint
+
+
+ODD = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
+KINDS = st.sampled_from(
+    (
+        "ConfigMap Secret Deployment Service List ConfigMapList Namespace Application Widget Kustomization "
+        "CustomResourceDefinition RoleBinding"
+    ).split()
+)
+VERSIONS = st.sampled_from(
+    (
+        "v1 apps/v1 windlass.dev/v1alpha1 example.com/v1 apiextensions.k8s.io/v1 rbac.authorization.k8s.io/v1 "
+        "kustomize.config.k8s.io/v1"
+    ).split()
+)
+METADATA = st.fixed_dictionaries(
+    {"name": st.sampled_from(["a", "b"]) | ODD},
+    optional={
+        "namespace": st.just("there") | ODD,
+        "labels": st.dictionaries(st.sampled_from(["a", "b/c", " "]), ODD, max_size=2) | ODD,
+        "annotations": st.dictionaries(st.sampled_from(["windlass.dev/wave", "helm.sh/hook", "x"]), ODD) | ODD,
+        "uid": ODD,
+    },
+)
+MANIFESTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "apiVersion": VERSIONS | ODD,
+        "kind": KINDS | ODD,
+        "metadata": METADATA | ODD,
+        "spec": ODD,
+        "data": ODD,
+        "stringData": ODD,
+        "items": ODD,
+        "status": ODD,
+        "sops": ODD,
+    },
+)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(MANIFESTS, min_size=1, max_size=3), ODD)
+def test_whatever_is_in_a_file_it_is_applied_or_told(manifests: list[dict[str, Any]], kustomization: Any) -> None:
+    files = {f"{number}.json": json.dumps(one) for number, one in enumerate(manifests)}
+    files["below/kustomization.yaml"] = json.dumps({"resources": kustomization})
+    result = rendered(files)
+    for problem in (*result.problems, *result.invalid):
+        assert problem.what
+        assert problem.hint
+    for one in result.objects:
+        body = msgspec.json.decode(one.body)
+        assert body["metadata"]["name"] == one.ref.name
+        assert (body["apiVersion"], body["kind"]) == (one.api_version, one.ref.kind)

@@ -74,8 +74,8 @@ writes (`status`, `metadata.uid` and the like) is left out with a warning.
 | `windlass.dev/release` | `true`, `false` | `true`: leave this object alone from now on. |
 | `windlass.dev/hook` | `pre-sync`, `post-sync`, `sync-failed` | Not run yet: the object is skipped. |
 
-The same words of Argo CD (`argocd.argoproj.io/sync-wave`, `hook`, `sync-options: Prune=false`) and Helm (`helm.sh/hook`,
-`hook-weight`, `resource-policy: keep`) are understood.
+The same words of Argo CD (`argocd.argoproj.io/sync-wave`, `hook`, `sync-options: Prune=false`) and Helm
+(`helm.sh/hook`, `hook-weight`, `resource-policy: keep`) are understood.
 Another `windlass.dev/...` annotation is refused, with the nearest known name."""
 
 PATH = Form(
