@@ -1,0 +1,77 @@
+"""Bodies of PATCH requests: read, and carried out with the patches of ``core/manifests``. Server-side apply is in
+``apply/``.
+
+Called by ``verbs.py``, ``subresources.py`` and ``webhooks.py``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from windlass.core.manifests import patches
+from windlass.core.manifests.schemas import Schema
+from windlass.devstack.apiserver.errors import ApiError, bad_request, unsupported_media
+from windlass.devstack.apiserver.request import decode_yaml, duplicate_fields
+from windlass.devstack.apiserver.writing import Object, Write
+
+JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_PATCH = "application/strategic-merge-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
+PATCHES = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH)
+
+
+def apply_body(body: bytes, write: Write) -> Object:
+    """The body of an apply: YAML, of which JSON is a part."""
+    if body.lstrip()[:1] == b"{":
+        try:
+            value: Any = msgspec.json.decode(body)
+        except msgspec.DecodeError:
+            value = decode_yaml(body)
+        else:
+            doubled = [f'duplicate field "{path}"' for path in duplicate_fields(body)]
+            if doubled and write.field_validation == "Strict":
+                raise bad_request(f"error decoding YAML: {', '.join(doubled)}")
+            if write.field_validation == "Warn":
+                write.warnings += doubled
+    else:
+        value = decode_yaml(body)
+    if not isinstance(value, dict):
+        raise bad_request("error decoding YAML: the body is not a mapping")
+    return value
+
+
+def patch_body(body: bytes) -> Any:
+    """The body of the other patches: JSON."""
+    try:
+        return msgspec.json.decode(body)
+    except msgspec.DecodeError as error:
+        raise bad_request(f"error decoding patch: {error}") from error
+
+
+def run_patch(media: str, live: Object, patch: Any, schema: Schema) -> Object:
+    """What a patch makes of an object. Raises `ApiError` where it can't be carried out."""
+    try:
+        made = _run(media, live, patch, schema)
+    except patches.PatchError as error:
+        raise ApiError(error.code, error.reason, str(error)) from error
+    if not isinstance(made, dict):
+        raise bad_request("the patch makes the object something else than a mapping")
+    return made
+
+
+def _run(media: str, live: Object, patch: Any, schema: Schema) -> Any:
+    if media == JSON_PATCH:
+        return patches.json_patch(live, patch)
+    if not isinstance(patch, dict):
+        raise bad_request("error decoding patch: json: cannot unmarshal a value that is not an object")
+    if media == MERGE_PATCH:
+        return patches.merge_patch(live, patch)
+    return patches.strategic_merge(live, patch, schema)
+
+
+def unsupported_patch() -> ApiError:
+    """415 of a patch."""
+    return unsupported_media(PATCHES)

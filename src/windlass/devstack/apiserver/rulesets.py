@@ -1,0 +1,136 @@
+"""``x-kubernetes-validations``: the CEL rules inside a CRD's schema, asked of a custom object.
+
+Called by ``custom.py`` after structural validation. Rules are compiled once; a rule that fails to evaluate refuses the
+object, as on the real server. The cost of rules is bounded by the budget of ``core/cel.py``, not estimated beforehand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+from windlass.core import cel
+from windlass.devstack.apiserver.errors import Fault
+
+Object = dict[str, Any]
+_ABSENT = object()
+_REASONS = ("FieldValueInvalid", "FieldValueForbidden", "FieldValueRequired", "FieldValueDuplicate")
+
+
+@lru_cache(maxsize=2048)
+def _compiled(rule: str) -> cel.Program:
+    return cel.compile_expression(rule, ("self", "oldSelf"))
+
+
+def compile_error(rule: Object) -> str:
+    """Why a rule can't be used, empty where it can."""
+    try:
+        _compiled(str(rule.get("rule") or ""))
+    except cel.CelError as error:
+        return str(error)
+    return ""
+
+
+@lru_cache(maxsize=512)
+def _has_rules(key: int, holder: Any) -> bool:
+    return _search(holder.schema)
+
+
+class _Holder:
+    """A schema by identity, so that what is known of it can be kept."""
+
+    def __init__(self, schema: Object) -> None:
+        self.schema = schema
+
+    def __hash__(self) -> int:
+        return id(self.schema)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Holder) and other.schema is self.schema
+
+
+def _search(schema: Any) -> bool:
+    if not isinstance(schema, dict):
+        return False
+    if schema.get("x-kubernetes-validations"):
+        return True
+    children = [*(schema.get("properties") or {}).values(), schema.get("items"), schema.get("additionalProperties")]
+    return any(_search(child) for child in children)
+
+
+def check(schema: Object, obj: Object, old: Object | None) -> Iterator[Fault]:
+    """What the rules of a schema have against an object. ``old`` is what it replaces, None at a create."""
+    if _has_rules(id(schema), _Holder(schema)):
+        yield from _walk(schema, obj, _ABSENT if old is None else old, "")
+
+
+def _walk(schema: Any, value: Any, old: Any, path: str) -> Iterator[Fault]:
+    if not isinstance(schema, dict) or value is None:
+        return
+    for rule in schema.get("x-kubernetes-validations") or ():
+        fault = _ask(rule, value, old, path)
+        if fault is not None:
+            yield fault
+    if isinstance(value, dict):
+        before = old if isinstance(old, dict) else {}
+        properties, additional = schema.get("properties") or {}, schema.get("additionalProperties")
+        for key, child in value.items():
+            inner = properties.get(key, additional)
+            yield from _walk(inner, child, before.get(key, _ABSENT), f"{path}.{key}" if path else key)
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            yield from _walk(schema.get("items"), child, _matching(schema, child, old), f"{path}[{index}]")
+
+
+def _matching(schema: Object, item: Any, old: Any) -> Any:
+    """The old item of a keyed list that an item replaces; other lists have none."""
+    keys = schema.get("x-kubernetes-list-map-keys")
+    if not keys or not isinstance(old, list) or not isinstance(item, dict):
+        return _ABSENT
+    mark = [item.get(key) for key in keys]
+    return next((each for each in old if isinstance(each, dict) and [each.get(key) for key in keys] == mark), _ABSENT)
+
+
+def _ask(rule: Object, value: Any, old: Any, path: str) -> Fault | None:
+    text = str(rule.get("rule") or "")
+    program = _compiled(text)
+    variables = {"self": value}
+    if "oldSelf" in program.names:
+        if rule.get("optionalOldSelf"):
+            return Fault("FieldValueInvalid", "Invalid value: optionalOldSelf is not supported by this cluster", path)
+        if old is _ABSENT:
+            return None
+        variables["oldSelf"] = old
+    shown = _shown(value)
+    place = path + (rule.get("fieldPath") or "") if path else (rule.get("fieldPath") or "").lstrip(".")
+    try:
+        if program.ask(variables):
+            return None
+        message = str(rule.get("message") or "").strip() or f"failed rule: {text}"
+        if rule.get("messageExpression"):
+            message = _message(rule, variables) or message
+    except cel.CelError as error:
+        message = f"rule evaluation error: {error}"
+    reason = rule.get("reason") if rule.get("reason") in _REASONS else "FieldValueInvalid"
+    prefix = {"FieldValueForbidden": "Forbidden", "FieldValueRequired": "Required value"}.get(str(reason))
+    words = f"{prefix}: {message}" if prefix else f"Invalid value: {shown}: {message}"
+    return Fault(str(reason), words, place or "<nil>")
+
+
+def _message(rule: Object, variables: Object) -> str:
+    try:
+        found = _compiled(str(rule["messageExpression"])).value(variables)
+    except cel.CelError:
+        return ""
+    return found.strip() if isinstance(found, str) else ""
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return '"object"'
+    if isinstance(value, list):
+        return '"array"'
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f'"{value}"' if isinstance(value, str) else str(value)
