@@ -305,14 +305,25 @@ class Schemas:
         """A named field: its node, with its presence filled in."""
         schema = self._node(child)
         marked = child.get("z") if isinstance(child, dict) else None
-        held = schema.struct or bool(schema.traits.special) or schema.format == "date-time"
+        held = self._is_struct(child) or bool(schema.traits.special) or schema.format == "date-time"
         return _present(schema, marked or ("w" if required else "p" if held else "v"))
+
+
+    def _is_struct(self, node: Any) -> bool:
+        """Whether a node is a record, without opening it: a schema of schemas holds itself."""
+        while True:
+            if isinstance(node, dict) and "$" in node:
+                node = node["$"]
+            elif isinstance(node, int):
+                node = self.nodes[node]
+            else:
+                return isinstance(node, dict) and bool(node.get("p"))
 
 
 def _present(schema: Schema, presence: str) -> Schema:
     if schema.traits.presence == presence:
         return schema
-    if not schema.struct and not schema.traits.special and schema.type in ("string", "integer", "number", "boolean"):
+    if not schema.traits.special and schema.type in ("string", "integer", "number", "boolean"):
         return _scalar(schema.type, schema.format, schema.default, presence, schema.traits.enum)
     return Schema(
         schema.traits._replace(presence=presence),
