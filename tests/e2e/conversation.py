@@ -21,7 +21,7 @@ ANSWERS = Path(__file__).with_name("answers")
 _UID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 _TIME = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 _VERSION = re.compile(r"""(resourceVersion[\\": ]+|ResourceVersion in record \()(\d{2,})""")
-_GENERATED = re.compile(r"\b(made-|Bad_)([bcdfghjklmnpqrstvwxz2456789]{5})\b")
+_GENERATED = re.compile(r"\b(made-|Bad_|kube-api-access-)([bcdfghjklmnpqrstvwxz2456789]{5})\b")
 _LEFT_OUT = ("storageVersionHash",)
 
 
@@ -167,6 +167,10 @@ class Conversation:
                 done[key] = f"@raw{len(raws) - 1}@"
             elif key == "managedFields" and isinstance(each, list):
                 done[key] = self._clean(_by_manager(each), raws)
+            elif key == "message" and isinstance(each, str):
+                done[key] = each.split("\n@@", 1)[
+                    0
+                ]  # what follows is a difference of structures of the server's own language
             elif key == "causes":
                 done[key] = self._clean(sorted(each, key=lambda cause: json.dumps(cause, sort_keys=True)), raws)
             elif key == "resourceVersion" and isinstance(each, str) and each.isdigit():
@@ -211,7 +215,7 @@ def _by_manager(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _leave_out_controllers(value: dict[str, Any]) -> None:
-    if "kind" in value and "metadata" in value:
+    if "metadata" in value and value.get("kind", "Status") != "Status":
         value.pop("status", None)
     if isinstance(entries := value.get("managedFields"), list):
         value["managedFields"] = [each for each in entries if each.get("manager") != "kube-controller-manager"]

@@ -113,7 +113,7 @@ def test_an_empty_folder_is_unknown_until_git_confirms_it(team: Team) -> None:
     first = team.commit({"shop/a.yaml": config_map("a"), "README": "x"})
     team.until_synced(first)
     team.commit({"shop/a.yaml": "# nothing\n"})
-    team.until(lambda: "never pruned unasked" in team.ready().get("message", ""), "the empty state is refused")
+    team.until(lambda: "Git holds no objects" in team.ready().get("message", ""), "the empty state is refused")
     assert team.get("v1/configmaps/a") is not None
     team.application(sync={"allowEmpty": True})
     team.until(lambda: team.get("v1/configmaps/a") is None, "confirmed, it is pruned")
@@ -231,8 +231,8 @@ def test_history_that_was_rewritten_is_not_followed(team: Team) -> None:
 
     team.repository()
     team.application()
-    first = team.commit({"shop/a.yaml": config_map("a", n="1")})
-    second = team.commit({"shop/a.yaml": config_map("a", n="2")})
+    first = team.commit({"shop/a.yaml": config_map("a", number="1")})
+    second = team.commit({"shop/a.yaml": config_map("a", number="2")})
     team.until_synced(second)
     git(team.work, "reset", "-q", "--hard", first)
     git(team.work, "push", "-q", "--force", "origin", "HEAD:main")
@@ -246,7 +246,7 @@ def test_history_that_was_rewritten_is_not_followed(team: Team) -> None:
     team.until(held, "the rewritten branch is held")
     found = team.get("v1/configmaps/a")
     assert found is not None
-    assert found["data"] == {"n": "2"}
+    assert found["data"] == {"number": "2"}
 
 
 def test_values_of_secrets_are_in_no_log_status_or_event(team: Team) -> None:
