@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Any
 
 from windlass.adapters.host.clock import SystemClock
-from windlass.devstack.apiserver.errors import ApiError, invalid, not_found
+from windlass.devstack.apiserver import errors
 from windlass.devstack.workloads import selectors
-from windlass.devstack.workloads.api import Change, timestamp
+from windlass.devstack.workloads.api import ApiError, Change, timestamp
 from windlass.devstack.workloads.strategy import Strategies
 
 Object = dict[str, Any]
@@ -30,6 +30,10 @@ CLUSTER_WIDE = {
 def _split(resource: str) -> tuple[str, str]:
     parts = resource.split("/")
     return (parts[0] if len(parts) == 3 else ""), parts[-1]
+
+
+def _translated(error: errors.ApiError) -> ApiError:
+    return ApiError(error.code, error.message, error.reason)
 
 
 class MemoryApi:
@@ -77,25 +81,28 @@ class MemoryApi:
     async def create(self, resource: str, obj: Object, *, manager: str) -> Object:
         group, plural = _split(resource)
         if resource in self.refuse:
-            raise ApiError(403, "Forbidden", self.refuse[resource])
+            raise ApiError(403, self.refuse[resource], "Forbidden")
         metadata = dict(obj["metadata"])
         if not metadata.get("name"):
             metadata["name"] = metadata["generateName"] + uuid.uuid4().hex[:5]
         key = (metadata.get("namespace") or "", metadata["name"])
         if key in self.shelves.get(resource, {}):
-            raise ApiError(409, "AlreadyExists", f'{plural} "{key[1]}" already exists')
+            raise ApiError(409, f'{plural} "{key[1]}" already exists', "AlreadyExists")
         space = self.shelves.get("v1/namespaces", {}).get(("", key[0]))
         if space is not None and space["metadata"].get("deletionTimestamp"):
             raise ApiError(
-                403, "Forbidden", f"unable to create new content in namespace {key[0]} because it is being terminated"
+                403, f"unable to create new content in namespace {key[0]} because it is being terminated", "Forbidden"
             )
         metadata["uid"] = str(uuid.uuid4())
         metadata["creationTimestamp"] = timestamp(self.clock.now())
         new = self.strategies.apply_defaults(resource, {**obj, "metadata": metadata})
-        new = self.strategies.prepare_for_create(resource, new)
+        try:
+            new = self.strategies.prepare_for_create(resource, new)
+        except errors.ApiError as error:
+            raise _translated(error) from error
         causes = self.strategies.validate(resource, new, None)
         if causes:
-            raise invalid(group, obj["kind"], key[1], causes)
+            raise _translated(errors.invalid(group, obj["kind"], key[1], causes))
         self.writes.append((manager, "create", resource, key[1]))
         return self._store("ADDED", resource, new, None)
 
@@ -105,16 +112,16 @@ class MemoryApi:
         key = (metadata.get("namespace") or "", metadata["name"])
         old = self.shelves.get(resource, {}).get(key)
         if old is None:
-            raise not_found(group, plural, key[1])
+            raise _translated(errors.not_found(group, plural, key[1]))
         if subresource == "scale":
             obj = {**old, "spec": {**old["spec"], "replicas": obj["spec"]["replicas"]}}
         elif metadata.get("resourceVersion") not in (None, old["metadata"]["resourceVersion"]):
-            raise ApiError(409, "Conflict", "the object has been modified")
+            raise ApiError(409, "the object has been modified", "Conflict")
         new = self.strategies.apply_defaults(resource, obj) if not subresource else obj
         new = self.strategies.prepare_for_update(resource, old, new, subresource)
         causes = self.strategies.validate(resource, new, old, subresource)
         if causes:
-            raise invalid(group, obj["kind"], key[1], causes)
+            raise _translated(errors.invalid(group, obj["kind"], key[1], causes))
         stripped = [{k: v for k, v in one["metadata"].items() if k != "resourceVersion"} for one in (old, new)]
         if {**old, "metadata": stripped[0]} == {**new, "metadata": stripped[1]}:
             return old
@@ -138,10 +145,10 @@ class MemoryApi:
         group, plural = _split(resource)
         old = self.shelves.get(resource, {}).get((namespace or "", name))
         if old is None:
-            raise not_found(group, plural, name)
+            raise _translated(errors.not_found(group, plural, name))
         metadata = dict(old["metadata"])
         if uid and metadata["uid"] != uid:
-            raise ApiError(409, "Conflict", "the UID in the precondition does not match")
+            raise ApiError(409, "the UID in the precondition does not match", "Conflict")
         wanted = {"Foreground": "foregroundDeletion", "Orphan": "orphan"}.get(propagation)
         finalizers = [*(metadata.get("finalizers") or [])]
         if wanted and wanted not in finalizers and not metadata.get("deletionTimestamp"):

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
-from windlass.devstack.apiserver.errors import ApiError as ApiError
-
 Object = dict[str, Any]
 Objects = list[Object]
 Names = list[str]
@@ -76,6 +74,16 @@ class Cause:
     def text(self) -> str:
         """The cause as the message of a Status words it."""
         return f"{self.field}: {self.message}" if self.field else self.message
+
+
+class ApiError(Exception):
+    """An answer of the API server that is not success: HTTP ``code`` (409, 404, ...), ``reason`` as in a Status."""
+
+    def __init__(self, code: int, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.reason = reason
 
 
 class Clock(Protocol):
