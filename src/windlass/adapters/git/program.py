@@ -91,7 +91,7 @@ class Remote:
         where = [f"--git-dir={folder}"] if folder else []
         try:
             async with self._environment(program) as env:
-                done = await run_child([program, *where, *arguments], env=env, cwd=folder or "/", limits=limits)
+                done = await run_child([program, *where, *arguments], env=env, cwd=folder or env["HOME"], limits=limits)
         except ChildTimeout:
             raise GitUnavailable(
                 f"{self.url.origin} did not finish within {limits.timeout:g} s", cause="timeout"
@@ -116,6 +116,8 @@ class Remote:
             env = {
                 "PATH": await asyncio.to_thread(_path, program),
                 "HOME": folder,
+                # No repository above the folder of a command is looked for.
+                "GIT_CEILING_DIRECTORIES": os.path.dirname(folder),
                 "LC_ALL": "C",
                 "GIT_CONFIG_NOSYSTEM": "1",
                 "GIT_CONFIG_GLOBAL": "/dev/null",
