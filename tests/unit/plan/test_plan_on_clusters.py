@@ -9,15 +9,18 @@ from __future__ import annotations
 import copy
 import json
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from real.cluster import APPLY, JSON_PATCH, STRATEGIC, Cluster
 from windlass.adapters.cluster.decode import Decoder
-from windlass.core.model import Drift, DriftCause, LiveObject, ObjectRef, Resource
+from windlass.core.model import Desired, Drift, DriftCause, LiveObject, ObjectRef, Origin, Resource
+from windlass.core.model.references import split_api_version
 from windlass.core.plan.drift import (
     DriftRules,
     admission_changes,
@@ -28,6 +31,7 @@ from windlass.core.plan.drift import (
     suspicious,
     takeover_patch,
 )
+from windlass.core.plan.intact import is_intact
 from windlass.core.plan.ownership import ADOPTED, APPLIED, LABEL, RELEASED_MANAGER, Claim, is_ours, takeover_managers
 
 DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment", True)
@@ -269,3 +273,38 @@ def test_a_released_object_keeps_every_value_and_loses_our_marks(world: World) -
     assert world.content()["spec"] == before
     assert live.applied_by(RELEASED_MANAGER) is not None
     assert live.applied_by(world.claim.manager) is None
+
+
+def test_many_kinds_as_applied_are_intact_and_no_drift(cluster: Cluster, namespace: str) -> None:
+    """Also after the controllers were at work, and without a single event that would cost a second look."""
+    claim = Claim.of(namespace, "many")
+    text = (Path(__file__).parent / "many_kinds.yaml").read_text().replace("NAMESPACE", namespace)
+    plurals = {"NetworkPolicy": "networkpolicies", "Ingress": "ingresses"}
+    looked: list[tuple[dict[str, Any], Resource, str, LiveObject]] = []
+    wrong: list[str] = []
+    for body in yaml.safe_load_all(text):
+        body["metadata"].setdefault("labels", {})[LABEL] = claim.label
+        group, version = split_api_version(body["apiVersion"])
+        plural = plurals.get(body["kind"], body["kind"].lower() + "s")
+        resource = Resource(group, version, plural, body["kind"], True)
+        path = resource.path(namespace, body["metadata"]["name"])
+        query = {"fieldManager": claim.manager, "force": "true", "fieldValidation": "Strict"}
+        answer = cluster.request("PATCH", path, body, content_type=APPLY, **query)
+        assert answer.code == 201, answer.body
+        ref = ObjectRef(group, body["kind"], namespace, body["metadata"]["name"])
+        wrong += [f"{ref} admission {each.field}" for each in admission_changes(ref, body, answer.json)]
+        live = Decoder().live(resource, answer.body, whole=True)
+        own = live.applied_by(claim.manager)
+        assert own is not None
+        desired = Desired(ref, body["apiVersion"], 0, 0, "d", Origin("r", "c", "f"), json.dumps(body).encode())
+        wrong += [] if is_intact(desired, own) else [f"{ref} is not intact"]
+        looked.append((body, resource, path, live))
+    time.sleep(2)  # the controllers' turn: statuses, bindings, defaults, metrics that are missing
+    for body, resource, path, before in looked:
+        answer = cluster.request("GET", path)
+        live = Decoder().live(resource, answer.body, whole=True)
+        suspicion = suspicious(before, live, manager=claim.manager, label=claim.label)
+        wrong += [f"{live.ref} suspected: {suspicion}"] if suspicion else []
+        drifts = examine(live.ref, body, answer.json, manager=claim.manager, rules=RULES)
+        wrong += [f"{live.ref} {each.cause.value} {each.field} {each.manager}" for each in drifts]
+    assert wrong == []
