@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +19,19 @@ from windlass.adapters.host.clock import SystemClock
 from windlass.devstack.apiserver.local import LocalApi
 from windlass.devstack.apiserver.machine import Machine
 from windlass.devstack.apiserver.server import ApiServer, kubeconfig, write_private
+from windlass.devstack.gitserver import GitServer, Notifier
 from windlass.devstack.workloads.start import run as run_workloads
 from windlass.devstack.workloads.strategy import Strategies
+
+
+@dataclass(frozen=True, slots=True)
+class GitSettings:
+    """The Git server beside it: bare repositories under ``root``; ``notify`` is the URL that hears of pushes."""
+
+    root: Path
+    port: int = 0
+    notify: str = ""
+    secret: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +43,7 @@ class Settings:
     data: Path | None = None
     token: str = ""
     workloads: bool = True
+    git: GitSettings | None = None
 
 
 Ready = Callable[[str, str], Awaitable[None] | None]
@@ -45,12 +58,23 @@ def _strategies(machine: Callable[[], Machine]) -> Strategies:
     )
 
 
+@contextlib.asynccontextmanager
+async def _git(settings: GitSettings | None) -> AsyncIterator[None]:
+    if settings is None:
+        yield
+        return
+    notify = Notifier(settings.notify, settings.secret) if settings.notify else None
+    async with GitServer(str(settings.root), notify=notify).serve(port=settings.port):
+        yield
+
+
 async def serve(settings: Settings, *, stop: asyncio.Event | None = None, ready: Ready | None = None) -> None:
     """Serve until ``stop`` is set or the task is cancelled."""
     server = ApiServer(port=settings.port, data=settings.data, token=settings.token)
     machine = await server.start(_strategies)
     try:
-        async with asyncio.TaskGroup() as group:
+        # Before the kubeconfig is there, which is what tells others that everything is ready.
+        async with _git(settings.git), asyncio.TaskGroup() as group:
             serving = group.create_task(server.run())
             while not server.started and not serving.done():
                 await asyncio.sleep(0.005)
@@ -99,8 +123,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, help="folder that keeps the state; without it everything is in memory")
     parser.add_argument("--token", default="", help="the administrator's token; without it one is made")
     parser.add_argument("--no-workloads", action="store_true", help="serve the API alone: nothing makes progress")
+    parser.add_argument("--git-root", type=Path, help="serve the bare repositories of this folder over HTTP as well")
+    parser.add_argument("--git-port", type=int, default=0, help="port of the Git server on 127.0.0.1")
+    parser.add_argument("--git-notify", default="", metavar="URL", help="tell this URL of pushes, as GitHub does")
+    parser.add_argument("--git-notify-secret-file", type=Path, metavar="FILE", help="the secret that signs them")
     given = parser.parse_args(arguments)
-    settings = Settings(given.port, given.kubeconfig, given.data, given.token, not given.no_workloads)
+    git = None
+    if given.git_root is not None:
+        secret = given.git_notify_secret_file.read_bytes().strip() if given.git_notify_secret_file else b""
+        git = GitSettings(given.git_root, given.git_port, given.git_notify, secret)
+    settings = Settings(given.port, given.kubeconfig, given.data, given.token, not given.no_workloads, git)
     try:
         import uvloop
     except ImportError:
