@@ -30,7 +30,7 @@ from windlass.errors import TryLater, WindlassError
 from windlass.flows.fleet import ApplicationState, Fleet, Key, SourceState
 from windlass.flows.queue import WorkQueue
 from windlass.flows.waiting import Manual, PartlyApplied, StageWaits
-from windlass.ports import Clock, Cluster
+from windlass.ports import Clock, Cluster, ClusterUnavailable, ObjectMissing
 
 log = structlog.get_logger("windlass")
 
@@ -102,12 +102,13 @@ class Reporter:
         namespace = content["metadata"]["namespace"]
         try:
             await self._cluster.create(EVENTS, namespace, content, manager=MANAGER)
-        except TryLater:
+        except ClusterUnavailable:
             raise
         except WindlassError as error:
-            # Events are help, not state: one that is refused must not stop anything.
-            log.warning("event refused", reason=content["reason"], error=error.what)
-        self.events_written += 1
+            # Events are help, not state: one that is refused (its namespace went away) must not stop anything.
+            log.debug("event refused", reason=content["reason"], error=error.what)
+        else:
+            self.events_written += 1
         self._events.pop(number, None)
         self.event_queue.forget(number)
         if number in self._order:
@@ -115,14 +116,18 @@ class Reporter:
 
     async def write_status(self, item: tuple[str, Key]) -> None:
         kind, key = item
-        if kind == application.KIND:
-            state = self._fleet.applications.get(key)
-            if state is not None and state.generation:
-                await self._write_application(state)
-        else:
-            source = self._fleet.sources.get(key)
-            if source is not None and source.generation:
-                await self._write_source(source)
+        try:
+            if kind == application.KIND:
+                state = self._fleet.applications.get(key)
+                if state is not None and state.generation:
+                    await self._write_application(state)
+            else:
+                source = self._fleet.sources.get(key)
+                if source is not None and source.generation:
+                    await self._write_source(source)
+        except ObjectMissing:
+            # Deleted a moment ago; its watch event is on the way.
+            log.debug("status of what is gone", kind=kind, key=str(key))
         self.statuses.forget(item)
 
     async def _write_application(self, state: ApplicationState) -> None:

@@ -105,12 +105,17 @@ class Synchronizer:
             await self._sync(state, state.written)
         except WindlassError as error:
             state.waiting = error.at(Where(application=state.name))
+            state.waiting_for = error.refs if isinstance(error, StageWaits) else frozenset()
+            if any(self._arrived(state, ref) for ref in state.waiting_for):
+                # It came while we looked, before anybody knew that it is waited for.
+                self._queue.add(key)
             wakes = isinstance(error, (StageWaits, SourceNotReady, DependencyNotReady, Manual, Suspended))
             if not wakes:
                 after = error.after if isinstance(error, TryLater) else 0.0
                 self._queue.retry(key, base=seconds(retry.backoff), cap=seconds(retry.max), at_least=after)
         else:
             state.waiting = None
+            state.waiting_for = frozenset()
             state.began = None
             self._queue.forget(key)
         finally:
@@ -259,13 +264,11 @@ class Synchronizer:
                 self._check_gates(state, stage)
         except StageWaits as waits:
             self._note(state, outcomes)
-            state.waiting_for = waits.refs
             began = state.began if state.began is not None else self._clock.monotonic()
             if self._clock.monotonic() - began > seconds(written.spec.sync.timeout):
                 raise TimedOut(written.spec.sync.timeout, waits.what) from waits
             self._queue.add_after(state.key, seconds(written.spec.sync.timeout))
             raise
-        state.waiting_for = frozenset()
         self._note(state, outcomes)
         self._conclude(state, plan, outcomes, only=only)
 
@@ -319,6 +322,11 @@ class Synchronizer:
         ]
         if waiting:
             raise StageWaits(f"waits for {named(waiting)}", frozenset(waiting))
+
+    def _arrived(self, state: ApplicationState, ref: ObjectRef) -> bool:
+        if state.leaving:
+            return self._cluster.live.get(ref) is None
+        return self._healthy(state, ref)
 
     def _healthy(self, state: ApplicationState, ref: ObjectRef) -> bool:
         told = state.objects.get(ref)
