@@ -94,10 +94,19 @@ class Autoscalers(Controller):
             words = f"{start}: {why}"
             conditions = self._with(conditions, "ScalingActive", "False", "FailedGetResourceMetric", words)
         status.update(currentReplicas=(target.get("status") or {}).get("replicas", 0), desiredReplicas=wanted)
-        status.update(conditions=conditions, currentMetrics=None)
+        status.update(conditions=conditions, currentMetrics=[{"type": ""}])
         status.pop("observedGeneration", None)
-        await self.cluster.write_status(self.resource, scaler, status)
+        written = await self.cluster.write_status(self.resource, scaler, status)
+        if written is not scaler and current == wanted and current:
+            self._complain(scaler)
         return None
+
+    def _complain(self, scaler: Object) -> None:
+        name = self._metric(scaler["spec"])
+        words = f"failed to get {name} utilization: {_NO_METRICS.format(name=name)}"
+        start = f"invalid metrics (1 invalid out of 1), first error is: failed to get {name} resource metric value"
+        self.event(scaler, "FailedGetResourceMetric", words, "Warning")
+        self.event(scaler, "FailedComputeMetricsReplicas", f"{start}: {words}", "Warning")
 
     @staticmethod
     def _metric(spec: Object) -> str:

@@ -79,7 +79,9 @@ class DaemonSets(Controller):
         if pods or not wanted:
             return None
         pod = pod_of(owner["spec"]["template"], owner)
-        pod["metadata"]["labels"] = {**(pod["metadata"].get("labels") or {}), HASH_LABEL: mark}
+        count = (owner["metadata"].get("annotations") or {}).get("deprecated.daemonset.template.generation", "1")
+        marks = {HASH_LABEL: mark, "pod-template-generation": count}
+        pod["metadata"]["labels"] = {**(pod["metadata"].get("labels") or {}), **marks}
         pod["spec"] = _pinned(pod["spec"])
         try:
             made = await self.cluster.create(api.PODS, pod)

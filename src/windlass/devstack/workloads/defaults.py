@@ -125,6 +125,7 @@ def _slice(obj: Object) -> None:
     for port in dicts(obj.get("ports")):
         fill(port, name="", protocol="TCP")
     obj["endpoints"] = obj.get("endpoints") or None
+    obj.setdefault("ports", None)
     for endpoint in dicts(obj["endpoints"]):
         fill(endpoint, conditions={})
 

@@ -57,9 +57,9 @@ def _sum(sets: list[Object], field: str) -> int:
 
 
 def _in_order(before: list[Object], conditions: list[Object]) -> list[Object]:
-    """Conditions that were there keep their place."""
-    kinds = [one["type"] for one in before]
-    return sorted(conditions, key=lambda one: kinds.index(one["type"]) if one["type"] in kinds else len(kinds))
+    """Conditions that are as they were keep their place; those that changed come last."""
+    same = [one for one in before if one in conditions]
+    return same + [one for one in conditions if one not in same]
 
 
 def _condition(deployment: Object, kind: str, status: str, reason: str, message: str, now: datetime) -> Object:

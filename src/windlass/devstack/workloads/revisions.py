@@ -12,6 +12,9 @@ from windlass.devstack.workloads.owners import controller_reference, digest, is_
 Object = dict[str, Any]
 
 HASH_LABEL = "controller-revision-hash"
+"""On Pods, and on the revisions of a DaemonSet."""
+_SET_HASH_LABEL = "controller.kubernetes.io/hash"
+_TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
 
 
 def revision_data(owner: Object) -> Object:
@@ -34,24 +37,28 @@ async def current_revision(cluster: Cluster, owner: Object) -> tuple[Object, lis
         return same, [one for one in revisions if one["metadata"]["uid"] != same["metadata"]["uid"]]
     metadata = owner["metadata"]
     mark = digest([data, (owner.get("status") or {}).get("collisionCount", 0)])
+    is_daemon = owner["kind"] == "DaemonSet"
     labels = ((owner["spec"]["template"].get("metadata") or {}).get("labels")) or {}
-    made = {
+    made: Object = {
         "apiVersion": "apps/v1",
         "kind": "ControllerRevision",
         "metadata": {
             "name": f"{metadata['name']}-{mark}",
             "namespace": metadata["namespace"],
-            "labels": {**labels, HASH_LABEL: mark},
+            "labels": {**labels, (HASH_LABEL if is_daemon else _SET_HASH_LABEL): mark},
             "ownerReferences": [controller_reference(owner)],
         },
         "data": data,
         "revision": newest + 1,
     }
+    if is_daemon:
+        count = (metadata.get("annotations") or {}).get(_TEMPLATE_GENERATION, "1")
+        made["metadata"]["annotations"] = {_TEMPLATE_GENERATION: count}
     try:
         return await cluster.create(api.REVISIONS, made), revisions
     except ApiError as error:
         if error.code == 409:
-            await cluster.refresh_name(api.REVISIONS, metadata["namespace"], made["metadata"]["name"])  # type: ignore[index]
+            await cluster.refresh_name(api.REVISIONS, metadata["namespace"], made["metadata"]["name"])
         raise
 
 

@@ -63,9 +63,6 @@ class Scheduler(Controller):
             return None
         status = dict(pod.get("status") or {})
         bound = {"lastProbeTime": None, "status": "True", "type": "PodScheduled"}
-        generation = pod["metadata"].get("generation")
-        if generation:
-            bound["observedGeneration"] = generation
         conditions = [one for one in status.get("conditions") or [] if one["type"] != "PodScheduled"]
         status["conditions"] = set_condition(conditions, bound, self.cluster.stamp())
         spec = {**pod["spec"], "nodeName": NODE_NAME}

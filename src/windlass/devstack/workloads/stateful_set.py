@@ -189,9 +189,10 @@ class StatefulSets(Controller):
         self._tell(owner, "create", f"Claim {name} Pod {pod_name}")
 
     def _tell(self, owner: Object, verb: str, what: str, error: ApiError | None = None) -> None:
-        start = f"{verb} {what} in StatefulSet {owner['metadata']['name']}"
+        start = f"{verb.capitalize()} {what} in StatefulSet {owner['metadata']['name']}"
         if error is None:
-            self.event(owner, f"Successful{verb.capitalize()}", f"{start} successful")
+            ending = "success" if what.startswith("Claim") else "successful"
+            self.event(owner, f"Successful{verb.capitalize()}", f"{start} {ending}")
         else:
             self.event(owner, f"Failed{verb.capitalize()}", f"{start} failed error: {error.message}", "Warning")
 

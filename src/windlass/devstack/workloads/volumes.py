@@ -191,7 +191,9 @@ class Claims(Controller):
     async def _bind(self, claim: Object, volume: Object) -> None:
         if not (volume["spec"].get("claimRef") or {}).get("uid"):
             spec = {**volume["spec"], "claimRef": self._reference(claim)}
-            volume = await self.cluster.update(api.VOLUMES, {**volume, "spec": spec})
+            notes = {**(volume["metadata"].get("annotations") or {}), _BY_CONTROLLER: "yes"}
+            metadata = {**volume["metadata"], "annotations": notes}
+            volume = await self.cluster.update(api.VOLUMES, {**volume, "metadata": metadata, "spec": spec})
         annotations = {**(claim["metadata"].get("annotations") or {}), _BOUND: "yes", _BY_CONTROLLER: "yes"}
         provisioner = (volume["metadata"].get("annotations") or {}).get("pv.kubernetes.io/provisioned-by")
         if provisioner:
