@@ -229,7 +229,7 @@ def without(left: Fields, right: Fields) -> Fields:
             out[element] = ours
         elif not is_member(theirs):
             rest = without(ours, theirs)
-            if rest or not ours:
+            if rest or is_member(ours):
                 out[element] = rest
     return _tidy(out) if out else _LEAF
 

@@ -308,7 +308,6 @@ class Schemas:
         held = self._is_struct(child) or bool(schema.traits.special) or schema.format == "date-time"
         return _present(schema, marked or ("w" if required else "p" if held else "v"))
 
-
     def _is_struct(self, node: Any) -> bool:
         """Whether a node is a record, without opening it: a schema of schemas holds itself."""
         while True:
