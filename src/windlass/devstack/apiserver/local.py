@@ -7,14 +7,15 @@ the workloads is known here.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Literal, cast
 
 from typing_extensions import override
 
 from windlass.devstack.apiserver.crds import SERVER
 from windlass.devstack.apiserver.deleting import Options
-from windlass.devstack.apiserver.errors import no_such_resource, not_found
+from windlass.devstack.apiserver.errors import ApiError, no_such_resource, not_found
 from windlass.devstack.apiserver.machine import Machine
 from windlass.devstack.apiserver.registry import Resource
 from windlass.devstack.apiserver.store import Item
@@ -25,8 +26,17 @@ from windlass.devstack.workloads import api
 Object = dict[str, Any]
 
 
+@contextmanager
+def _in_the_contracts_words() -> Iterator[None]:
+    """The server's refusals as the contract's: a controller that knows only the contract must be able to catch them."""
+    try:
+        yield
+    except ApiError as error:
+        raise api.ApiError(error.code, error.message, error.reason) from error
+
+
 class LocalApi(api.Api):
-    """See the module's head. Refusals are `ApiError`."""
+    """See the module's head. Refusals are the contract's `ApiError`."""
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
@@ -62,15 +72,17 @@ class LocalApi(api.Api):
 
     @override
     async def create(self, resource: str, obj: Object, *, manager: str) -> Object:
-        write = self._write(resource, obj, manager)
-        write.name = ""
-        return (await self._machine.writer.create(write, obj)).obj
+        with _in_the_contracts_words():
+            write = self._write(resource, obj, manager)
+            write.name = ""
+            return (await self._machine.writer.create(write, obj)).obj
 
     @override
     async def update(self, resource: str, obj: Object, *, manager: str, subresource: str = "") -> Object:
-        write = self._write(resource, obj, manager)
-        write.subresource = subresource
-        return (await self._update(write, obj)).obj
+        with _in_the_contracts_words():
+            write = self._write(resource, obj, manager)
+            write.subresource = subresource
+            return (await self._update(write, obj)).obj
 
     async def _update(self, write: Write, obj: Object) -> Item:
         writer = self._machine.writer
@@ -98,8 +110,9 @@ class LocalApi(api.Api):
         uid: str | None = None,
         propagation: str = "Background",
     ) -> None:
-        write = Write(self._resource(resource), namespace or "", name, "local", SERVER)
-        await self._machine.deleter.delete(write, Options(uid=uid or "", propagation=propagation))
+        with _in_the_contracts_words():
+            write = Write(self._resource(resource), namespace or "", name, "local", SERVER)
+            await self._machine.deleter.delete(write, Options(uid=uid or "", propagation=propagation))
 
     @override
     def resources(self) -> api.Names:

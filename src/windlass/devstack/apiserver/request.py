@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from windlass.core import documents
+from windlass.devstack.apiserver import protobuf
 from windlass.devstack.apiserver.errors import ApiError, Fault, bad_request, invalid, not_acceptable, unsupported_media
 from windlass.devstack.apiserver.registry import Resource
 
@@ -21,7 +22,7 @@ JSON = "application/json"
 YAML = "application/yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 MEDIA = (JSON, YAML, PROTOBUF)
-"""What the real server says it accepts; protobuf is named in the words of refusals only, it is not spoken here."""
+"""What is accepted as a body. Answers are never protobuf."""
 
 LIMIT = 3 * 1024 * 1024
 """Bytes a request body may have."""
@@ -212,6 +213,11 @@ def parse_body(body: bytes, content_type: str, kind: str = "Object") -> tuple[di
         value, doubled = _decode_json(body, kind)
     elif media in _YAMLS:
         value, doubled = decode_yaml(body), []
+    elif media == PROTOBUF:
+        try:
+            return protobuf.decode(body), []
+        except protobuf.ProtobufError as error:
+            raise bad_request(_unrecognized(kind, str(error), body)) from error
     else:
         raise unsupported_media(MEDIA)
     if not isinstance(value, dict):
