@@ -91,7 +91,7 @@ class _Walk:
         self._found = found
 
     def value(self, want: Any, have: Any, schema: Schema, owned: Fields, path: Path, text: str) -> None:
-        if want is None:
+        if want is None or want is have or (type(want) is type(have) and want == have):
             return
         if isinstance(want, Mapping) and isinstance(have, Mapping) and not schema.atomic_map:
             for name in sorted(want):

@@ -12,10 +12,10 @@ from typing import Any
 import msgspec
 
 from windlass.core.manifests.redact import SHOWN
-from windlass.core.manifests.schemas import Schema
+from windlass.core.manifests.schemas import DEDUCED, Schema
 from windlass.core.model import Drift, DriftCause, DriftResponse, ObjectRef
 from windlass.core.plan.additions import additions
-from windlass.core.plan.compare import Difference, compare
+from windlass.core.plan.compare import Difference, Fields, compare, schema_of
 from windlass.core.plan.entries import Entry, all_owned, covers, entries_of, is_own, latest
 from windlass.core.plan.ownership import LABEL
 from windlass.core.plan.severe import is_severe
@@ -54,7 +54,8 @@ def examine(
     entries = list(entries_of(content))
     ours = next((each for each in entries if is_own(each, manager)), None)
     foreign = [each for each in entries if each is not ours and each.subresource != "status"]
-    owned = all_owned(content)
+    schema = schema or schema_of(desired)
+    owned = _hints(schema, content)
     found = [
         drift
         for each in compare(desired, content, schema=schema, owned=owned)
@@ -68,6 +69,7 @@ def admission_changes(
     ref: ObjectRef, sent: Mapping[str, Any], answered: Mapping[str, Any], *, schema: Schema | None = None
 ) -> list[Drift]:
     """What the cluster made otherwise of what was applied: told once, and not fought. Values of Secrets are masked."""
+    schema = schema or schema_of(sent)
     return [
         _masked(
             ref,
@@ -81,7 +83,7 @@ def admission_changes(
                 severe=is_severe(ref.group, ref.kind, each.path, each.desired, each.live, added=False),
             ),
         )
-        for each in compare(sent, answered, schema=schema, owned=all_owned(answered))
+        for each in compare(sent, answered, schema=schema, owned=_hints(schema, answered))
         if not each.more
     ]
 
@@ -123,6 +125,11 @@ def _changed(
         since=who.time if who else "",
         severe=is_severe(ref.group, ref.kind, path, difference.desired, difference.live, added=False),
     )
+
+
+def _hints(schema: Schema, content: Mapping[str, Any]) -> Fields:
+    """How items of lists are told apart where no schema says it: as their owners do."""
+    return all_owned(content) if schema is DEDUCED else {}
 
 
 def _masked(ref: ObjectRef, drift: Drift) -> Drift:
