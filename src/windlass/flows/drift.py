@@ -71,6 +71,7 @@ class DriftFlow:
         self._acting: Callable[[ApplicationState, Application], Acting] | None = None
         self._fights: dict[Key, Fights] = {}
         self._seen: dict[Item, float] = {}
+        self._counted: dict[Item, str] = {}
         self.queue: WorkQueue[Item] = WorkQueue(base=1.0, cap=300.0)
 
     def attach(self, effects: Effects, acting: Callable[[ApplicationState, Application], Acting]) -> None:
@@ -140,6 +141,7 @@ class DriftFlow:
 
     def _drop(self, item: Item) -> None:
         self._seen.pop(item, None)
+        self._counted.pop(item, None)
         self.queue.drop(item)
 
     # --- our own writes ----------------------------------------------------------------------------------------------
@@ -169,6 +171,10 @@ class DriftFlow:
             ):
                 self._suspect(state.key, ref)
         self._note_admission(state, ref, altered)
+        # What Git names is as Git says now; what others added is still there.
+        left = [one for one in state.drift.get(ref, ()) if one.cause is DriftCause.ADDED]
+        if len(left) != len(state.drift.get(ref, ())):
+            self._open(state, ref, left)
         for warning in answer.warnings:
             log.warning("server warns", application=state.name, object=str(ref), warning=warning)
         self._health.assess(state, ref)
@@ -278,6 +284,7 @@ class DriftFlow:
         suspended = written.spec.suspend is not None and written.spec.suspend.active(self._clock.now())
         if suspended or self._fleet.installation is None:
             found = [self._only_told(one) for one in found]
+        found = self._count_fights(state, desired.ref, content, found)
         revert = [one for one in found if one.response is DriftResponse.REVERT]
         left = [one for one in found if one.response is not DriftResponse.REVERT]
         if revert and not await self._revert(state, written, desired, content, revert):
@@ -288,6 +295,23 @@ class DriftFlow:
         self._open(state, desired.ref, left)
         self._seen.pop(item, None)
         self.queue.forget(item)
+
+    def _count_fights(
+        self, state: ApplicationState, ref: ObjectRef, content: dict[str, Any] | None, found: list[Drift]
+    ) -> list[Drift]:
+        """Counts each time that somebody took a field; from the third time in a row on it is theirs."""
+        version = content["metadata"]["resourceVersion"] if content is not None else ""
+        if not version or self._counted.get((state.key, ref)) == version:
+            return found
+        self._counted[(state.key, ref)] = version
+        fights = self._fights.setdefault(state.key, Fights())
+        now = self._clock.monotonic()
+        return [
+            msgspec.structs.replace(one, response=DriftResponse.GIVE_UP)
+            if one.response is DriftResponse.REVERT and one.manager and fights.record(ref, one.field, one.manager, now)
+            else one
+            for one in found
+        ]
 
     @staticmethod
     def _only_told(one: Drift) -> Drift:
@@ -327,15 +351,7 @@ class DriftFlow:
                 return False
         now = self._clock.monotonic()
         self._metrics.revert_seconds.observe(now - seen)
-        fights = self._fights.setdefault(state.key, Fights())
-        ended = [
-            msgspec.structs.replace(one, response=DriftResponse.GIVE_UP)
-            for one in revert
-            if fights.record(one.ref, one.field, one.manager, now)
-        ]
         self._tell(state, revert, seconds=now - seen)
-        if ended:
-            self._tell(state, ended)
         return True
 
     def _suspected_secret(self, state: ApplicationState, ref: ObjectRef) -> bool:
