@@ -258,3 +258,23 @@ async def test_settings_of_this_machine_are_not_read(
     monkeypatch.setenv("GIT_CONFIG_PARAMETERS", "'protocol.allow=always'")
     assert (await Mirror(str(tmp_path / "m"), url).fetch(MAIN)).commit == origin.tip
     assert not marker.exists()
+
+
+async def test_many_fetches_leave_few_packs_and_lose_nothing(
+    tmp_path: Path, origin: Origin, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("windlass.adapters.git.mirror._MOST_PACKS", 3)
+    mirror = Mirror(str(tmp_path / "m"), url)
+    start = (await mirror.fetch(MAIN)).commit
+    lost = origin.commit({"a": b"lost"})
+    await mirror.fetch(MAIN)
+    reader = open_snapshot(mirror.folder, lost)
+    origin.force(start)
+    for index in range(6):
+        origin.commit({"a": str(index).encode()})
+        await mirror.fetch(MAIN)
+    packs = [name for name in os.listdir(tmp_path / "m/objects/pack") if name.endswith(".pack")]
+    assert len(packs) <= 4
+    assert reader["a"] == b"lost"
+    assert (await mirror.snapshot(lost))["a"] == b"lost"
+    assert (await mirror.snapshot(str(origin.tip)))["a"] == b"5"

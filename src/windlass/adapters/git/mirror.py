@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import logging
 import os
 import shutil
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from pathlib import Path
 import pygit2
 
 from windlass.adapters.git.credentials import Credentials
-from windlass.adapters.git.errors import GitRefused, RefMissing
+from windlass.adapters.git.errors import GitRefused, GitUnavailable, RefMissing
 from windlass.adapters.git.program import Remote, Transport, argument
 from windlass.adapters.git.refs import COMMIT, RefSpec, newest
 from windlass.adapters.git.snapshot import CommitSnapshot
@@ -26,6 +27,10 @@ from windlass.adapters.git.store import CommitInfo, Move, Store, on_git_thread
 from windlass.adapters.git.urls import parse_url
 
 _PEELED = "^{}"
+# Each fetch leaves a pack. At so many they become one; what no ref leads to any more is kept, for something may be
+# pinned to it.
+_MOST_PACKS = 50
+_log = logging.getLogger(__name__)
 _DEFAULT = Transport()
 
 
@@ -185,10 +190,24 @@ class Mirror:
         ]
         try:
             await self.remote.git("fetch", *options, *argument([self.remote.url.text, *refspecs]), folder=self.folder)
+        except GitUnavailable:
+            # A git that the kernel stopped at the size limit has no time to say so: what it leaves behind tells.
+            if await asyncio.to_thread(_clear_packs, Path(self.folder)) >= self.remote.transport.size:
+                raise GitRefused(
+                    f"the repository on {self.remote.url.origin} is larger than is accepted",
+                    cause="too-large",
+                    hint="keep manifests in a repository of their own",
+                ) from None
+            raise
         finally:
             # libgit2 looks for packs anew only when it is told.
             if self._store is not None:
                 self._store = await on_git_thread(Store, self.folder)
+        if await asyncio.to_thread(_packs, self.folder) > _MOST_PACKS:
+            try:
+                await self.remote.git("repack", "-a", "-d", "-k", "-q", folder=self.folder)
+            except (GitRefused, GitUnavailable) as error:
+                _log.warning("the packs of %s could not become one: %s", self.folder, error.what)
 
 
 def mirror_folder(root: str, name: str, url: str) -> str:
@@ -218,13 +237,22 @@ def _prepare(folder: str) -> Store:
     return Store(folder)
 
 
+def _packs(folder: str) -> int:
+    return sum(1 for name in os.listdir(os.path.join(folder, "objects/pack")) if name.endswith(".pack"))
+
+
 def _clear(folder: Path) -> None:
-    leftovers = [
-        *folder.glob("*.lock"),
-        *folder.glob("refs/**/*.lock"),
-        *folder.glob("objects/pack/tmp_*"),
-        *folder.glob("objects/tmp_*"),
-    ]
-    for path in leftovers:
+    for path in [*folder.glob("*.lock"), *folder.glob("refs/**/*.lock"), *folder.glob("objects/tmp_*")]:
         with contextlib.suppress(OSError):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
+    _clear_packs(folder)
+
+
+def _clear_packs(folder: Path) -> int:
+    """Take packs away that were never finished, and say how large the largest was."""
+    largest = 0
+    for path in folder.glob("objects/pack/tmp_*"):
+        with contextlib.suppress(OSError):
+            largest = max(largest, path.stat().st_size)
+            path.unlink()
+    return largest

@@ -43,6 +43,7 @@ _CONFIG = {
     "submodule.recurse": "false",
     "gc.auto": "0",
     "maintenance.auto": "false",
+    "fetch.unpackLimit": "1",
     "http.followRedirects": "false",
     "http.lowSpeedLimit": "1000",
     "http.lowSpeedTime": "20",
@@ -62,6 +63,7 @@ class Transport:
     ask_timeout: float = 30.0
     size: int = 1024 * 1024 * 1024
     allow_local: bool = False
+    proxy: str = ""
 
 
 class Remote:
@@ -88,6 +90,7 @@ class Remote:
             output=32 * 1024 * 1024,
         )
         program = await asyncio.to_thread(find_program, "git")
+        folder = await asyncio.to_thread(os.path.abspath, folder) if folder else None
         where = [f"--git-dir={folder}"] if folder else []
         try:
             async with self._environment(program) as env:
@@ -137,6 +140,8 @@ class Remote:
                 if credentials.ca:
                     await asyncio.to_thread(_write, folder, {"ca.crt": credentials.ca})
                     config["http.sslCAInfo"] = os.path.join(folder, "ca.crt")
+                if self.transport.proxy:
+                    config["http.proxy"] = self.transport.proxy
             env["GIT_CONFIG_COUNT"] = str(len(config))
             for index, (key, value) in enumerate(config.items()):
                 env[f"GIT_CONFIG_KEY_{index}"] = key

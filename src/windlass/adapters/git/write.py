@@ -71,7 +71,7 @@ def init_repository(folder: str, *, branch: str = "main") -> Store:
 
 
 def commit_files(
-    store: Store,
+    store: Store | str,
     parent: str | None,
     edits: Mapping[str, bytes | None],
     message: str,
@@ -80,12 +80,13 @@ def commit_files(
     branch: str | None = None,
     committer: Author | None = None,
 ) -> str:
-    """Commit files (None takes one out) on top of ``parent`` (None: a first commit) and return the commit's id, or
-    ``parent`` where nothing differs.
+    """Commit files (None takes one out) into a store or the bare repository of that folder, on top of ``parent`` (None:
+    a first commit) and return the commit's id, or ``parent`` where nothing differs.
 
     With ``branch``, that branch moves there, if it still is at ``parent``. Raises BadPath, BranchMoved, GitRefused;
     then nothing has moved.
     """
+    store = store if isinstance(store, Store) else Store(store)
     base = store.commit(parent) if parent is not None else None
     index = pygit2.Index()
     if base is not None:
@@ -105,7 +106,7 @@ def commit_files(
 
 
 async def push(
-    store: Store,
+    store: Store | str,
     url: str,
     commits: Mapping[str, str],
     credentials: Credentials | None = None,
@@ -120,11 +121,12 @@ async def push(
         if not ref.startswith("refs/") or not COMMIT.fullmatch(commit):
             raise AssertionError("a push names full refs and commit ids")
         check_name(ref.removeprefix("refs/"))
+    folder = store.folder if isinstance(store, Store) else store
     remote = Remote(parse_url(url, allow_local=transport.allow_local), credentials, transport)
     options = ["--porcelain", "--atomic", "--no-verify", "--no-follow-tags", "--no-signed", "--recurse-submodules=no"]
     refspecs = [f"{commit}:{ref}" for ref, commit in commits.items()]
     try:
-        done = await remote.git("push", *options, *argument([remote.url.text, *refspecs]), folder=store.folder)
+        done = await remote.git("push", *options, *argument([remote.url.text, *refspecs]), folder=folder)
     except GitUnavailable as error:
         raise PushUnknown(f"{error.what}: whether the push arrived is not known", cause=error.cause) from None
     states = dict(_states(done.stdout.decode(errors="replace")))
