@@ -407,7 +407,7 @@ SCALED = entry("kubectl", at("f:spec", "f:replicas"), operation="Update", subres
         (None, DriftCause.DELETED),
         (seen(own=SHRUNK), DriftCause.CHANGED),
         (seen(own=None), DriftCause.CHANGED),
-        (seen(SCALED), DriftCause.ADDED),
+        (seen(SCALED), None),
         (seen(entry("kubectl-edit", ADDED_ENV, operation="Update")), DriftCause.ADDED),
         (seen(labels={}), DriftCause.RELABELLED),
         (seen(annotations={}), DriftCause.CHANGED),
@@ -442,6 +442,14 @@ def test_what_was_not_known_before_is_left_to_the_plan() -> None:
 def test_an_autoscaler_at_work_on_replicas_outside_git_is_no_news() -> None:
     old = seen(own=SHRUNK, version="1")
     assert cause(seen(SCALED, own=SHRUNK, generation=2), old=old) is None
+
+
+def test_a_claim_that_is_bound_is_no_news_and_another_hand_on_it_is() -> None:
+    old = msgspec.structs.replace(BEFORE, ref=ref("PersistentVolumeClaim", "data"))
+    bound = at("f:spec", "f:volumeName")
+    for manager, expected in (("kube-controller-manager", None), ("kubectl-edit", DriftCause.ADDED)):
+        new = seen(entry(manager, bound, operation="Update"), ref=old.ref, generation=2)
+        assert cause(new, old=old) is expected
 
 
 def test_a_config_map_has_no_generation_and_is_suspected_when_nothing_else_changed() -> None:

@@ -6,17 +6,19 @@ changed, and it is wrong in one direction only: it may suspect what is none.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
 
 from windlass.core.model import DriftCause, LiveObject, ManagedEntry
+from windlass.core.plan.compare import Path
+from windlass.core.plan.entries import covers
+from windlass.core.plan.expected import why_expected
 from windlass.core.plan.ownership import ADOPTED, APPLIED, LABEL, ORIGIN
 
 _BESIDE = frozenset({"f:metadata", "f:status"})
 _MARKS = (APPLIED, ORIGIN, ADOPTED)
-_REPLICAS_ALONE: dict[str, Any] = {"f:spec": {"f:replicas": {}}}
 
 
 class Suspicion(msgspec.Struct, frozen=True):
@@ -100,24 +102,27 @@ def _moved(old: LiveObject, new: LiveObject, manager: str) -> tuple[str, ...]:
 
 
 def _grown(old: LiveObject, new: LiveObject, manager: str, ours: ManagedEntry | None) -> bool:
-    """True where a foreign entry that wrote holds anything besides metadata and status."""
+    """True where a foreign entry that wrote holds content that is not ours too, and not its ordinary work.
+
+    What both own has the value that we applied: with another value it would have left our entry.
+    """
+    own = _decoded(ours.fields) if ours is not None else {}
     for entry in _changed(old, new, manager):
-        fields = _decoded(entry.fields)
-        content = {name: node for name, node in fields.items() if name not in _BESIDE and name != "."}
-        if not content:
-            continue
-        # An autoscaler at work on replicas that Git does not name is no news.
-        if entry.subresource == "scale" and content == _REPLICAS_ALONE and not _owns_replicas(ours):
-            continue
-        return True
+        for name, node in _decoded(entry.fields).items():
+            if name in _BESIDE or name == ".":
+                continue
+            for path in _leaves(node, (name,)):
+                if not covers(own, path) and not why_expected(new.ref.kind, path, entry.manager, entry.subresource):
+                    return True
     return False
 
 
-def _owns_replicas(ours: ManagedEntry | None) -> bool:
-    if ours is None:
-        return True
-    spec = _decoded(ours.fields).get("f:spec")
-    return isinstance(spec, dict) and "f:replicas" in spec
+def _leaves(node: Any, path: Path) -> Iterator[Path]:
+    below = [element for element in node if element != "."] if isinstance(node, dict) else []
+    if not below:
+        yield path
+    for element in below:
+        yield from _leaves(node[element], (*path, element))
 
 
 def _decoded(fields: bytes) -> dict[str, Any]:
