@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from windlass.core.documents import Budget, DocumentError, DuplicateKey, TooMuch, locate, read
+from windlass.core.documents import Budget, DocumentError, DuplicateKey, TooMuch, locate, read, write
 
 
 def one(text: str | bytes) -> object:
@@ -216,3 +216,56 @@ def test_nothing_but_a_document_error_comes_out(data: bytes) -> None:
     for document in found:
         assert 1 <= document.line <= data.count(b"\n") + data.count(b"\r") + 10
         assert locate(data, document.index, []) >= 0
+
+
+FRAGMENTS = st.sampled_from(
+    [
+        "a: ",
+        "&x ",
+        "*x",
+        "- ",
+        "\n",
+        "  ",
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        "<<: ",
+        "!!int ",
+        "!!binary ",
+        "| ",
+        ">-\n",
+        "'",
+        '"',
+        "\\u00",
+    ]
+    + [
+        "---\n",
+        "...\n",
+        "%YAML 1.1\n",
+        "#c",
+        "? ",
+        ": ",
+        "1e3",
+        "0x",
+        "~",
+        "\t",
+        "\r",
+        "\ufeff",
+        "\u00e9",
+        '{"a":',
+        '"\\ud800"',
+    ]
+    + ["NaN", "-.inf", "9" * 30, "&", "!", "!<tag:x> ", "@", "`", "=", "!!timestamp ", "2001-01-01", "1.5: "]
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(FRAGMENTS, max_size=40).map("".join))
+def test_pieces_of_yaml_in_any_order_are_read_or_refused_and_survive_being_written(text: str) -> None:
+    try:
+        values = [document.value for document in read(text.encode(), "a.yaml")]
+    except DocumentError:
+        return
+    assert [document.value for document in read(write(values).encode(), "b.yaml")] == values

@@ -169,8 +169,8 @@ def _float(text: str) -> float | str:
 
 def _binary(text: str) -> str:
     try:
-        return base64.b64decode(text.replace("\n", "").replace("\r", ""), validate=True).decode()
-    except binascii.Error:
+        return base64.b64decode(text.replace("\n", "").replace("\r", "").encode("ascii"), validate=True).decode()
+    except (binascii.Error, UnicodeEncodeError):
         raise ScalarError("a !!binary value must be base64") from None
     except UnicodeDecodeError:
         raise ScalarError("this !!binary value is not text, and JSON holds only text") from None
