@@ -149,3 +149,8 @@ def test_an_empty_object_has_the_records_of_its_kind() -> None:
 def test_unknown_fields_are_named_as_strict_decoding_names_them() -> None:
     body = {"spec": {"foo": 1, "template": {"spec": {"containers": [{"name": "a", "imge": "b"}]}}}, "status": {}}
     assert unknown_fields(body, DEPLOYMENT) == ["spec.foo", "spec.template.spec.containers[0].imge"]
+
+
+def test_an_empty_list_of_entries_asks_for_a_reset_and_is_kept() -> None:
+    body = {"metadata": {"name": "a", "managedFields": [], "finalizers": []}}
+    assert typed(body, kind("v1", "ConfigMap"))["metadata"] == {"name": "a", "managedFields": []}

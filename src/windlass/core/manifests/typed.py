@@ -18,12 +18,16 @@ _ZERO = {"string": "", "integer": 0, "number": 0, "boolean": False}
 
 def typed(body: dict[str, Any], schema: Schema) -> dict[str, Any]:
     """``body`` as a server of the kind would write it back; records are new dicts, the argument is not changed."""
-    if schema.traits.definition:
-        return _record(body, schema)
     metadata = body.get("metadata")
-    if not isinstance(metadata, dict):
+    if schema.traits.definition:
+        out = _record(body, schema)
+    elif isinstance(metadata, dict):
+        out = {**body, "metadata": _record(metadata, Schemas.builtin().definition(OBJECT_META))}
+    else:
         return body
-    return {**body, "metadata": _record(metadata, Schemas.builtin().definition(OBJECT_META))}
+    if isinstance(metadata, dict) and metadata.get("managedFields") == []:
+        out["metadata"]["managedFields"] = []  # asks for a reset: not the same as none at all
+    return out
 
 
 def empty(schema: Schema) -> dict[str, Any]:
