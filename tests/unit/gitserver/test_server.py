@@ -154,6 +154,22 @@ async def test_a_push_is_told_with_its_commit_and_signature(tmp_path: Path) -> N
             assert json.loads(heard[3][1])["deleted"] is True
 
 
+async def test_of_many_pushes_at_once_each_is_told_once(tmp_path: Path) -> None:
+    async with listener([]) as (hook, heard):
+        server = GitServer(str(tmp_path / "repositories"), notify=Notifier(hook))
+        async with server.serve() as url:
+            await server.create("config")
+            await run("clone", "-q", f"{url}/config.git", "one", cwd=tmp_path)
+            await commit(tmp_path / "one", "a", "1")
+            branches = [f"b{index}" for index in range(8)]
+            async with asyncio.TaskGroup() as tasks:
+                for branch in branches:
+                    tasks.create_task(run("push", "-q", "origin", f"HEAD:refs/heads/{branch}", cwd=tmp_path / "one"))
+            await wait_for(heard, len(branches))
+            await asyncio.sleep(0.2)
+            assert sorted(json.loads(body)["ref"] for _, body in heard) == [f"refs/heads/{name}" for name in branches]
+
+
 async def test_a_listener_that_is_away_is_not_the_pushers_trouble(tmp_path: Path) -> None:
     server = GitServer(str(tmp_path / "repositories"), notify=Notifier("http://127.0.0.1:9/hook"))
     async with asyncio.timeout(15), server.serve() as url:

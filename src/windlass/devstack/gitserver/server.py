@@ -50,7 +50,9 @@ class GitServer:
         self.notify = notify
         # Told after the client has its answer, one push after the other.
         self._told: asyncio.Queue[list[Push]] = asyncio.Queue(maxsize=1000)
-        self._server: uvicorn.Server | None = None
+        # What the refs of each folder were when pushes were last looked for.
+        self._seen: dict[str, dict[str, str]] = {}
+        self._looking = asyncio.Lock()
 
     # --- repositories ---------------------------------------------------------------------------------------------
 
@@ -152,10 +154,12 @@ class GitServer:
             return
         name = found["name"]
         pushing = scope["method"] == "POST" and found["what"] == "git-receive-pack"
-        before = await _refs(folder) if pushing else {}
+        if pushing and folder not in self._seen:
+            seen = await _refs(folder)
+            self._seen.setdefault(folder, seen)
         await self._answer(scope, headers, f"/{name}.git/{found['what']}", receive, send)
         if pushing:
-            await self._pushed(name, folder, before, _clone_url(scope, headers, name))
+            await self._pushed(name, folder, _clone_url(scope, headers, name))
 
     def _allowed(self, authorization: str) -> bool:
         if self.token is None:
@@ -195,10 +199,13 @@ class GitServer:
                 await send({"type": "http.response.body", "body": part, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
 
-    async def _pushed(self, name: str, folder: str, before: dict[str, str], url: str) -> None:
+    async def _pushed(self, name: str, folder: str, url: str) -> None:
         if self.notify is None:
             return
-        after = await _refs(folder)
+        # One after the other, so that of pushes at the same time each moved ref is told once.
+        async with self._looking:
+            before, after = self._seen[folder], await _refs(folder)
+            self._seen[folder] = after
         pushes = [
             Push(
                 ref=ref,
