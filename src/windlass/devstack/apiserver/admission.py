@@ -49,5 +49,5 @@ def _terminating(write: Write) -> ApiError:
         "message": f"namespace {write.namespace} is being terminated",
         "field": "metadata.namespace",
     }
-    error.details["causes"] = [cause]
+    error.details = {**(error.details or {}), "causes": [cause]}
     return error

@@ -11,10 +11,21 @@ from typing import Any
 
 from windlass.core.manifests.schemas import DEDUCED, Schema, Schemas, schema_from_crd
 from windlass.devstack.apiserver import rules, rulesets, structural
-from windlass.devstack.apiserver.errors import Cause
+from windlass.devstack.apiserver.errors import Cause, Fault
 from windlass.devstack.apiserver.registry import Resource
 
 Object = dict[str, Any]
+_BLOCKING = (
+    "FieldValueRequired",
+    "FieldValueTooLong",
+    "FieldValueTooMany",
+    "FieldValueTypeInvalid",
+    "FieldValueNotSupported",
+)
+_UNCHECKED = (
+    "Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing errors to "
+    "complete validation"
+)
 
 
 class Customs:
@@ -70,5 +81,10 @@ class Customs:
         """
         assert resource.custom is not None
         schema = resource.custom.schema
-        causes: list[Cause] = list(structural.validate(obj, schema, root=True))
-        return causes or list(rulesets.check(schema, obj, old))
+        faults = structural.validate(obj, schema, root=True)
+        causes: list[Cause] = list(faults)
+        if not any(fault.reason in _BLOCKING for fault in faults):
+            causes += rulesets.check(schema, obj, old)
+        elif rulesets.has_rules(schema):
+            causes.append(Fault("FieldValueInvalid", _UNCHECKED, "<nil>"))
+        return causes

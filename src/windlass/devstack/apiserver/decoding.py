@@ -23,7 +23,7 @@ class Mismatch(ValueError):
 def unknown_fields(obj: dict[str, Any], schema: Schema) -> list[str]:
     """The paths of fields that the kind does not have. Raises `Mismatch` at the first wrong type."""
     found: list[str] = []
-    _map(obj, schema, "", "", found)
+    _map(obj, schema, "", "", "", found)
     return found
 
 
@@ -37,9 +37,9 @@ def strict_errors(unknown: list[str], duplicated: list[str]) -> list[str]:
     return [f'duplicate field "{path}"' for path in duplicated] + [f'unknown field "{path}"' for path in unknown]
 
 
-def _map(value: dict[str, Any], schema: Schema, path: str, plain: str, found: list[str]) -> None:
+def _map(value: dict[str, Any], schema: Schema, path: str, plain: str, struct: str, found: list[str]) -> None:  # noqa: PLR0913
     named, other = schema.properties, schema.additional
-    struct = schema.traits.definition.rpartition(".")[2]
+    struct = schema.traits.definition.rpartition(".")[2] or struct
     for name, item in value.items():
         field = named.get(name)
         place = f"{path}.{name}" if path else name
@@ -56,7 +56,7 @@ def _map(value: dict[str, Any], schema: Schema, path: str, plain: str, found: li
 def _value(value: Any, schema: Schema, path: str, plain: str, struct: str, found: list[str]) -> None:
     kind = type(value)
     if kind is dict and schema.accepts_map:
-        _map(value, schema, path, plain, found)
+        _map(value, schema, path, plain, struct, found)
     elif kind is list and schema.accepts_list:
         items = schema.items
         if items is not None and not (

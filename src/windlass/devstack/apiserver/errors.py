@@ -51,7 +51,7 @@ class ApiError(Exception):
         self.code = code
         self.reason = reason
         self.message = message
-        self.details = dict(details or {})
+        self.details = None if details is None else dict(details)
         self.headers = tuple(headers)
 
     def status(self) -> dict[str, Any]:
@@ -65,7 +65,7 @@ class ApiError(Exception):
         }
         if self.reason:
             body["reason"] = self.reason
-        if self.details:
+        if self.details is not None:
             body["details"] = self.details
         body["code"] = self.code
         return body
@@ -156,17 +156,18 @@ def too_large_version(asked: int, current: int) -> ApiError:
 
 def not_allowed() -> ApiError:
     """405: the resource does not know this verb."""
-    return ApiError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+    return ApiError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {})
 
 
 def no_such_resource() -> ApiError:
     """404 of a path that names no resource."""
-    return ApiError(404, "NotFound", "the server could not find the requested resource")
+    return ApiError(404, "NotFound", "the server could not find the requested resource", {})
 
 
 def not_acceptable(media: Iterable[str]) -> ApiError:
     """406: no representation that the client asked for."""
-    return ApiError(406, "NotAcceptable", f"only the following media types are accepted: {', '.join(media)}")
+    words = f"406: Not Acceptable\n\nAvailable representations: {', '.join(media)}"
+    return ApiError(406, "NotAcceptable", words, {})
 
 
 def unsupported_media(media: Iterable[str]) -> ApiError:

@@ -66,10 +66,10 @@ class App:
         try:
             await self._serve(scope, headers, receive, send)
         except ApiError as error:
-            await _send_status(send, error)
+            await _send_status(send, error, headers)
         except OSError as error:
             _log.error("a write could not be made durable: %s", error)
-            await _send_status(send, internal(str(error)))
+            await _send_status(send, internal(str(error)), headers)
 
     async def _serve(self, scope: Scope, headers: dict[str, str], receive: Receive, send: Send) -> None:
         method, path = scope["method"], scope["path"]
@@ -357,11 +357,12 @@ async def _send(send: Send, answer: Answer, warnings: list[str], *, pretty: bool
     await send({"type": "http.response.body", "body": body})
 
 
-async def _send_status(send: Send, error: ApiError) -> None:
+async def _send_status(send: Send, error: ApiError, headers: dict[str, str]) -> None:
     if isinstance(error, _PlainNotFound):
         await _send_text(send, b"404 page not found\n", 404)
         return
-    await _send(send, Answer(error.code, _encode(error.status()), headers=error.headers), [])
+    pretty = headers.get("user-agent", "").startswith(_PRETTY)
+    await _send(send, Answer(error.code, _encode(error.status()), headers=error.headers), [], pretty=pretty)
 
 
 async def _send_text(send: Send, body: bytes, code: int = 200) -> None:

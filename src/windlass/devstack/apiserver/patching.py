@@ -12,7 +12,7 @@ import msgspec
 
 from windlass.core.manifests import patches
 from windlass.core.manifests.schemas import Schema
-from windlass.devstack.apiserver.errors import ApiError, bad_request, unsupported_media
+from windlass.devstack.apiserver.errors import ApiError, bad_request
 from windlass.devstack.apiserver.request import decode_yaml, duplicate_fields
 from windlass.devstack.apiserver.writing import Object, Write
 
@@ -56,7 +56,7 @@ def run_patch(media: str, live: Object, patch: Any, schema: Schema) -> Object:
     try:
         made = _run(media, live, patch, schema)
     except patches.PatchError as error:
-        raise ApiError(error.code, error.reason, str(error)) from error
+        raise ApiError(error.code, error.reason, str(error), {} if error.code == 422 else None) from error
     if not isinstance(made, dict):
         raise bad_request("the patch makes the object something else than a mapping")
     return made
@@ -74,4 +74,4 @@ def _run(media: str, live: Object, patch: Any, schema: Schema) -> Any:
 
 def unsupported_patch() -> ApiError:
     """415 of a patch."""
-    return unsupported_media(PATCHES)
+    return ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})

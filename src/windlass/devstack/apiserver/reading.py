@@ -151,4 +151,5 @@ def _decode_token(token: str) -> tuple[int, tuple[str, str]]:
         namespace, _, name = str(found["start"]).rstrip("\0").rpartition("/")
         return int(found["rv"]), (namespace, name)
     except (binascii.Error, ValueError, KeyError, TypeError, msgspec.DecodeError) as error:
-        raise bad_request(f"invalid continue token: continue key is not valid: {error}") from error
+        why = "illegal base64 data at input byte 0" if isinstance(error, binascii.Error) else str(error)
+        raise bad_request(f"invalid continue token: continue key is not valid: {why}") from error

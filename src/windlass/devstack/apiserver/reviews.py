@@ -10,7 +10,7 @@ from typing import Any
 from windlass.devstack.apiserver import clock, views
 from windlass.devstack.apiserver.auth import AUDIENCES, Authenticator
 from windlass.devstack.apiserver.errors import not_allowed, not_found
-from windlass.devstack.apiserver.rbac import MASTERS, Attributes, Authorizer
+from windlass.devstack.apiserver.rbac import Attributes, Authorizer
 from windlass.devstack.apiserver.request import Call, User
 from windlass.devstack.apiserver.verbs import Answer
 
@@ -74,11 +74,8 @@ class Reviews:
         return {"authenticated": True, "user": user_info(user), "audiences": list(spec.get("audiences") or AUDIENCES)}
 
     def _rules(self, user: User, namespace: str) -> Object:
-        everything = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "nonResourceURLs": ["*"]}
-        rules = [everything] if MASTERS in user.groups else []
-        rules += self._authorizer.rules(user, namespace)
         resources, others = [], []
-        for rule in rules:
+        for rule in self._authorizer.rules(user, namespace):
             if rule.get("resources"):
                 names = ("verbs", "apiGroups", "resources", "resourceNames")
                 resources.append({name: rule[name] for name in names if rule.get(name)})

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from windlass.core import cel
+import windlass.core.cel as cel
 from windlass.devstack.apiserver.errors import Fault
 
 Object = dict[str, Any]
@@ -32,22 +32,17 @@ def compile_error(rule: Object) -> str:
     return ""
 
 
-@lru_cache(maxsize=512)
-def _has_rules(key: int, holder: Any) -> bool:
-    return _search(holder.schema)
+_known: dict[int, tuple[Object, bool]] = {}
 
 
-class _Holder:
-    """A schema by identity, so that what is known of it can be kept."""
-
-    def __init__(self, schema: Object) -> None:
-        self.schema = schema
-
-    def __hash__(self) -> int:
-        return id(self.schema)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Holder) and other.schema is self.schema
+def has_rules(schema: Object) -> bool:
+    """Whether there is any rule in a schema. Kept by the schema's identity, for schemas live as long as their CRD."""
+    known = _known.get(id(schema))
+    if known is None or known[0] is not schema:
+        if len(_known) > 512:
+            _known.clear()
+        known = _known[id(schema)] = (schema, _search(schema))
+    return known[1]
 
 
 def _search(schema: Any) -> bool:
@@ -61,7 +56,7 @@ def _search(schema: Any) -> bool:
 
 def check(schema: Object, obj: Object, old: Object | None) -> Iterator[Fault]:
     """What the rules of a schema have against an object. ``old`` is what it replaces, None at a create."""
-    if _has_rules(id(schema), _Holder(schema)):
+    if has_rules(schema):
         yield from _walk(schema, obj, _ABSENT if old is None else old, "")
 
 
@@ -102,7 +97,6 @@ def _ask(rule: Object, value: Any, old: Any, path: str) -> Fault | None:
         if old is _ABSENT:
             return None
         variables["oldSelf"] = old
-    shown = _shown(value)
     place = path + (rule.get("fieldPath") or "") if path else (rule.get("fieldPath") or "").lstrip(".")
     try:
         if program.ask(variables):
@@ -114,7 +108,7 @@ def _ask(rule: Object, value: Any, old: Any, path: str) -> Fault | None:
         message = f"rule evaluation error: {error}"
     reason = rule.get("reason") if rule.get("reason") in _REASONS else "FieldValueInvalid"
     prefix = {"FieldValueForbidden": "Forbidden", "FieldValueRequired": "Required value"}.get(str(reason))
-    words = f"{prefix}: {message}" if prefix else f"Invalid value: {shown}: {message}"
+    words = f"{prefix or 'Invalid value'}: {message}"
     return Fault(str(reason), words, place or "<nil>")
 
 
@@ -124,13 +118,3 @@ def _message(rule: Object, variables: Object) -> str:
     except cel.CelError:
         return ""
     return found.strip() if isinstance(found, str) else ""
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, dict):
-        return '"object"'
-    if isinstance(value, list):
-        return '"array"'
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return f'"{value}"' if isinstance(value, str) else str(value)

@@ -136,8 +136,7 @@ def _check_type(value: Any, schema: Schema, path: str, faults: list[Fault]) -> b
     elif not wanted or _TYPES[wanted](value):
         return True
     shown = "null" if value is None else _kind(value)
-    text = f'"{shown}"' if value is None or isinstance(value, dict | list) else _quoted(value)
-    words = f'Invalid value: {text}: {path or "<nil>"} in body must be of type {wanted}: "{shown}"'
+    words = f'Invalid value: "{shown}": {path or "<nil>"} in body must be of type {wanted}: "{shown}"'
     faults.append(Fault("FieldValueTypeInvalid", words, path or "<nil>"))
     return False
 
@@ -230,7 +229,7 @@ def _check_string(value: str, schema: Schema, path: str, faults: list[Fault]) ->
         _invalid(faults, path, value, f"should match '{pattern}'")
     form = schema.get("format")
     if form is not None and not _fits(form, value):
-        _invalid(faults, path, value, f"must be of type {form}: {_quoted(value)}")
+        _invalid(faults, path, value, f"must be of type {form}: {_quoted(value)}", "FieldValueTypeInvalid")
 
 
 @lru_cache(maxsize=1024)

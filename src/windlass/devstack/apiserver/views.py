@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-import yaml
 
+from windlass.core import documents
 from windlass.devstack.apiserver.conversion import from_storage
 from windlass.devstack.apiserver.registry import Resource, is_storage_version
 from windlass.devstack.apiserver.request import JSON, Form
@@ -46,8 +46,13 @@ def finish(body: bytes, form: Form) -> bytes:
     """JSON as the media type that was asked for."""
     if form.media == JSON:
         return body
-    text = yaml.safe_dump(msgspec.json.decode(body), default_flow_style=False, allow_unicode=True)
-    return text.encode()
+    return documents.write([_sorted(msgspec.json.decode(body))]).encode()
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _sorted(value[key]) for key in sorted(value)}
+    return [_sorted(each) for each in value] if isinstance(value, list) else value
 
 
 def list_of(resource: Resource, items: Iterable[Item], meta: dict[str, Any], form: Form) -> bytes:
@@ -70,7 +75,35 @@ def _without_type(resource: Resource, raw: bytes) -> bytes:
     return b"{" + raw[len(head) :] if raw.startswith(head) else raw
 
 
+_METADATA = (
+    "name",
+    "generateName",
+    "namespace",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "labels",
+    "annotations",
+    "ownerReferences",
+    "finalizers",
+    "managedFields",
+)
+
+
 def ordered(resource: Resource, obj: dict[str, Any]) -> dict[str, Any]:
-    """The object with kind, apiVersion and metadata first: how all stored objects begin."""
+    """A new dict of the object, with kind, apiVersion and metadata first, as all stored objects begin."""
+    given = obj["metadata"]
+    metadata = {key: given[key] for key in _METADATA if key in given}
+    if len(metadata) != len(given):
+        metadata.update(given)
+    if "resourceVersion" not in metadata and "uid" in metadata:
+        metadata = {"name": metadata["name"], **_head(metadata), "resourceVersion": "", **metadata}
     rest = {key: value for key, value in obj.items() if key not in ("kind", "apiVersion", "metadata")}
-    return {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": obj["metadata"], **rest}
+    return {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": metadata, **rest}
+
+
+def _head(metadata: dict[str, Any]) -> dict[str, Any]:
+    return {key: metadata[key] for key in ("generateName", "namespace", "uid") if key in metadata}

@@ -360,7 +360,7 @@ class Writer:
             raise invalid(storage.group, storage.kind, new["metadata"].get("name", ""), causes)
 
     def _put(self, write: Write, storage: Resource, new: Object) -> Item:
-        obj = views.ordered(storage, {**new, "metadata": dict(new["metadata"])})
+        obj = views.ordered(storage, new)
         if write.dry_run:
             rv = obj["metadata"].get("resourceVersion", "")
             return Item(
