@@ -25,6 +25,10 @@ Key = tuple[str, str]
 """Namespace (empty for cluster scope) and name."""
 
 _WORKERS = 4
+_AT_ONCE = 6
+"""Reconciles between two turns of the event loop, so that requests are answered in between."""
+_SETTLE_SECONDS = 0.015
+"""What depends on several changes (counts in a status) waits so long for the next one, and is then written once."""
 _FIRST_DELAY, _LAST_DELAY = 0.02, 30.0
 log = structlog.get_logger(__name__)
 
@@ -83,6 +87,9 @@ class Queue:
         if key in self._dirty:
             self._push(key)
 
+    def __len__(self) -> int:
+        return len(self._order)
+
     def close(self) -> None:
         """Forget all timers."""
         for timer in self._timers.values():
@@ -100,6 +107,8 @@ class Controller:
     resource = ""
     children: Sequence[str] = ()
     watched: Sequence[str] = ()
+    urgent: Sequence[str] = ()
+    """Watched resources whose changes are looked at without waiting for more of them."""
     component = ""
 
     def __init__(self, cluster: Cluster) -> None:
@@ -145,6 +154,7 @@ class Engine:
         self._watchers: dict[str, list[Controller]] = {}
         self._all: list[Controller] = []
         self._failures: dict[tuple[str, Any], int] = {}
+        self._slots = asyncio.Semaphore(_AT_ONCE)
         for controller in controllers:
             resources = {controller.resource, *controller.children, *controller.watched}
             if "*" in resources:
@@ -192,14 +202,20 @@ class Engine:
 
     def _wake(self, change: Change) -> None:
         for controller in (*self._watchers.get(change.resource, ()), *self._all):
+            at_once = change.resource == controller.resource or change.resource in controller.urgent
             for key in controller.keys(change):
-                controller.queue.add(key)
+                if at_once or "*" in controller.resource:
+                    controller.queue.add(key)
+                else:
+                    controller.queue.add_after(key, _SETTLE_SECONDS)
 
     async def _work(self, controller: Controller) -> None:
         while True:
             key = await controller.queue.get()
             try:
-                after = await controller.reconcile(key)
+                async with self._slots:
+                    after = await controller.reconcile(key)
+                    await asyncio.sleep(0)
                 self._failures.pop((controller.name, key), None)
             except ApiError as error:
                 after = self._delay(controller, key, error)
@@ -210,7 +226,6 @@ class Engine:
                 controller.queue.done(key)
             if after is not None:
                 controller.queue.add_after(key, after)
-            await asyncio.sleep(0)
 
     def _delay(self, controller: Controller, key: Any, error: ApiError | None) -> float:
         mark = (controller.name, key)

@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from windlass.devstack.workloads import api
 from windlass.devstack.workloads.api import KUBELET, NODE_NAME, ApiError, moment_of
-from windlass.devstack.workloads.containers import Container
+from windlass.devstack.workloads.containers import CREATING_SECONDS, Container
 from windlass.devstack.workloads.engine import Controller, Key
 from windlass.devstack.workloads.images import behaviour_of
 from windlass.devstack.workloads.owners import is_going
@@ -31,6 +31,7 @@ Object = dict[str, Any]
 GRACE_SECONDS = 0.2
 """From the deletion of a running Pod to its being gone."""
 _LONGEST_READY_DELAY = 1.0
+_MANY = 20
 
 
 class Kubelet(Controller):
@@ -40,6 +41,7 @@ class Kubelet(Controller):
     kind = "Pod"
     resource = api.PODS
     watched = (api.CONFIG_MAPS, api.SECRETS, api.CLAIMS)
+    urgent = watched
     component = "kubelet"
 
     def __init__(self, cluster: Any) -> None:
@@ -76,8 +78,11 @@ class Kubelet(Controller):
         if run is None:
             run = self._runs[key] = self._admit(pod)
         due = self._advance(key, pod, run)
-        await self._write(pod, run)
         now = self.cluster.clock.monotonic()
+        # With many Pods at once the moment between "creating" and "running" is not worth a write.
+        if due is None or due - now > CREATING_SECONDS or len(self.queue) < _MANY:
+            await self._write(pod, run)
+            now = self.cluster.clock.monotonic()
         return None if due is None else max(0.0, due - now)
 
     def _admit(self, pod: Object) -> PodRun:

@@ -62,7 +62,7 @@ def _service_account(pod: Object, find: Find | None) -> None:
     # A namespace's `default` account is made a moment after the namespace; a Pod that is that quick is let in.
     if find and account is None and name != "default":
         why = f'error looking up service account {namespace}/{name}: serviceaccount "{name}" not found'
-        raise forbidden("", "pods", metadata.get("name") or metadata.get("generateName") or "", why)
+        raise forbidden("", "pods", _asked_name(metadata), why)
     if account and not spec.get("imagePullSecrets") and account.get("imagePullSecrets"):
         spec["imagePullSecrets"] = account["imagePullSecrets"]
     mounted = spec.get("automountServiceAccountToken")
@@ -70,6 +70,12 @@ def _service_account(pod: Object, find: Find | None) -> None:
         mounted = account.get("automountServiceAccountToken")
     if mounted is not False:
         _mount_token(pod)
+
+
+def _asked_name(metadata: Object) -> str:
+    """The name as it was asked for: of a generated one only its beginning, since it is generated after admission."""
+    name, start = metadata.get("name") or "", metadata.get("generateName") or ""
+    return start if start and name.startswith(start) and len(name) == len(start) + 5 else name
 
 
 def _mount_token(pod: Object) -> None:
@@ -104,9 +110,8 @@ def _priority(pod: Object, find: Find | None) -> None:
     if name and name not in _SYSTEM_PRIORITIES and find:
         found = find("scheduling.k8s.io/v1/priorityclasses", None, name)
         if found is None:
-            metadata = pod.get("metadata") or {}
             why = f"no PriorityClass with name {name} was found"
-            raise forbidden("", "pods", metadata.get("name") or metadata.get("generateName") or "", why)
+            raise forbidden("", "pods", _asked_name(pod.get("metadata") or {}), why)
         value, preemption = found.get("value", 0), found.get("preemptionPolicy") or preemption
     spec.setdefault("priority", value)
     spec.setdefault("preemptionPolicy", preemption)

@@ -29,6 +29,7 @@ class Scheduler(Controller):
     kind = "Pod"
     resource = api.PODS
     watched = (api.CLAIMS, api.NODES)
+    urgent = watched
     component = "default-scheduler"
 
     def __init__(self, cluster: Any) -> None:
