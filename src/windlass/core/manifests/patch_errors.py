@@ -4,10 +4,15 @@ from __future__ import annotations
 
 
 class PatchError(ValueError):
-    """A patch that can't be read or carried out. ``code`` and ``reason`` are what the real server answers."""
+    """A patch that can't be read or carried out.
 
-    def __init__(self, message: str, *, code: int = 400, reason: str = "BadRequest") -> None:
+    ``message``, ``code`` and ``reason`` are what the real server answers, which for a JSON patch that does not fit says
+    nothing of the cause; ``why`` does, for people.
+    """
+
+    def __init__(self, message: str, *, code: int = 400, reason: str = "BadRequest", why: str = "") -> None:
         super().__init__(message)
         self.message = message
+        self.why = why or message
         self.code = code
         self.reason = reason

@@ -101,7 +101,8 @@ def _equal(left: Any, right: Any) -> bool:
 
 
 def _refused(why: str) -> PatchError:
-    return PatchError(why, code=422, reason="Invalid")
+    said = "the server rejected our request due to an error in our request"
+    return PatchError(said, code=422, reason="Invalid", why=why)
 
 
 def _pointer(text: Any) -> list[str]:

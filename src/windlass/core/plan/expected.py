@@ -1,6 +1,6 @@
 """What others add to our objects because it is their work: no drift. One table, each line with its reason.
 
-``examine`` asks it about additions only; a field that Git names is never excused here. ``docs/`` shows the same table.
+``examine`` and ``suspicious`` ask it about additions only; a field that Git names is never excused here.
 """
 
 from __future__ import annotations
