@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import msgspec
-
 from plan_world import SHOP, desired, entry, live
+
 from windlass.core.plan.examine import DriftRules
 from windlass.core.plan.ownership import LABEL
 from windlass.core.plan.secret import examine_secret
