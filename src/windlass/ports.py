@@ -217,6 +217,13 @@ class Cluster(Protocol):
         """A LIST of whole objects by selector."""
         ...
 
+    async def pod_log(self, namespace: str, pod: str, container: str, *, previous: bool = False, lines: int = 1) -> str:
+        """The last lines of a container's log, of its run before where ``previous``; at most 64 KiB. Foreign text.
+
+        Raises ObjectRejected where there was no such run, ObjectMissing where the pod is gone, ClusterUnavailable where
+        its node does not answer."""
+        ...
+
     def follow(
         self, resource: Resource, namespace: str = "", *, labels: str = ""
     ) -> AsyncIterator[tuple[str, dict[str, Any]]]:

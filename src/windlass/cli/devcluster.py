@@ -17,15 +17,15 @@ import click
     help="Written once it is ready.",
 )
 @click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="Keep its state in this folder.")
-@click.option("--token", help="The administrator's token; a random one where none is given.")
-def command(port: int, kubeconfig: Path, data: Path | None, token: str | None) -> int:
+@click.option("--token", default="", help="The administrator's token; a random one where none is given.")
+def command(port: int, kubeconfig: Path, data: Path | None, token: str) -> int:
     """Run only the Kubernetes API server of the devstack, with workloads that make progress without containers."""
     from windlass.cli.running import run
-    from windlass.devstack.serve import Options, serve
+    from windlass.devstack.serve import Settings, serve
 
-    def ready(url: str) -> None:
+    def ready(url: str, token: str) -> None:
         click.echo(f"Kubernetes  {url}     try: kubectl --kubeconfig {kubeconfig} get nodes")
 
-    options = Options(port=port, kubeconfig=kubeconfig, data=data, token=token)
-    run(lambda stop: serve(options, stop, ready))
+    settings = Settings(port=port, kubeconfig=kubeconfig, data=data, token=token)
+    run(lambda stop: serve(settings, stop=stop, ready=ready))
     return 0

@@ -41,8 +41,40 @@ def run(main: Callable[[asyncio.Event], Coroutine[Any, Any, T]]) -> T:
             loop.add_signal_handler(number, ask, number)
         return await main(stop)
 
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(guarded())
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            return runner.run(guarded())
+    except BaseExceptionGroup as group:
+        leaf = _only_leaf(group)
+        if leaf is None:
+            raise
+        # A task group around one error tells a person nothing.
+        raise leaf from leaf.__cause__
+
+
+def run_person(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Runs a command that a person waits for. Ctrl-C cancels it, and ends in KeyboardInterrupt."""
+
+    async def stoppable(stop: asyncio.Event) -> T:
+        async with asyncio.TaskGroup() as tasks:
+            work = tasks.create_task(main())
+            asked = tasks.create_task(stop.wait())
+            await asyncio.wait([work, asked], return_when=asyncio.FIRST_COMPLETED)
+            asked.cancel()
+            if not work.done():
+                work.cancel()
+        if work.cancelled():
+            raise KeyboardInterrupt
+        return work.result()
+
+    return run(stoppable)
+
+
+def _only_leaf(group: BaseExceptionGroup[BaseException]) -> BaseException | None:
+    if len(group.exceptions) != 1:
+        return None
+    only = group.exceptions[0]
+    return _only_leaf(only) if isinstance(only, BaseExceptionGroup) else only
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -50,7 +82,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
         import uvloop
     except ImportError:
         return None
-    return uvloop.new_event_loop  # type: ignore[no-any-return]
+    return uvloop.new_event_loop
 
 
 def access(kubeconfig: Path | None, context: str | None) -> Access:

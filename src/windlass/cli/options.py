@@ -1,0 +1,60 @@
+"""The options that several commands share. Only click: ``--help`` has to be quick."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from typing_extensions import override
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+class Duration(click.ParamType[float]):
+    """``90s``, ``5m``, ``1h30m`` as seconds."""
+
+    name = "duration"
+
+    @override
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, int | float):
+            return float(value)
+        if re.fullmatch("(?:[0-9]{1,9}(?:ms|s|m|h))+", str(value)) is None:
+            self.fail(f"{value!r} is not a duration; write 30s, 5m or 2h", param, ctx)
+        return sum(int(number) * _UNITS[unit] for number, unit in re.findall("([0-9]+)(ms|s|m|h)", str(value)))
+
+
+def cluster_options(command: F) -> F:
+    """Which cluster is meant: ``--kubeconfig`` and ``--context``."""
+    command = click.option("--context", help="A context of the kubeconfig; its current one where none is named.")(
+        command
+    )
+    return click.option(
+        "--kubeconfig",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="In place of KUBECONFIG and ~/.kube/config.",
+    )(command)
+
+
+def namespace_option(command: F) -> F:
+    """The namespace of an Application that is given by its name alone."""
+    return click.option(
+        "-n", "--namespace", default="", help="The Application's namespace, where APP does not name it."
+    )(command)
+
+
+def output_option(command: F) -> F:
+    """``-o human|json|yaml``."""
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Choice(["human", "json", "yaml"]),
+        default="human",
+        show_default=True,
+        help="For people, or for programs.",
+    )(command)

@@ -1,0 +1,104 @@
+"""``windlass render``: what a path renders to, as YAML in apply order, without a cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from windlass.cli.options import output_option
+
+if TYPE_CHECKING:
+    from windlass.core.kinds.application import Application
+    from windlass.core.model import Rendered
+
+
+@click.command("render")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--commit", default="", help="At this commit of the repository around PATH, not the work tree.")
+@click.option(
+    "--app",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="An Application's file: its include, exclude and namespace count.",
+)
+@output_option
+def command(path: Path, commit: str, app: Path | None, output: str) -> int:
+    """Print what PATH (a folder of manifests, or one file) renders to, in the order in which it is applied.
+
+    It is what a controller would send, without the marks that Windlass adds. Nothing is asked of a cluster. Secrets in
+    the files are printed as they are. Mistakes are told on standard error; then nothing is printed, and the exit code
+    is 1.
+    """
+    import sys
+    from dataclasses import replace
+
+    import msgspec
+
+    from windlass.adapters.render import render_folder
+    from windlass.cli.telling import ERROR, emit, say, width_of
+    from windlass.cli.trees import local, of_application, request_of
+    from windlass.core.documents import write
+    from windlass.core.words.errors import problems_text
+
+    place = local(path, commit)
+    namespace = ""
+    if app is not None:
+        written = read_application(app)
+        place, namespace = of_application(written, replace(place, include=())), written.namespace
+    rendered = render_folder(request_of(place, namespace=namespace))
+    code = tell_problems(rendered, place.commit, place.repository)
+    if rendered.warnings:
+        say(problems_text(rendered.warnings, width=width_of(sys.stderr)).replace("error: ", "warning: "), sys.stderr)
+    if rendered.problems:
+        return code
+    objects = [msgspec.json.decode(one.body) for one in rendered.objects]
+    if output == "json":
+        emit({"apiVersion": "v1", "kind": "List", "items": objects}, output)
+    else:
+        click.echo(write(objects), nl=False)
+    if not objects and not rendered.invalid:
+        say(f"nothing to render in {place.path or place.folder}\n", sys.stderr)
+        return ERROR
+    return code
+
+
+def read_application(file: Path) -> Application:
+    """The one Application in a file. Raises NeedsHuman, DocumentError."""
+    from windlass.adapters.cluster.access import read_text
+    from windlass.core.documents import read
+    from windlass.core.kinds import application
+    from windlass.errors import NeedsHuman, Where
+
+    documents = read(read_text(file, "the Application").encode(), str(file))
+    found = [one for one in documents if isinstance(one.value, dict) and one.value.get("kind") == application.KIND]
+    if len(found) != 1:
+        raise NeedsHuman(
+            f"the file holds {len(found) or 'no'} Application{'s' if len(found) != 1 else ''}",
+            where=Where(file=str(file)),
+            hint="name a file with one Application",
+        )
+    content = found[0].value
+    metadata = content.get("metadata")
+    if isinstance(metadata, dict):
+        metadata.setdefault("namespace", "default")
+    try:
+        return application.decode(content)
+    except NeedsHuman as error:
+        error.at(Where(file=str(file), line=found[0].line))
+        raise
+
+
+def tell_problems(rendered: Rendered, commit: str, repository: str, then: str = "") -> int:
+    """What is wrong in a render, on standard error; the exit code that follows from it."""
+    import sys
+
+    from windlass.cli.telling import ERROR, say, width_of
+    from windlass.core.words.errors import problems_text
+
+    wrong = [*rendered.problems, *(rendered.invalid if not rendered.problems else ())]
+    if not wrong:
+        return 0
+    place = repository if commit else ""
+    say(problems_text(wrong, commit=commit, repository=place, then=then, width=width_of(sys.stderr)), sys.stderr)
+    return ERROR
