@@ -101,12 +101,14 @@ class Subresources:
             self._writer.check_preconditions(
                 write, live, metadata.get("resourceVersion") or "", metadata.get("uid") or ""
             )
-            return self.rescaled(write, live, scale, operation)
+            return self.rescaled(write, live, scale, operation, force=call.flag("force"))
 
         item = await self._writer.modify(_as_main(write), change)
         return self._scaled(call, item, after=0 if write.dry_run else item.rv)
 
-    def rescaled(self, write: Write, live: Object, scale: Object, operation: str = "Update") -> Object:
+    def rescaled(
+        self, write: Write, live: Object, scale: Object, operation: str = "Update", *, force: bool = False
+    ) -> Object:
         """The live object with the replicas of a Scale, and its managers."""
         replicas = (scale.get("spec") or {}).get("replicas", 0)
         if not isinstance(replicas, int) or replicas < 0:
@@ -122,6 +124,7 @@ class Subresources:
             api_version=write.resource.api_version,
             now=clock.stamp(),
             operation=operation,
+            force=force,
             reset=_field_path(path),
         )
 

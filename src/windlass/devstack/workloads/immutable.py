@@ -39,9 +39,9 @@ _CLAIM_WORDS = (
 
 
 def _difference(old: Any, new: Any) -> str:
-    """Both values as a line diff of their JSON, only what differs."""
+    """Both values as a line diff of their JSON, without the names of files."""
     before, after = (json.dumps(value, indent=2, sort_keys=True).splitlines() for value in (old, new))
-    return "\n".join(line for line in difflib.ndiff(before, after) if line[:1] in "+-")
+    return "\n".join(list(difflib.unified_diff(before, after, n=2, lineterm=""))[2:])
 
 
 def _spec(obj: Object) -> Object:

@@ -23,6 +23,7 @@ from windlass.devstack.workloads.validate_workloads import (
     check_int_or_percent,
     check_job,
     check_pod,
+    check_pod_template,
     check_replica_set,
     check_stateful_set,
 )
@@ -309,6 +310,7 @@ CHECKS: dict[str, Callable[[Causes, Object], None]] = {
     api.JOBS: check_job,
     api.CRON_JOBS: check_cron_job,
     api.PODS: check_pod,
+    "v1/podtemplates": check_pod_template,
     api.SERVICES: _service,
     api.CONFIG_MAPS: _config_map,
     api.SECRETS: _secret,

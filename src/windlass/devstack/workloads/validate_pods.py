@@ -239,7 +239,7 @@ def check_template(
     metadata = template.get("metadata") or {}
     labels = metadata.get("labels") or {}
     if selector != {} and not selectors.matches(selector, labels):
-        causes.invalid(f"{at}.metadata.labels", labels, "`selector` does not match template `labels`")
+        causes.invalid(f"{at}.metadata.labels", metadata.get("labels"), "`selector` does not match template `labels`")
     causes.labels(f"{at}.labels", labels)
     for key in metadata.get("annotations") or {}:
         causes.invalids(f"{at}.annotations", key, names.label_key(key.lower()))

@@ -72,6 +72,10 @@ def _workload(causes: Causes, spec: Object, kind: str, extra_volumes: set[str] |
         causes.forbidden(where, f"activeDeadlineSeconds in {word} is not Supported")
 
 
+def check_pod_template(causes: Causes, obj: Object) -> None:
+    check_template(causes, "template", obj.get("template") or {}, {})
+
+
 def check_int_or_percent(causes: Causes, at: str, value: Any) -> None:
     if isinstance(value, str):
         causes.invalids(at, value, names.percent(value))

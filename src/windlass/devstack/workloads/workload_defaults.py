@@ -97,6 +97,9 @@ def default_stateful_set(obj: Object) -> None:
 
 def default_daemon_set(obj: Object) -> None:
     spec = spec_of(obj)
+    metadata = section(obj, "metadata")
+    # The count itself is the server's; that the annotation is there belongs to whoever wrote the object.
+    section(metadata, "annotations").setdefault("deprecated.daemonset.template.generation", "0")
     fill(spec, revisionHistoryLimit=10)
     update = section(spec, "updateStrategy")
     if not update.get("type"):

@@ -46,4 +46,10 @@ def described(body: dict[str, Any]) -> str:
     """An object as such messages name it: ``default/web; apps/v1, Kind=Deployment``."""
     metadata = body.get("metadata") or {}
     place = f"{metadata.get('namespace', '')}/{metadata.get('name', '')}"
-    return f"{place}; {body.get('apiVersion', '')}, Kind={body.get('kind', '')}"
+    return f"{place}; {group_version_kind(body)}"
+
+
+def group_version_kind(body: dict[str, Any]) -> str:
+    """``apps/v1, Kind=Deployment``; the core group has an empty name: ``/v1, Kind=Service``."""
+    group, _, version = str(body.get("apiVersion") or "").rpartition("/")
+    return f"{group}/{version}, Kind={body.get('kind') or ''}"

@@ -41,7 +41,7 @@ from windlass.devstack.apiserver.apply.managers import (
     who,
 )
 from windlass.devstack.apiserver.apply.merge import merge, remove
-from windlass.devstack.apiserver.apply.refusals import ApplyConflict, TypedPatchError, described
+from windlass.devstack.apiserver.apply.refusals import ApplyConflict, TypedPatchError, described, group_version_kind
 from windlass.devstack.apiserver.apply.tracking import with_entries
 from windlass.devstack.apiserver.errors import bad_request
 
@@ -78,7 +78,7 @@ def apply(live: dict[str, Any] | None, applied: dict[str, Any], **options: Unpac
 def _check_request(applied: dict[str, Any], options: ApplyOptions) -> None:
     api_version, kind = str(applied.get("apiVersion", "")), str(applied.get("kind", ""))
     if api_version != options["api_version"] or kind != options.get("kind", kind):
-        raise bad_request(f"invalid object type: {api_version}, Kind={kind}")
+        raise bad_request(f"invalid object type: {group_version_kind(applied)}")
     if (applied.get("metadata") or {}).get("managedFields") is not None:
         raise bad_request("metadata.managedFields must be nil")
     found = faults(applied, options["schema"])

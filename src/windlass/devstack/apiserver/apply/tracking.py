@@ -16,9 +16,11 @@ from windlass.core.manifests.typed import empty
 from windlass.devstack.apiserver.apply.compare import compare
 from windlass.devstack.apiserver.apply.managers import (
     APPLY,
+    BEFORE_FIRST_APPLY,
     UPDATE,
     Held,
     Managers,
+    Who,
     capped,
     conflicting,
     read,
@@ -27,8 +29,10 @@ from windlass.devstack.apiserver.apply.managers import (
     who,
     write,
 )
+from windlass.devstack.apiserver.apply.refusals import ApplyConflict
 
 _LEAF: dict[str, Any] = {}
+_SCALE = "autoscaling/v1"
 _REPLICAS: Fields = {"f:spec": {"f:replicas": _LEAF}}
 
 
@@ -42,6 +46,7 @@ class UpdateOptions(TypedDict):
     subresource: NotRequired[str]
     operation: NotRequired[str]
     reset: NotRequired[Fields]
+    force: NotRequired[bool]
 
 
 def update_managers(
@@ -110,8 +115,9 @@ def with_entries(body: dict[str, Any], managers: Managers | None) -> dict[str, A
 def scale_managers(live: dict[str, Any], new: dict[str, Any], **options: Unpack[UpdateOptions]) -> dict[str, Any]:
     """``new``, whose replicas were set through the scale subresource, with its ``managedFields``.
 
-    The entry is the main resource's with subresource ``scale``. An update through it is written without a time, as the
-    real server does. Nothing changes where the replicas did not.
+    The entry is the main resource's with subresource ``scale``, written without a time, as the real server does. An
+    update that leaves the replicas as they are changes nothing; an apply shares them then. An apply of others' replicas
+    raises ``ApplyConflict``; where nobody owned them they belong to ``before-first-apply``.
     """
     path = options.get("reset") or _REPLICAS
     operation = options.get("operation", UPDATE)
@@ -120,6 +126,15 @@ def scale_managers(live: dict[str, Any], new: dict[str, Any], **options: Unpack[
     changed = _at(live, path) != _at(new, path)
     if not changed and operation == UPDATE:
         return with_entries(new, managers)
+    if operation == APPLY:
+        managers = _with_first_owner(managers, path, options["api_version"])
+        others = [
+            identity
+            for identity, held in managers.items()
+            if identity != own and union(held.fields, path) == held.fields
+        ]
+        if changed and others and not options.get("force", False):
+            raise ApplyConflict((_through_scale(identity).words, ".spec.replicas") for identity in others)
     if changed:
         kept: Managers = {}
         for identity, held in managers.items():
@@ -127,9 +142,20 @@ def scale_managers(live: dict[str, Any], new: dict[str, Any], **options: Unpack[
             if fields:
                 kept[identity] = Held(fields, held.api_version, held.time)
         managers = kept
-    time = options["now"] if operation == APPLY else ""
-    managers[own] = Held(path, options["api_version"], time)
+    managers[own] = Held(path, options["api_version"], "")
     return with_entries(new, capped(managers))
+
+
+def _with_first_owner(managers: Managers, path: Fields, api_version: str) -> Managers:
+    if any(union(held.fields, path) == held.fields for held in managers.values()):
+        return managers
+    nobody = who(BEFORE_FIRST_APPLY, UPDATE, api_version, "scale")
+    return {**managers, nobody: Held(path, api_version, "")}
+
+
+def _through_scale(identity: Who) -> Who:
+    """An owner as a Scale shows it: its API version is that of the Scale."""
+    return identity._replace(api_version=_SCALE) if identity.operation == UPDATE else identity
 
 
 def _at(body: Any, path: Fields) -> Any:
