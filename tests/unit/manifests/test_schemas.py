@@ -153,4 +153,4 @@ def test_unknown_fields_are_named_as_strict_decoding_names_them() -> None:
 
 def test_an_empty_list_of_entries_asks_for_a_reset_and_is_kept() -> None:
     body = {"metadata": {"name": "a", "managedFields": [], "finalizers": []}}
-    assert typed(body, kind("v1", "ConfigMap"))["metadata"] == {"name": "a", "managedFields": []}
+    assert typed(body, kind("v1", "ConfigMap"))["metadata"] == {"name": "a", "managedFields": [{}]}

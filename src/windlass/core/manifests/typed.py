@@ -26,7 +26,8 @@ def typed(body: dict[str, Any], schema: Schema) -> dict[str, Any]:
     else:
         return body
     if isinstance(metadata, dict) and metadata.get("managedFields") == []:
-        out["metadata"]["managedFields"] = []  # asks for a reset: not the same as none at all
+        # Asks for a reset, which is not the same as none at all; this form survives that empty lists are left out.
+        out["metadata"]["managedFields"] = [{}]
     return out
 
 
