@@ -11,7 +11,7 @@ import base64
 import os
 import secrets as random_secrets
 import socket
-from collections.abc import Callable, Coroutine, Generator, Iterable
+from collections.abc import Coroutine, Generator, Iterable
 from contextlib import AsyncExitStack, contextmanager
 from typing import Any
 
@@ -58,18 +58,16 @@ LAG_EVERY = 0.25
 
 
 class Controller:
-    """One controller on one cluster. ``started`` is called once everything that was known has been looked at."""
+    """One controller on one cluster. ``started`` is set once it leads and knows what there is."""
 
-    def __init__(
-        self, settings: Settings, access: Access, *, started: Callable[[Controller], None] | None = None
-    ) -> None:
+    def __init__(self, settings: Settings, access: Access) -> None:
         self.settings = settings
         self.access = access
         self.clock = SystemClock()
         self.fleet = Fleet()
         self.metrics = Metrics()
         self.port = 0
-        self._started = started
+        self.started = asyncio.Event()
         self._synced: dict[str, asyncio.Event] = {
             kind: asyncio.Event() for kind in (installation.KIND, repository.KIND, application.KIND)
         }
@@ -178,8 +176,7 @@ class Controller:
         supervisor.workers(reporter.event_queue, reporter.write_event, "event", count=2, bound=STUCK)
         supervisor.keep(self._measure_lag, "lag")
         self._ready = True
-        if self._started is not None:
-            self._started(self)
+        self.started.set()
 
     def _tracer(self, stack: AsyncExitStack) -> Tracer:
         if not self.settings.trace:

@@ -104,13 +104,15 @@ def access(kubeconfig: Path | None, context: str | None) -> Access:
 
 
 def logs(form: str, *, stream: Any = None, level: int = logging.INFO) -> None:
-    """One line per decision, on standard error: ``json``, or ``text`` (key=value, foreign text quoted)."""
+    """One line per decision, on standard error: ``json``, ``text`` (key=value, foreign text quoted), or ``none``."""
     out = stream if stream is not None else sys.stderr
     render: Any = (
         structlog.processors.JSONRenderer()
         if form == "json"
         else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"])
     )
+    if form == "none":
+        level = logging.CRITICAL
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

@@ -1,7 +1,7 @@
 """A whole system on one machine: the devstack in a child process, a repository on its Git server, a controller here.
 
-``windlass up`` and ``windlass demo`` use it, tests too. The controller reaches the devstack only over HTTPS and HTTP, as
-it would a real cluster and a real code host; nothing in it knows that this is a trial.
+``windlass up`` and ``windlass demo`` use it, tests too. The controller reaches the devstack only over HTTPS and HTTP,
+as it would a real cluster and a real code host; nothing in it knows that this is a trial.
 """
 
 from __future__ import annotations
@@ -12,24 +12,28 @@ import secrets
 import shutil
 import socket
 import sys
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from asyncio.subprocess import DEVNULL, Process
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from windlass import settings
-from windlass.adapters.cluster import KubeCluster, connect, from_kubeconfig
-from windlass.adapters.git import commit, init_repository, push
+from windlass.adapters.cluster import Access, KubeCluster, connect, from_kubeconfig
 from windlass.adapters.host.clock import SystemClock
 from windlass.app import Controller
+from windlass.core.kinds.crd import KINDS
 from windlass.core.kinds.deploy import Deploy, definitions, installation
-from windlass.core.kinds.kind import API_VERSION, GROUP
+from windlass.core.kinds.kind import API_VERSION, GROUP, VERSION
 from windlass.core.model import ObjectRef, Resource
+from windlass.devstack.gitserver import GitServer
 from windlass.errors import NeedsHuman, TryLater
 from windlass.ports import ApplyRequest
 
+OWN = {one.kind: Resource(GROUP, VERSION, one.plural, one.kind, one.namespaced) for one in KINDS}
+"""Our own kinds, known without asking: their definitions were applied a moment ago."""
 NAMESPACE = "windlass-system"
 MANAGER = "windlass-up"
 REPOSITORY = "config"
@@ -39,7 +43,7 @@ START = 30.0
 
 @dataclass
 class Stack:
-    """What runs: where it is, and what to ask it with. ``folder`` holds everything; ``work`` is a local repository."""
+    """What runs: where it is, and what to ask it with. ``folder`` holds everything."""
 
     folder: Path
     kubeconfig: Path
@@ -48,8 +52,6 @@ class Stack:
     git_url: str
     hook_secret: str
     namespace: str = "default"
-    started: float = 0.0
-    extra: dict[str, Any] = field(default_factory=dict)
 
     @property
     def repository_url(self) -> str:
@@ -57,7 +59,9 @@ class Stack:
 
     async def apply(self, content: dict[str, Any], *, manager: str = MANAGER) -> None:
         """Server-side applies one object, with the administrator's rights."""
-        resource = await self.cluster.resource(content["apiVersion"], content["kind"])
+        resource = OWN.get(content["kind"]) if content["apiVersion"] == API_VERSION else None
+        if resource is None:
+            resource = await self.cluster.resource(content["apiVersion"], content["kind"])
         metadata = content["metadata"]
         ref = ObjectRef(resource.group, resource.kind, metadata.get("namespace", ""), metadata["name"])
         body = msgspec.json.encode(content)
@@ -69,26 +73,21 @@ class Stack:
 
 
 @contextlib.asynccontextmanager
-async def running(
-    folder: Path, *, port: int = 0, stop: asyncio.Event, keep_state: bool = False
-) -> AsyncIterator[Stack]:
+async def running(folder: Path, *, port: int = 0, keep_state: bool = False) -> AsyncIterator[Stack]:
     """A devstack with a controller. ``keep_state`` keeps the cluster's objects in the folder for the next start."""
     git_program()
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     kubeconfig = folder / "kubeconfig"
-    kubeconfig.unlink(missing_ok=True)
-    git_port, hook_port = free_port(), free_port()
     secret_file = folder / "hook-secret"
-    if not secret_file.exists():
-        secret_file.touch(mode=0o600)
-        secret_file.write_text(secrets.token_urlsafe(32))
+    await asyncio.to_thread(_prepare, folder, kubeconfig, secret_file)
+    git_port, hook_port = free_port(), free_port()
     options = ["--port", str(port), "--kubeconfig", str(kubeconfig)]
     options += ["--git-port", str(git_port), "--git-root", str(folder / "git")]
     options += ["--git-notify", f"http://127.0.0.1:{hook_port}/hooks/git/default/{REPOSITORY}"]
     options += ["--git-notify-secret-file", str(secret_file)]
     if keep_state:
         options += ["--data", str(folder / "cluster")]
-    async with devstack(options, kubeconfig) as _:
+    async with devstack(options, kubeconfig):
+        await GitServer(str(folder / "git")).create(REPOSITORY)
         access = from_kubeconfig([kubeconfig])
         async with connect(access, SystemClock()) as cluster:
             made = Stack(
@@ -97,20 +96,30 @@ async def running(
                 cluster=cluster,
                 controller=controller(access, folder, hook_port),
                 git_url=f"http://127.0.0.1:{git_port}",
-                hook_secret=secret_file.read_text(),
+                hook_secret=await asyncio.to_thread(secret_file.read_text),
             )
             await _install(made)
             ended = asyncio.Event()
-            async with asyncio.TaskGroup() as tasks:
-                work = tasks.create_task(made.controller.run(ended), name="controller")
-                try:
-                    yield made
-                finally:
-                    ended.set()
-                    await asyncio.wait([work])
+            work = asyncio.ensure_future(made.controller.run(ended))
+            try:
+                await _first(work, made.controller.started.wait())
+                yield made
+            finally:
+                ended.set()
+                await asyncio.wait([work])
+                work.result()
 
 
-def controller(access: Any, folder: Path, port: int) -> Controller:
+def _prepare(folder: Path, kubeconfig: Path, secret_file: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    kubeconfig.unlink(missing_ok=True)
+    if not secret_file.exists():
+        secret_file.touch(mode=0o600)
+        secret_file.write_text(secrets.token_urlsafe(32))
+
+
+def controller(access: Access, folder: Path, port: int) -> Controller:
+    """A controller of this process, with everything that it keeps in the folder."""
     made = settings.Settings(
         namespace=NAMESPACE, data=folder / "controller", port=port, lease=True, identity="windlass-up", renderers=2
     )
@@ -118,32 +127,20 @@ def controller(access: Any, folder: Path, port: int) -> Controller:
 
 
 @contextlib.asynccontextmanager
-async def devstack(options: Sequence[str], kubeconfig: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The child process, from ready to stopped. It ends with us, also when we are killed (it watches its input)."""
+async def devstack(options: Sequence[str], kubeconfig: Path) -> AsyncIterator[None]:
+    """The child process, from ready to stopped."""
     log = kubeconfig.with_name("devstack.log")
-    with log.open("wb") as out:
-        child = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "windlass.devstack.serve",
-            *options,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=out,
-            stderr=out,
-            env=settings.child_environment(),
-            start_new_session=True,
-        )
+    command = [sys.executable, "-m", "windlass.devstack.serve", *options]
+    out = await asyncio.to_thread(log.open, "wb")
     try:
-        async with asyncio.timeout(START):
-            while not kubeconfig.exists():
-                if child.returncode is not None:
-                    raise NeedsHuman(
-                        f"the devstack ended at its start (exit code {child.returncode})", hint=f"see {log}"
-                    )
-                await asyncio.sleep(0.01)
-        yield child
-    except TimeoutError:
-        raise TryLater(f"the devstack was not ready within {START:.0f} s", hint=f"see {log}") from None
+        child = await asyncio.create_subprocess_exec(
+            *command, stdin=DEVNULL, stdout=out, stderr=out, env=settings.child_environment(), start_new_session=True
+        )
+    finally:
+        out.close()
+    try:
+        await _ready(child, kubeconfig, log)
+        yield
     finally:
         if child.returncode is None:
             child.terminate()
@@ -153,6 +150,19 @@ async def devstack(options: Sequence[str], kubeconfig: Path) -> AsyncIterator[as
             except TimeoutError:
                 child.kill()
                 await child.wait()
+
+
+async def _ready(child: Process, kubeconfig: Path, log: Path) -> None:
+    try:
+        async with asyncio.timeout(START):
+            while not await asyncio.to_thread(kubeconfig.exists):
+                if child.returncode is not None:
+                    raise NeedsHuman(
+                        f"the devstack ended at its start (exit code {child.returncode})", hint=f"see {log}"
+                    )
+                await asyncio.sleep(0.01)
+    except TimeoutError:
+        raise TryLater(f"the devstack was not ready within {START:.0f} s", hint=f"see {log}") from None
 
 
 async def _install(stack: Stack) -> None:
@@ -186,16 +196,18 @@ async def established(cluster: KubeCluster) -> None:
     cluster.discovery.changed()
 
 
-def repository_object(stack: Stack, url: str, branch: str) -> dict[str, Any]:
+def repository_object(url: str, branch: str, *, interval: str = "5m") -> dict[str, Any]:
+    """The Repository of a trial. The push hook makes news arrive at once; the interval is the net below it."""
     return {
         "apiVersion": API_VERSION,
         "kind": "Repository",
-        "metadata": {"name": REPOSITORY, "namespace": stack.namespace},
-        "spec": {"url": url, "ref": {"branch": branch}, "interval": "5m", "hook": {"secret": HOOK_SECRET}},
+        "metadata": {"name": REPOSITORY, "namespace": "default"},
+        "spec": {"url": url, "ref": {"branch": branch}, "interval": interval, "hook": {"secret": HOOK_SECRET}},
     }
 
 
 def application_object(name: str, path: str, **spec: Any) -> dict[str, Any]:
+    """An Application of the trial's repository, into the namespace ``default``."""
     return {
         "apiVersion": API_VERSION,
         "kind": "Application",
@@ -218,4 +230,11 @@ def free_port() -> int:
         return port
 
 
-__all__ = ["GROUP", "Stack", "application_object", "commit", "init_repository", "push", "repository_object", "running"]
+async def _first(work: asyncio.Future[None], started: Coroutine[Any, Any, Any]) -> None:
+    """Waits until the controller leads; raises what ended it before."""
+    waiting = asyncio.ensure_future(started)
+    await asyncio.wait([work, waiting], return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if work.done():
+        work.result()
+        raise TryLater("the controller ended at its start")

@@ -1,0 +1,172 @@
+"""``windlass up``: a person's own repository or folder on the devstack, until they stop it.
+
+A local folder is copied into a repository on the devstack's Git server (a repository's committed state, a plain folder
+as it is); a URL is followed where it is. What changes is told a line at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import tempfile
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from windlass.adapters.git import Author, GitRefused, Store, commit_files, folder_snapshot, on_git_thread
+from windlass.adapters.git import push as push_commits
+from windlass.core.kinds.kind import GROUP, VERSION
+from windlass.core.model import Resource
+from windlass.core.words.plain import plain
+from windlass.demo.stack import REPOSITORY, Stack, application_object, repository_object, running
+from windlass.errors import NeedsHuman
+
+APPLICATIONS = Resource(GROUP, VERSION, "applications", "Application", True)
+Say = Callable[[str], None]
+
+
+class Wish(NamedTuple):
+    """The command line's options."""
+
+    repo: str
+    path: str
+    branch: str
+    name: str
+    data: Path | None
+    port: int
+
+
+async def up(wish: Wish, stop: asyncio.Event, say: Say) -> int:
+    """Runs until ``stop`` is set. Returns the exit code."""
+    async with AsyncExitStack() as stack:
+        folder = wish.data
+        if folder is None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="windlass-up-")))
+        running_stack = await stack.enter_async_context(
+            running(folder, port=wish.port, keep_state=wish.data is not None)
+        )
+        say("Everything runs on this machine, and nothing leaves it." if not is_url(wish.repo) else "Runs here.")
+        say(f"  Kubernetes  {running_stack.cluster.client.access.server}")
+        say(f"              kubectl --kubeconfig {running_stack.kubeconfig} get pods -A")
+        url, branch = await serve(running_stack, wish, say)
+        name = wish.name or name_of(wish)
+        await running_stack.apply(repository_object(url, branch, interval="30s"))
+        await running_stack.apply(application_object(name, wish.path, sync={"prune": True}))
+        say(f"  Application {name}, from {wish.path} of {url}, branch {branch}")
+        say("")
+        await first_of(stop, told(running_stack, say))
+        say("stopped")
+    return 0
+
+
+async def first_of(stop: asyncio.Event, work: Any) -> None:
+    """Runs until either ends."""
+    one, other = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    await asyncio.wait([one, other], return_when=asyncio.FIRST_COMPLETED)
+    for task in (one, other):
+        task.cancel()
+    if one.done() and not one.cancelled():
+        one.result()
+
+
+async def told(stack: Stack, say: Say) -> None:
+    """A line for each change of an Application, with what a person needs to know."""
+    seen: dict[str, str] = {}
+    async for kind, content in stack.cluster.follow(APPLICATIONS):
+        if kind in ("SYNCED", "DELETED"):
+            continue
+        line = status_line(content)
+        key = content["metadata"]["name"]
+        if line and seen.get(key) != line:
+            seen[key] = line
+            say(f"{datetime.now(UTC).astimezone():%H:%M:%S}  {line}")
+            status = content.get("status") or {}
+            if status.get("health") in ("Degraded", "Missing") or status.get("sync") == "OutOfSync":
+                for message in status.get("messages", [])[:8]:
+                    say(f"          {plain(message)}")
+
+
+def status_line(content: dict[str, Any]) -> str:
+    """``shop   Synced 3f2c1ab   Healthy   ...``; "" before there is a status."""
+    status = content.get("status") or {}
+    ready = next((one for one in status.get("conditions", []) if one["type"] == "Ready"), None)
+    if ready is None:
+        return ""
+    commit = status.get("commit", "")[:7]
+    head = (
+        f"{content['metadata']['name']}   {status.get('sync', 'Unknown')} {commit}   {status.get('health', 'Unknown')}"
+    )
+    return plain(f"{head}   {ready['message']}")
+
+
+async def serve(stack: Stack, wish: Wish, say: Say) -> tuple[str, str]:
+    """Where the repository is that the Application follows: (URL, branch)."""
+    if is_url(wish.repo):
+        return wish.repo, wish.branch
+    bare = str(stack.folder / "git" / f"{REPOSITORY}.git")
+    say(f"  Git         {stack.repository_url}")
+    if not wish.repo:
+        say(f"              git push {stack.repository_url} HEAD:main")
+        return stack.repository_url, "main"
+    folder = await asyncio.to_thread(Path(wish.repo).resolve)
+    if not await asyncio.to_thread(folder.is_dir):
+        raise NeedsHuman(f"there is no folder {wish.repo}", hint="name a repository or a folder of manifests")
+    root = await asyncio.to_thread(repository_root, folder)
+    if root is None:
+        commit = await on_git_thread(copy_folder, str(folder), bare)
+        say(f"              the files of {wish.repo} as they are, commit {commit[:7]}")
+    else:
+        commit = await copy_head(root, stack.repository_url)
+        say(f"              {wish.repo} at its commit {commit[:7]}; what is not committed is not served")
+    say(f"              next change: git push {stack.repository_url} HEAD:main")
+    return stack.repository_url, "main"
+
+
+def is_url(text: str) -> bool:
+    return "://" in text or re.match(r"[\w.-]+@[\w.-]+:", text) is not None
+
+
+def name_of(wish: Wish) -> str:
+    """A name for the Application from the path, or the repository."""
+    for text in (wish.path, wish.repo):
+        last = text.rstrip("/").removesuffix(".git").rpartition("/")[2]
+        name = re.sub(r"[^a-z0-9-]+", "-", last.lower()).strip("-")
+        if name:
+            return name[:50]
+    return "app"
+
+
+def repository_root(folder: Path) -> Path | None:
+    """The Git repository that a folder is in the root of, with a commit in it; None for a plain folder."""
+    if not (folder / ".git").exists() and not (folder / "HEAD").exists():
+        return None
+    try:
+        store = Store(str(folder))
+    except GitRefused:
+        return None
+    return folder if store.resolve("HEAD") else None
+
+
+def copy_folder(folder: str, bare: str) -> str:
+    """Commits a plain folder's files into the bare repository, on top of what is there."""
+    snapshot = folder_snapshot(folder)
+    files: dict[str, bytes | None] = {path: snapshot[path] for path in snapshot}
+    if not files:
+        raise NeedsHuman(f"the folder {folder} holds no files", hint="name a folder of manifests")
+    store = Store(bare)
+    parent = store.resolve("refs/heads/main")
+    name = os.path.basename(folder) or "folder"
+    author = Author("windlass up", "up@windlass.invalid", datetime.now(UTC))
+    return commit_files(store, parent, files, f"The files of {name}", author, branch="main")
+
+
+async def copy_head(root: Path, url: str) -> str:
+    """Pushes the repository's HEAD to the devstack."""
+    store = await on_git_thread(Store, str(root))
+    commit = await on_git_thread(store.resolve, "HEAD")
+    assert commit is not None, "checked before"
+    await push_commits(store, url, {"refs/heads/main": commit})
+    return commit
