@@ -56,6 +56,7 @@ class World:
 
     async def quiet(self, seconds: float = 0.3) -> int:
         """How many writes there are in a while."""
+        await asyncio.sleep(0.2)
         before = len(self.api.writes)
         await asyncio.sleep(seconds)
         return len(self.api.writes) - before

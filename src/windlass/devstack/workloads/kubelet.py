@@ -28,7 +28,7 @@ from windlass.devstack.workloads.recorder import Note
 
 Object = dict[str, Any]
 
-GRACE_SECONDS = 0.2
+GRACE_SECONDS = 0.05
 """From the deletion of a running Pod to its being gone."""
 _LONGEST_READY_DELAY = 1.0
 _MANY = 20

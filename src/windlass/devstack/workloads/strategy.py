@@ -159,7 +159,7 @@ class Strategies:
         if not is_built_in(resource) or subresource in ("binding", "finalize"):
             return new
         if subresource == "status":
-            return _status_update(old, new)
+            return _status_update(resource, old, new)
         merged = dict(new)
         if resource in STATUSES and subresource != "resize":
             if "status" in old:
@@ -300,16 +300,16 @@ _CREATE: dict[str, Callable[[Strategies, Object], None]] = {
 }
 
 
-def _status_update(old: Object, new: Object) -> Object:
+_KEPT_BY_STATUS = ("generation", "deletionTimestamp", "deletionGracePeriodSeconds")
+_ALSO_KEPT = {api.DEPLOYMENTS: ("labels",), api.PODS: ("ownerReferences",)}
+
+
+def _status_update(resource: str, old: Object, new: Object) -> Object:
+    """A write of the status: its annotations, and for most kinds its labels, are taken as well, as the real server
+    does.
+    """
     metadata, before = dict(new.get("metadata") or {}), old.get("metadata") or {}
-    for field in (
-        "labels",
-        "ownerReferences",
-        "finalizers",
-        "generation",
-        "deletionTimestamp",
-        "deletionGracePeriodSeconds",
-    ):
+    for field in (*_KEPT_BY_STATUS, *_ALSO_KEPT.get(resource, ())):
         if field in before:
             metadata[field] = before[field]
         else:
