@@ -393,16 +393,16 @@ ODD = st.recursive(
     max_leaves=6,
 )
 KINDS = st.sampled_from(
-    (
-        "ConfigMap Secret Deployment Service List ConfigMapList Namespace Application Widget Kustomization "
-        "CustomResourceDefinition RoleBinding"
-    ).split()
+    [
+        *("ConfigMap", "Secret", "Deployment", "Service", "List", "ConfigMapList", "Namespace", "Application"),
+        *("Widget", "Kustomization", "CustomResourceDefinition", "RoleBinding"),
+    ]
 )
 VERSIONS = st.sampled_from(
-    (
-        "v1 apps/v1 windlass.dev/v1alpha1 example.com/v1 apiextensions.k8s.io/v1 rbac.authorization.k8s.io/v1 "
-        "kustomize.config.k8s.io/v1"
-    ).split()
+    [
+        *("v1", "apps/v1", "windlass.dev/v1alpha1", "example.com/v1", "apiextensions.k8s.io/v1"),
+        *("rbac.authorization.k8s.io/v1", "kustomize.config.k8s.io/v1"),
+    ]
 )
 METADATA = st.fixed_dictionaries(
     {"name": st.sampled_from(["a", "b"]) | ODD},
@@ -429,7 +429,7 @@ MANIFESTS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(MANIFESTS, min_size=1, max_size=3), ODD)
 def test_whatever_is_in_a_file_it_is_applied_or_told(manifests: list[dict[str, Any]], kustomization: Any) -> None:
     files = {f"{number}.json": json.dumps(one) for number, one in enumerate(manifests)}

@@ -44,7 +44,7 @@ def make(folder: Path, changes: Sequence[dict[str, int | None]]) -> tuple[list[s
     return commits, expected
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
 @given(COMMITS, st.data())
 def test_the_answers_are_those_of_the_history_however_they_are_asked_for(
     tmp_path_factory, changes: list[dict[str, int | None]], data: st.DataObject

@@ -15,7 +15,7 @@ from typing import IO
 import msgspec
 
 from windlass.adapters.render.documents import Documents
-from windlass.adapters.render.frames import FAILURE, HEADER, REQUEST, Failure, answer, frame
+from windlass.adapters.render.frames import FAILURE, HEADER, READY, REQUEST, Failure, answer, frame
 from windlass.adapters.render.plain import render
 from windlass.adapters.render.trees import Trees
 from windlass.errors import TryLater, WindlassError
@@ -36,6 +36,8 @@ def main() -> None:
     os.dup2(2, 1)
     decode = msgspec.msgpack.Decoder(Job).decode
     documents, trees = Documents(), Trees()
+    sink.write(frame(READY, b""))
+    sink.flush()
     while (job := _next(source)) is not None:
         for part in _answers(decode(job), documents, trees):
             sink.write(part)

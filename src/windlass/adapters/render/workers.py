@@ -25,6 +25,9 @@ from windlass.core.model import Rendered
 from windlass.errors import NeedsHuman, TryLater, Where
 from windlass.ports import Renderer, RenderRequest
 
+START = 30.0
+"""Seconds that a worker may take to start."""
+
 LINGER = 30.0
 """Seconds that a second worker stays without work."""
 
@@ -57,6 +60,7 @@ class _Worker:
         self.process = process
         self.stack = stack
         self.timer: asyncio.TimerHandle | None = None
+        self._greeted = False
 
     def rest(self, after: float) -> None:
         """Ends after this many seconds, unless it is woken."""
@@ -66,6 +70,12 @@ class _Worker:
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
+
+    async def ready(self) -> None:
+        """Waits for its first word, once: its start is no part of anybody's render. Raises IncompleteReadError."""
+        if not self._greeted and self.process.stdout is not None:
+            await self.process.stdout.readexactly(HEADER.size)
+            self._greeted = True
 
     def end(self) -> None:
         if self.process.stdin is not None:
@@ -109,6 +119,7 @@ class Workers(Renderer):
             worker = await self._take()
             well = False
             try:
+                await self._ready(worker)
                 async with asyncio.timeout(self._timeout):
                     answer = await self._ask(worker, request)
                 well = isinstance(answer, Rendered) or answer.family != "memory"
@@ -164,6 +175,13 @@ class Workers(Renderer):
         worker = _Worker(process, stack)
         self._all.add(worker)
         return worker
+
+    async def _ready(self, worker: _Worker) -> None:
+        try:
+            async with asyncio.timeout(START):
+                await worker.ready()
+        except (TimeoutError, asyncio.IncompleteReadError, ConnectionError) as error:
+            raise RenderLost("a render worker did not start", hint="is the machine out of memory?") from error
 
     async def _drop(self, worker: _Worker) -> None:
         self._all.discard(worker)
