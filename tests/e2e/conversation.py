@@ -131,7 +131,7 @@ class Conversation:
         """The value as stable text: keys sorted, what differs from run to run named, `fieldsV1` in a line as it is."""
         raws: list[str] = []
         cleaned = self._clean(value, raws)
-        text = json.dumps(cleaned, indent=indent, sort_keys=indent is not None, ensure_ascii=False)
+        text = json.dumps(cleaned, indent=indent, sort_keys=True, ensure_ascii=False)
         for number, raw in enumerate(raws):
             text = text.replace(f'"@raw{number}@"', raw)
         return self._plain(text)

@@ -12,7 +12,7 @@ LABELS = {"matchLabels": {"app": "x"}}
 POD = {"containers": [{"name": "main", "image": "nginx"}]}
 TEMPLATE = {"metadata": {"labels": {"app": "x"}}, "spec": POD}
 JOB = {"template": {"spec": POD | {"restartPolicy": "Never"}}}
-CLAIM = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+CLAIM = {"storageClassName": "manual", "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
 BACKEND = {"service": {"name": "web", "port": {"number": 80}}}
 CLIENT = {"service": {"namespace": "default", "name": "hook"}}
 HOOK = {"name": "a.example.com", "clientConfig": CLIENT, "sideEffects": "None", "admissionReviewVersions": ["v1"]}
@@ -139,7 +139,6 @@ MINIMAL: list[tuple[str, str, str, dict[str, Any]]] = [
         {"spec": {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": "/x"}}},
     ),
     ("namespaces", "v1", "Namespace", {}),
-    ("nodes", "v1", "Node", {"spec": {}}),
     (
         "clusterroles",
         "rbac.authorization.k8s.io/v1",
