@@ -57,18 +57,21 @@ class Stack:
     def repository_url(self) -> str:
         return f"{self.git_url}/{REPOSITORY}.git"
 
+    async def resource(self, api_version: str, kind: str) -> Resource:
+        """How the cluster serves a kind."""
+        known = OWN.get(kind) if api_version == API_VERSION else None
+        return known or await self.cluster.resource(api_version, kind)
+
     async def apply(self, content: dict[str, Any], *, manager: str = MANAGER) -> None:
         """Server-side applies one object, with the administrator's rights."""
-        resource = OWN.get(content["kind"]) if content["apiVersion"] == API_VERSION else None
-        if resource is None:
-            resource = await self.cluster.resource(content["apiVersion"], content["kind"])
+        resource = await self.resource(content["apiVersion"], content["kind"])
         metadata = content["metadata"]
         ref = ObjectRef(resource.group, resource.kind, metadata.get("namespace", ""), metadata["name"])
         body = msgspec.json.encode(content)
         await self.cluster.apply(ApplyRequest(resource=resource, ref=ref, body=body, manager=manager, force=True))
 
     async def read(self, api_version: str, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
-        resource = await self.cluster.resource(api_version, kind)
+        resource = await self.resource(api_version, kind)
         return await self.cluster.read(resource, ObjectRef(resource.group, kind, namespace, name))
 
 
@@ -193,7 +196,6 @@ async def established(cluster: KubeCluster) -> None:
                     waiting.discard(content["metadata"]["name"])
             if waiting:
                 await asyncio.sleep(0.02)
-    cluster.discovery.changed()
 
 
 def repository_object(url: str, branch: str, *, interval: str = "5m") -> dict[str, Any]:
