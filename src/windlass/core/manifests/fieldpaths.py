@@ -28,8 +28,19 @@ def _json(value: object) -> str:
 
 
 @lru_cache(maxsize=16384)
+def name_element(name: str) -> str:
+    """The element of an item that is keyed by its name alone."""
+    return _name_key("name", name)
+
+
+@lru_cache(maxsize=16384)
 def _name_key(name: str, value: str) -> str:
     return f'k:{{"{name}":{_json(value)}}}'
+
+
+@lru_cache(maxsize=16384, typed=True)
+def _pair_key(first: str, one: str | int, second: str, two: str | int) -> str:
+    return "k:" + _json(dict(sorted(((first, one), (second, two)))))
 
 
 def key_element(keys: dict[str, Any]) -> str:
@@ -38,6 +49,10 @@ def key_element(keys: dict[str, Any]) -> str:
         ((name, value),) = keys.items()
         if type(value) is str:
             return _name_key(name, value)
+    elif len(keys) == 2:
+        (first, one), (second, two) = keys.items()
+        if type(one) in (str, int) and type(two) in (str, int):
+            return _pair_key(first, one, second, two)
     return "k:" + _json(dict(sorted(keys.items())))
 
 

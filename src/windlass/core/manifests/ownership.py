@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from windlass.core.manifests.fieldpaths import join, parse_key, value_element
+from windlass.core.manifests.fieldpaths import join, name_element, parse_key, value_element
 
 _SELF = "."
 # What no entry ever owns: the server strips it.
@@ -35,6 +35,22 @@ def _raw(fields: Any) -> Mapping[str, Any]:
     return found
 
 
+# Where a walk stands: its parent and one element more. Made text only when there is something to report.
+_Place = tuple[Any, str]
+
+
+def _text(place: _Place | None) -> str:
+    """The path of a place."""
+    elements: list[str] = []
+    while place is not None:
+        place, element = place
+        elements.append(element)
+    path = ""
+    for element in reversed(elements):
+        path = join(path, element)
+    return path
+
+
 def uncovered(entry: Any, body: Mapping[str, Any]) -> list[str]:
     """Which parts of an applied ``body`` its ``entry`` (fieldsV1 or ``FieldSet``) does not own any more.
 
@@ -50,68 +66,77 @@ def uncovered(entry: Any, body: Mapping[str, Any]) -> list[str]:
         if name == "metadata":
             if isinstance(value, dict):
                 owned = {key: item for key, item in value.items() if key not in _UNOWNED}
-                _walk_map(node or {}, owned, name, out)
+                _walk_map(node or {}, owned, (None, "f:metadata"), out)
         elif node is None:
             if value not in (None, {}, []):
-                out.append(name)
+                out.append(_text((None, f"f:{name}")))
         elif node:
-            _walk(node, value, name, out)
+            _walk(node, value, (None, f"f:{name}"), out)
     return out
 
 
-def _walk(node: Mapping[str, Any], value: Any, path: str, out: list[str]) -> None:
+def _walk(node: Mapping[str, Any], value: Any, place: _Place, out: list[str]) -> None:
     """A value whose element has members below it."""
     kind = type(value)
     if kind is dict:
-        _walk_map(node, value, path, out)
+        _walk_map(node, value, place, out)
     elif kind is list:
-        _walk_list(node, value, path, out)
+        _walk_list(node, value, place, out)
     elif value is not None and _SELF not in node:
-        out.append(path)
+        out.append(_text(place))
 
 
-def _walk_map(node: Mapping[str, Any], value: dict[str, Any], path: str, out: list[str]) -> None:
+def _walk_map(node: Mapping[str, Any], value: dict[str, Any], place: _Place, out: list[str]) -> None:
     for name, item in value.items():
-        below = node.get("f:" + name)
+        element = "f:" + name
+        below = node.get(element)
         if below is None:
             if item is not None and item != {} and item != []:
-                out.append(join(path, "f:" + name))
+                out.append(_text((place, element)))
         elif below:
             kind = type(item)
             if kind is dict:
-                _walk_map(below, item, join(path, "f:" + name), out)
+                _walk_map(below, item, (place, element), out)
             elif kind is list:
-                _walk_list(below, item, join(path, "f:" + name), out)
+                _walk_list(below, item, (place, element), out)
             elif item is not None and _SELF not in below:
-                out.append(join(path, "f:" + name))
+                out.append(_text((place, element)))
 
 
-def _walk_list(node: Mapping[str, Any], value: list[Any], path: str, out: list[str]) -> None:
-    for place, item in enumerate(value):
-        if isinstance(item, dict):
+def _walk_list(node: Mapping[str, Any], value: list[Any], place: _Place, out: list[str]) -> None:
+    for index, item in enumerate(value):
+        if type(item) is dict:
             element = _find_item(node, item)
             if element is None:
-                out.append(_item_path(node, item, place, path))
+                out.append(_item_path(node, item, index, _text(place)))
                 continue
             below = node[element]
-            keys = parse_key(element)
-            rest = {name: each for name, each in item.items() if name not in keys} if not below else item
-            _walk_map(below, rest, join(path, element), out)
+            if below:
+                _walk_map(below, item, (place, element), out)
+            else:  # only the item is ours: its keys with it, the rest of it not
+                keys = parse_key(element)
+                rest = {name: each for name, each in item.items() if name not in keys}
+                _walk_map(below, rest, (place, element), out)
         else:
             element = value_element(item)
             if element not in node:
-                out.append(join(path, element))
+                out.append(_text((place, element)))
 
 
 def _find_item(node: Mapping[str, Any], item: dict[str, Any]) -> str | None:
     """The ``k:`` element whose keys the item has, or lacks because the server fills them in."""
+    name = item.get("name")
+    if type(name) is str:  # nearly always
+        element = name_element(name)
+        if element in node:
+            return element
     best: str | None = None
     for element in node:
         if element[0] != "k":
             continue
         lacking = 0
-        for name, wanted in parse_key(element).items():
-            have = item.get(name, item)  # the item itself stands for a key that is not given
+        for key, wanted in parse_key(element).items():
+            have = item.get(key, item)  # the item itself stands for a key that is not given
             if have is item:
                 lacking += 1
             elif have != wanted:
@@ -146,7 +171,7 @@ def extra(entry: Any, ours: Any) -> list[str]:
         if mine is None:
             _top(node, element, out)
         elif mine and node:
-            _extra(node, mine, join("", element), out)
+            _extra(node, mine, (None, element), out)
     return out
 
 
@@ -159,12 +184,11 @@ def _top(node: Mapping[str, Any], element: str, out: list[str]) -> None:
     out.extend(join(path, each) for each in below)
 
 
-def _extra(theirs: Mapping[str, Any], ours: Mapping[str, Any], path: str, out: list[str]) -> None:
+def _extra(theirs: Mapping[str, Any], ours: Mapping[str, Any], place: _Place, out: list[str]) -> None:
     for element, node in theirs.items():
-        if element == _SELF:
-            continue
         mine = ours.get(element)
         if mine is None:
-            out.append(join(path, element))
+            if element != _SELF:
+                out.append(_text((place, element)))
         elif mine and node:
-            _extra(node, mine, join(path, element), out)
+            _extra(node, mine, (place, element), out)

@@ -146,9 +146,10 @@ def _merge(
     had = managers.get(own)
     fields = fields_of(applied, schema)
     owned = without(fields, reset) if reset else fields
+    mine = stripped(owned)
     claims = {**managers, own: Held(owned, api_version, had.time if had else "")}
     result: dict[str, Any] = merge(body, applied, schema)
-    if had is not None:
+    if had is not None and had.fields != mine:
         result = _prune(result, claims, had.fields, owned, schema)
     changes = compare(body, result, schema).outside(reset)
     taken = conflicting(claims, changes, own)
@@ -156,7 +157,6 @@ def _merge(
         raise _Conflicts(taken)
     after = take(claims, taken, changes, own)
     if own in after:
-        mine = stripped(owned)
         if not mine:
             del after[own]
         else:
