@@ -256,7 +256,7 @@ def plan_data(plan: Plan, details: Details, base: str = "") -> dict[str, Any]:
 
 def _change_data(change: Change, fields: Sequence[FieldChange]) -> dict[str, Any]:
     origin = change.desired.origin if change.desired is not None else None
-    data: dict[str, Any] = {
+    return {
         "action": change.action.value,
         **reference(change.ref),
         "file": origin.file if origin else "",
@@ -265,7 +265,6 @@ def _change_data(change: Change, fields: Sequence[FieldChange]) -> dict[str, Any
         "mend": change.mend,
         "fields": [{"field": one.field, "old": one.old, "new": one.new} for one in fields],
     }
-    return {key: value for key, value in data.items() if value not in ("", 0, [])}
 
 
 def reference(ref: ObjectRef) -> dict[str, str]:

@@ -160,7 +160,7 @@ async def _missing(to: Reach, word: str, name: str, namespace: str) -> NeedsHuma
     hint = f"did you mean {' or '.join(near)}?" if near else ""
     if not near and names:
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-        hint = f"there is {', '.join(sorted(names)[:_SHOWN])}{more}"
+        hint = f"those that you may see: {', '.join(sorted(names)[:_SHOWN])}{more}"
     if not names:
         hint = "windlass status lists those that you may see"
     return NeedsHuman(f"there is no Application {word}", hint=hint)

@@ -49,6 +49,9 @@ class RefusedHere(NeedsHuman):
     reason: ClassVar[str] = "Refused"
 
 
+_REFUSALS = frozenset({NotAllowed.slug, WebhookDenied.slug, RefusedHere.slug})
+
+
 def is_terminal(stream: TextIO) -> bool:
     """Whether a person looks at it."""
     return stream.isatty()
@@ -113,7 +116,7 @@ def tell_error(error: BaseException) -> int:
             codes.append(leaf.exit_code)
         elif isinstance(leaf, WindlassError):
             say(error_text(leaf, width=width_of(sys.stderr)), sys.stderr)
-            codes.append(REFUSED if isinstance(leaf, NotAllowed | WebhookDenied | RefusedHere) else ERROR)
+            codes.append(REFUSED if leaf.slug in _REFUSALS else ERROR)
         else:
             say(_bug(leaf), sys.stderr)
             codes.append(ERROR)
