@@ -1,7 +1,8 @@
 """Make the table by which the devstack reads protobuf bodies: which field of which kind has which number.
 
-Reads the ``generated.proto`` files of the Go modules ``k8s.io/api`` and ``k8s.io/apimachinery`` (their folders are the arguments) and writes
-``src/windlass/devstack/apiserver/data/protobuf.json.gz``. Run by a developer when the Kubernetes version moves.
+Reads the ``generated.proto`` files of the Go modules ``k8s.io/api`` and ``k8s.io/apimachinery`` (their folders are the
+arguments) and writes ``src/windlass/devstack/apiserver/data/protobuf.json.gz``. Run by a developer when the Kubernetes
+version moves.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ _FIELD = re.compile(
 
 
 def messages(path: Path) -> dict[str, list[list[object]]]:
-    """Full name (without ``k8s.io.``) to its fields: number, name, type, and r (repeated), m (map), n (inlined) or nothing."""
+    """Full name (without ``k8s.io.``) to its fields: number, name, type, and r (repeated), m (map), n (inlined) or
+    nothing.
+    """
     text = re.sub(r"//[^\n]*", "", path.read_text())
     found = re.search(r"^package ([.\w]+);", text, re.M)
     assert found is not None, path

@@ -156,7 +156,7 @@ def _running(status: Object, reason: str) -> str:
 def _deployment(obj: Object, now: datetime.datetime) -> list[Any]:
     status = obj.get("status") or {}
     ready = f"{status.get('readyReplicas', 0)}/{at(obj, 'spec', 'replicas') or 0}"
-    counts = [str(status.get("updatedReplicas", 0)), str(status.get("availableReplicas", 0))]
+    counts = [status.get("updatedReplicas", 0), status.get("availableReplicas", 0)]
     return [_name(obj), ready, *counts, _age(obj, now), *_containers(obj), _selector(at(obj, "spec", "selector"))]
 
 
@@ -258,7 +258,7 @@ def _event(obj: Object, now: datetime.datetime) -> list[Any]:
     where = ", ".join(
         part for part in (source.get("component") or obj.get("reportingComponent"), source.get("host")) if part
     )
-    count = str(series.get("count") or obj.get("count") or 1)
+    count = series.get("count") or obj.get("count") or 1
     head = [age(end, now), obj.get("type", ""), obj.get("reason", ""), target, about.get("fieldPath", ""), where]
     return [*head, str(obj.get("message", "")).strip(), age(begin, now), count, _name(obj)]
 
@@ -301,8 +301,8 @@ def _autoscaler(obj: Object, now: datetime.datetime) -> list[Any]:
     head = [_name(obj), f"{target.get('kind')}/{target.get('name')}", ", ".join(shown) or NONE]
     counts = [
         str(spec.get("minReplicas", "<unset>")),
-        str(spec.get("maxReplicas", 0)),
-        str(status.get("currentReplicas", 0)),
+        spec.get("maxReplicas", 0),
+        status.get("currentReplicas", 0),
     ]
     return [*head, *counts, _age(obj, now)]
 
@@ -383,8 +383,8 @@ def _count(field: str, *others: str) -> Cells:
     ]
 
 
-def _data(obj: Object) -> str:
-    return str(len(obj.get("data") or {}) + len(obj.get("binaryData") or {}))
+def _data(obj: Object) -> int:
+    return len(obj.get("data") or {}) + len(obj.get("binaryData") or {})
 
 
 def _policy(obj: Object, now: datetime.datetime) -> list[Any]:

@@ -67,6 +67,7 @@ def _hpa_v1(obj: dict[str, Any]) -> dict[str, Any]:
             others.append(metric)
     kept = {_METRICS: others, _BEHAVIOR: spec.pop("behavior", None), _CONDITIONS: status.pop("conditions", None)}
     kept[_CURRENT] = status.pop("currentMetrics", None)
+    status.setdefault("currentReplicas", 0)
     annotations.update({name: json.dumps(value) for name, value in kept.items() if value})
     return _hpa(obj, "autoscaling/v1", annotations, spec, status)
 

@@ -19,6 +19,7 @@ from windlass.devstack.apiserver.writing import TRIES, Object, Write, Writer
 ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
 CRD_CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 PROTECTED = ("default", "kube-system", "kube-public")
+_NO_GRACE = ("namespaces", "customresourcedefinitions.apiextensions.k8s.io")
 _ORPHANS_BY_DEFAULT = ("jobs.batch", "replicationcontrollers")
 _SHOWN = frozenset(
     {
@@ -120,7 +121,8 @@ class Deleter:
             metadata.pop("finalizers", None)
         if not metadata.get("deletionTimestamp") or self._sooner(metadata, grace):
             metadata["deletionTimestamp"] = clock.stamp(clock.now() + datetime.timedelta(seconds=grace))
-            metadata["deletionGracePeriodSeconds"] = grace
+            if live.resource not in _NO_GRACE:
+                metadata["deletionGracePeriodSeconds"] = grace
             if "generation" in metadata:
                 metadata["generation"] += 1
         obj = {**live.obj, "metadata": metadata}

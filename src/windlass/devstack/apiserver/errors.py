@@ -92,9 +92,11 @@ def not_found(group: str, plural: str, name: str) -> ApiError:
     return ApiError(404, "NotFound", f'{qualified(group, plural)} "{name}" not found', _details(group, plural, name))
 
 
-def already_exists(group: str, plural: str, name: str) -> ApiError:
-    """409: a create where something is."""
+def already_exists(group: str, plural: str, name: str, *, going: bool = False) -> ApiError:
+    """409: a create where something is. ``going`` says that it is being deleted."""
     message = f'{qualified(group, plural)} "{name}" already exists'
+    if going:
+        message = f"object is being deleted: {message}"
     return ApiError(409, "AlreadyExists", message, _details(group, plural, name))
 
 

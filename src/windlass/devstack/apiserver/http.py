@@ -88,7 +88,7 @@ class App:
         if resource is None:
             raise self._unknown(target)
         _check_scope(resource, target, method, verb)
-        form = parse_accept(headers.get("accept", ""), single=bool(target.name))
+        form = parse_accept(headers.get("accept", ""), single=verb not in ("list", "deletecollection"))
         body = await _body(receive) if method in ("POST", "PUT", "PATCH", "DELETE") else b""
         call = Call(
             method,

@@ -1,7 +1,7 @@
 """Protobuf bodies of built-in kinds, read into the JSON form. ``kubectl create`` and other typed Go clients send them.
 
-Called by ``request.py``. Only reading: answers are JSON, which those clients accept as well. The table of fields is made by
-``tools/make_protobuf.py``. What it does not know is skipped, as protobuf asks.
+Called by ``request.py``. Only reading: answers are JSON, which those clients accept as well. The table of fields is
+made by ``tools/make_protobuf.py``. What it does not know is skipped, as protobuf asks.
 """
 
 from __future__ import annotations

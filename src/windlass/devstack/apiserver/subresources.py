@@ -116,6 +116,8 @@ class Subresources:
             raise invalid("autoscaling", "Scale", write.name, [Fault("FieldValueInvalid", words, "spec.replicas")])
         path = _scale_paths(write.resource)[0]
         new = _with_value(live, path, replicas)
+        if operation == "Update" and not _held(live, _field_path(path)):
+            return new  # a Scale without entries is not tracked
         return scale_managers(
             live,
             new,
@@ -282,6 +284,18 @@ def _field_path(path: str) -> dict[str, Any]:
     for name in reversed(path.strip(".").split(".")):
         found = {f"f:{name}": found}
     return found
+
+
+def _held(live: Object, path: dict[str, Any]) -> bool:
+    """Whether any manager holds a field."""
+    for entry in live["metadata"].get("managedFields") or []:
+        node, want = entry.get("fieldsV1") or {}, path
+        while want and node is not None:
+            key = next(iter(want))
+            node, want = node.get(key), want[key]
+        if node is not None:
+            return True
+    return False
 
 
 def _as_main(write: Write) -> Write:

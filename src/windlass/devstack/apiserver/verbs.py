@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from windlass.devstack.apiserver import clock, reading, views
 from windlass.devstack.apiserver.apply import apply
 from windlass.devstack.apiserver.deleting import Deleter, options_of
+from windlass.devstack.apiserver.errors import bad_request
 from windlass.devstack.apiserver.patching import (
     APPLY_PATCH,
     JSON_PATCH,
@@ -97,8 +98,12 @@ class Verbs:
         resource, body = call.resource, apply_body(call.body, write)
         writer = self._writer
         schema = writer.schema(resource)
-        writer._check_identity(write, {**body, "kind": "", "apiVersion": ""})
+        writer.check_identity(write, {**body, "kind": "", "apiVersion": ""})
         given = body.get("metadata") or {}
+        if body.get("kind") and not given.get("name"):
+            raise bad_request(
+                f"the name of the object ({write.name} based on URL) was undeterminable: name must be provided"
+            )
         version, uid = str(given.get("resourceVersion") or ""), str(given.get("uid") or "")
         force = call.flag("force")
         write.uid = uid

@@ -33,6 +33,27 @@ from windlass.devstack.apiserver.request import User
 from windlass.devstack.apiserver.store import Item, Store
 
 Object = dict[str, Any]
+_CONDITIONAL = frozenset(
+    {
+        "leases.coordination.k8s.io",
+        "customresourcedefinitions.apiextensions.k8s.io",
+        "apiservices.apiregistration.k8s.io",
+        "poddisruptionbudgets.policy",
+        "runtimeclasses.node.k8s.io",
+        "csinodes.storage.k8s.io",
+        "csidrivers.storage.k8s.io",
+        "csistoragecapacities.storage.k8s.io",
+        "mutatingwebhookconfigurations.admissionregistration.k8s.io",
+        "validatingwebhookconfigurations.admissionregistration.k8s.io",
+        "validatingadmissionpolicies.admissionregistration.k8s.io",
+        "validatingadmissionpolicybindings.admissionregistration.k8s.io",
+        "mutatingadmissionpolicies.admissionregistration.k8s.io",
+        "mutatingadmissionpolicybindings.admissionregistration.k8s.io",
+        "flowschemas.flowcontrol.apiserver.k8s.io",
+        "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io",
+    }
+)
+"""Built-in resources whose updates have to name a resourceVersion, as those of all custom resources."""
 TRIES = 8
 """How often a write that lost a race against another is done anew before the client hears 409."""
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
@@ -132,15 +153,17 @@ class Writer:
         self._refuse_invalid(storage, new, None, "")
         if asked:
             await self.admission.validate("CREATE", write, new, None)
-        if self.store.get(resource.storage, write.namespace, write.name) is not None:
-            raise already_exists(resource.group, resource.plural, write.name)
+        there = self.store.get(resource.storage, write.namespace, write.name)
+        if there is not None:
+            going = bool(there.obj["metadata"].get("deletionTimestamp"))
+            raise already_exists(resource.group, resource.plural, write.name, going=going)
         write.created = True
         return self._put(write, storage, new)
 
-    def _new_metadata(self, write: Write, obj: Object) -> Object:
+    def _new_metadata(self, write: Write, obj: Object, *, applied: bool = False) -> Object:
         given = obj.get("metadata") or {}
         name, generate = given.get("name") or "", given.get("generateName") or ""
-        if given.get("resourceVersion"):
+        if given.get("resourceVersion") and not applied:
             raise ApiError(500, "", "resourceVersion should not be set on objects to be created")
         if not name and generate:
             name = generate[:58] + "".join(secrets.choice(_ALPHABET) for _ in range(5))
@@ -185,7 +208,8 @@ class Writer:
         if live is None:
             self.admission.check_namespace(write)
             if write.uid:
-                raise self._uid_conflict(write, "")
+                why = f"uid mismatch: the provided object specified uid {write.uid}, and no existing object was found"
+                raise conflict(resource.group, resource.plural, write.name, why)
             return await self._store_new(write, change(None))
         old = live.obj
         new = change(views.shown(resource, live))
@@ -217,7 +241,7 @@ class Writer:
             self.check_preconditions(write, live, version, given.get("uid") or "")
             return self.finished(write, live, obj)
 
-        if resource.custom is not None and not version:
+        if not version and (resource.custom is not None or resource.storage in _CONDITIONAL):
             fault = Fault(
                 "FieldValueInvalid", "Invalid value: 0: must be specified for an update", "metadata.resourceVersion"
             )
@@ -267,7 +291,7 @@ class Writer:
         already there.
         """
         if live is None:
-            obj = {**obj, "metadata": self._new_metadata(write, obj)}
+            obj = {**obj, "metadata": self._new_metadata(write, obj, applied=True)}
         return self._complete(write.resource, obj)
 
     # -- steps
@@ -275,7 +299,7 @@ class Writer:
     def decode(self, write: Write, obj: Object, doubled: list[str]) -> Object:
         """Check a body against its kind: type, name, namespace, unknown and doubled fields."""
         resource = write.resource
-        self._check_identity(write, obj)
+        self.check_identity(write, obj)
         if resource.custom is not None:
             pruned, unknown = self.custom.prune(resource, obj)
         else:
@@ -290,7 +314,8 @@ class Writer:
             write.warnings += found
         return pruned
 
-    def _check_identity(self, write: Write, obj: Object) -> None:
+    def check_identity(self, write: Write, obj: Object) -> None:
+        """400 where a body is of another kind, or meant for another name or namespace."""
         resource = write.resource
         kind, version = obj.get("kind") or resource.kind, obj.get("apiVersion") or resource.api_version
         if (kind, version) != (resource.kind, resource.api_version):
