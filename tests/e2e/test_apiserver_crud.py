@@ -173,7 +173,8 @@ def test_finalizers(conversation: Conversation) -> None:
     c.patch(f"{MAPS}/one", MERGE, {"metadata": {"finalizers": None}})
     c.get(f"{MAPS}/one")
     c.post(MAPS, config_map("bad", finalizers=["no-domain"]))
-    c.say("foreground with a finalizer of the server's")
+    c.say("foreground with a finalizer of the server's, which the collector takes off meanwhile")
+    c.busy = True
     c.post(MAPS, config_map("fore", finalizers=["a.example/hold"]))
     c.delete(f"{MAPS}/fore", propagationPolicy="Foreground")
     c.patch(f"{MAPS}/fore", JSON_PATCH, [{"op": "remove", "path": "/metadata/finalizers"}])
