@@ -176,3 +176,24 @@ def test_items_come_in_the_order_of_the_applied_among_the_live(live: str, mine: 
     assert sorted(made["spec"]["set"]) == sorted(order)
     places = [made["spec"]["set"].index(each) for each in mine]
     assert places == sorted(places), "applied items keep their order"
+
+
+def test_what_became_atomic_since_is_owned_as_a_whole() -> None:
+    """A custom kind's schema changes under its objects."""
+
+    def schema(map_type: str) -> Any:
+        free = {"type": "object", "additionalProperties": {"type": "string"}, "x-kubernetes-map-type": map_type}
+        return schema_from_crd(
+            {"type": "object", "properties": {"spec": {"type": "object", "properties": {"m": free}}}}
+        )
+
+    def put(live: Any, value: dict[str, str], map_type: str, manager: str) -> dict[str, Any]:
+        who: Any = {"manager": manager, "api_version": "ex.dev/v1", "now": "t"}
+        return apply(live, thing({"m": value}), schema=schema(map_type), **who)
+
+    live = put(None, {"a": "1", "b": "2"}, "granular", "m")
+    assert entry(live, "m") == {"f:spec": {"f:m": {"f:a": {}, "f:b": {}}}}
+    with pytest.raises(ApplyConflict, match=r"conflict with \"m\": .spec.m$"):
+        put(live, {"a": "9"}, "atomic", "other")
+    after = put(live, {"a": "1", "b": "2"}, "atomic", "other")
+    assert entry(after, "m") == entry(after, "other") == {"f:spec": {"f:m": {}}}

@@ -255,6 +255,26 @@ def named_members(fields: Fields, schema: Schema) -> Fields:
     return out
 
 
+def reconciled(fields: Fields, schema: Schema) -> Fields:
+    """The set after its kind's schema changed: what became atomic since is owned as a whole, not by its parts.
+
+    The set itself where nothing did. The other way round nothing is done, as on the real server.
+    """
+    out: dict[str, Any] | None = None
+    for element, node in fields.items():
+        if element == _SELF or not node:
+            continue
+        below = (schema.field(element[2:]) if element[0] == "f" else schema.items) if not schema.atomic_map else None
+        if below is None or (below.accepts_map and not below.struct and below.additional is DEDUCED):
+            continue
+        whole = below.atomic_map if below.accepts_map else below.accepts_list and below.atomic_list
+        after: Fields = _LEAF if whole else reconciled(node, below)
+        if after is not node:
+            out = dict(fields) if out is None else out
+            out[element] = after
+    return fields if out is None else out
+
+
 def paths(fields: Fields, prefix: Path = ()) -> Iterator[Path]:
     """Every member, in the order in which the real server tells them: of each node its members, then what is below."""
     for element, node in fields.items():

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from windlass.core.manifests.fields import FieldPathError, Fields, decode, difference, intersection, union
+from windlass.core.manifests.fields import FieldPathError, Fields, decode, difference, intersection, reconciled, union
+from windlass.core.manifests.schemas import Schema
 from windlass.devstack.apiserver.apply.compare import Comparison, same_value
 
 APPLY = "Apply"
@@ -97,6 +98,16 @@ def read(entries: Iterable[Mapping[str, Any]] | None, *, trusted: bool = True) -
         )
         out[identity] = held
     return out
+
+
+def current(managers: Managers, schema: Schema) -> Managers:
+    """The managers with their fields as the schema has them now. Only the schema of a custom kind ever changes."""
+    if schema.traits.definition:
+        return managers
+    return {
+        identity: Held(reconciled(held.fields, schema), held.api_version, held.time)
+        for identity, held in managers.items()
+    }
 
 
 def _check(entry: Mapping[str, Any], place: int) -> None:

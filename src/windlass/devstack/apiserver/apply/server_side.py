@@ -35,6 +35,7 @@ from windlass.devstack.apiserver.apply.managers import (
     Managers,
     Who,
     conflicting,
+    current,
     read,
     stripped,
     take,
@@ -89,7 +90,7 @@ def _check_request(applied: dict[str, Any], options: ApplyOptions) -> None:
 def _apply(live: dict[str, Any] | None, applied: dict[str, Any], options: ApplyOptions) -> dict[str, Any]:
     schema = options["schema"]
     base = {**empty(schema), "apiVersion": applied["apiVersion"], "kind": applied["kind"]} if live is None else live
-    managers = read((base.get("metadata") or {}).get("managedFields"))
+    managers = current(read((base.get("metadata") or {}).get("managedFields")), schema)
     body = with_entries(base, None)
     if not managers and live is not None:
         managers = _before_first_apply(body, options)

@@ -23,6 +23,7 @@ from windlass.devstack.apiserver.apply.managers import (
     Who,
     capped,
     conflicting,
+    current,
     read,
     stripped,
     take,
@@ -58,11 +59,11 @@ def update_managers(
     subresource. An object without entries is not tracked until its first apply, unless it is being created.
     """
     subresource = options.get("subresource", "")
-    managers = _known(live, new, subresource)
+    schema = options["schema"]
+    managers = current(_known(live, new, subresource), schema)
     body = with_entries(new, None)
     if not managers and live is not None:
         return body
-    schema = options["schema"]
     before = with_entries(live, None) if live is not None else _unborn(new, schema)
     try:
         changes = compare(before, body, schema).outside(options.get("reset", _LEAF))
