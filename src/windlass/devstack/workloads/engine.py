@@ -202,9 +202,10 @@ class Engine:
 
     def _wake(self, change: Change) -> None:
         for controller in (*self._watchers.get(change.resource, ()), *self._all):
-            at_once = change.resource == controller.resource or change.resource in controller.urgent
+            urgent = controller.urgent
+            at_once = change.resource == controller.resource or change.resource in urgent or "*" in urgent
             for key in controller.keys(change):
-                if at_once or "*" in controller.resource:
+                if at_once:
                     controller.queue.add(key)
                 else:
                     controller.queue.add_after(key, _SETTLE_SECONDS)

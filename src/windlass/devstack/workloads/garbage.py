@@ -35,6 +35,7 @@ class Garbage(Controller):
 
     name = "garbage"
     resource = "*"
+    urgent = ("*",)
 
     @override
     def keys(self, change: api.Change) -> Iterable[Place]:

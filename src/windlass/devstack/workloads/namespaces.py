@@ -36,6 +36,7 @@ class Namespaces(Controller):
     name = "namespace"
     kind = "Namespace"
     resource = "*"
+    urgent = (api.NAMESPACES,)
 
     def __init__(self, cluster: Any, root_ca: str) -> None:
         super().__init__(cluster)

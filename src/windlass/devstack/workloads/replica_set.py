@@ -28,11 +28,17 @@ class ReplicaSets(Controller):
     kind = "ReplicaSet"
     resource = api.REPLICA_SETS
     children = (api.PODS,)
+    watched = (api.SERVICE_ACCOUNTS,)
     component = "replicaset-controller"
+
+    def __init__(self, cluster: Any) -> None:
+        super().__init__(cluster)
+        self._refused: set[Key] = set()
 
     @override
     async def reconcile(self, key: Key) -> float | None:
         owner = self.view.get(self.resource, *key)
+        self._refused.discard(key)
         if owner is None:
             return None
         pods = await self._pods(owner)
@@ -49,6 +55,7 @@ class ReplicaSets(Controller):
             except ApiError as error:
                 failure = error.message
                 again = 1.0
+                self._refused.add(key)
             if abs(missing) > _BURST:
                 again = 0.0
         later = await self._report(owner, failure)
@@ -108,6 +115,9 @@ class ReplicaSets(Controller):
 
     @override
     def keys(self, change: api.Change) -> list[Key]:
+        if change.resource == api.SERVICE_ACCOUNTS:  # the one that a refused Pod waits for may have come
+            namespace = change.object["metadata"]["namespace"]
+            return [key for key in self._refused if key[0] == namespace]
         found = list(super().keys(change))
         if change.resource == api.PODS and not found and controller_of(change.object) is None:
             # An orphan: whoever's selector takes it may adopt it.
