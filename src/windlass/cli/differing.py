@@ -24,12 +24,14 @@ from windlass.cli.trees import render_for
 from windlass.core.kinds.application import Application
 from windlass.core.model import Desired, Drift, DriftCause, DriftResponse, ObjectRef, Resource
 from windlass.core.plan.examine import DriftRules, examine
-from windlass.core.plan.ownership import APPLIED
+from windlass.core.plan.ownership import APPLIED, PREFIX
 from windlass.core.plan.secret import examine_secret
 from windlass.core.words.drifts import diff_text
 from windlass.core.words.plain import count, plain, short
 from windlass.flows.desires import wanted
 from windlass.flows.inventory import Inventory
+
+_MARKS = f"metadata.annotations[{PREFIX}"
 
 Remembered = dict[tuple[str, str], tuple[str, str]]
 """(object, field) to (cause, response), as the Application's status has it."""
@@ -121,7 +123,8 @@ async def _look(
     drifts = examine(one.ref, body, content, manager=claim.manager, rules=rules, admitted=admitted)
     if applied != one.digest:
         drifts = [drift for drift in drifts if drift.cause is not DriftCause.OWN_MANAGER]
-    return drifts
+    # Where a file has changed beside an object, Git's newer origin of it is no difference of the object.
+    return [drift for drift in drifts if not drift.field.startswith(_MARKS)]
 
 
 def _responded(drift: Drift, remembered: Remembered, *, suspended: bool) -> Drift:

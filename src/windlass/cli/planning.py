@@ -213,7 +213,7 @@ def secret_changes(body: Mapping[str, Any], live: LiveObject | None, manager: st
     rules = DriftRules()
     label = live.labels.get("windlass.dev/application", "")
     told = [
-        FieldChange(one.field, None, MASK)
+        FieldChange(one.field, one.live, MASK)
         for one in examine_secret(body, live, manager=manager, label=label, rules=rules)
         if one.desired == MASK
     ]

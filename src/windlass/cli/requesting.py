@@ -62,11 +62,12 @@ async def request(asked: Asked, kubeconfig: Path | None, context: str | None) ->
             else:
                 emit({"application": f"{found.namespace}/{found.name}", "request": value}, asked.output)
             return 0
-        began = to.clock.monotonic()
-        status, answered = await Waiting(to, found, value, human=human).until_settled(asked.timeout)
+        waiting = Waiting(to, found, value, human=human)
+        status, answered = await waiting.until_settled(asked.timeout)
         code = result_code(status, answered=answered)
         if human:
-            say(conclusion(found.word, status, answered=answered, seconds=to.clock.monotonic() - began))
+            fresh = status.outcomes != before.outcomes
+            say(conclusion(found.word, status, answered=answered, seconds=waiting.seconds, fresh=fresh))
         else:
             emit(sync_data(found, value, status, answered=answered, code=code), asked.output)
         return code
@@ -98,6 +99,8 @@ class Waiting:
         self._told = ""
         self._before = self._status = read_status(found.content, ApplicationStatus)
         self._news = asyncio.Event()
+        self._began = to.clock.monotonic()
+        self.seconds = 0.0
 
     async def until_settled(self, timeout: float) -> tuple[ApplicationStatus, bool]:
         """The last status, and whether the request was answered in time."""
@@ -107,7 +110,7 @@ class Waiting:
                 async with asyncio.timeout(timeout):
                     await self._settled()
             except TimeoutError:
-                pass
+                self.seconds = timeout
             finally:
                 follower.cancel()
         return self._status, self._answered()
@@ -147,6 +150,7 @@ class Waiting:
                 self._status = ApplicationStatus()
             else:
                 self._status = read_status(content, ApplicationStatus)
+            self.seconds = self._to.clock.monotonic() - self._began
             self._news.set()
             self._tell()
 
@@ -167,21 +171,29 @@ def result_code(status: ApplicationStatus, *, answered: bool) -> int:
     results = {one.result for one in status.outcomes}
     if reason in _REFUSALS or (status.sync != "Synced" and "refused" in results and "failed" not in results):
         return REFUSED
+    if status.pending is not None:
+        return ERROR
     if status.sync == "Synced" and answered:
         return 0 if status.health == HealthStatus.HEALTHY.value else DIFFERS
     return ERROR
 
 
-def conclusion(word: str, status: ApplicationStatus, *, answered: bool, seconds: float) -> str:
-    """What became of it: outcomes that a person needs, the state, and what to do."""
-    lines = list(_outcomes(status))
+def conclusion(word: str, status: ApplicationStatus, *, answered: bool, seconds: float, fresh: bool) -> str:
+    """What became of it: outcomes that a person needs, the state, and what to do. ``fresh``: the outcomes are of this
+    request, not of a sync before it; those that went wrong are told all the same."""
+    lines = list(_outcomes(status, fresh=fresh))
     ready = condition(status.conditions, "Ready")
     state = " ".join(part for part in (status.sync, short(status.commit)) if part)
     name = plain(word)
-    if answered and status.sync == "Synced" and status.health == "Healthy":
+    if result_code(status, answered=answered) == 0:
         counts = ", ".join(f"{number} {result}" for result, number in status.counts.items())
+        counts = counts if fresh else "nothing to do"
         return "".join(f"{line}\n" for line in [*lines, f"{name}   {state}   Healthy after {took(seconds)}   {counts}"])
     lines.append(f"{name}   {state}   {status.health}")
+    if status.pending is not None:
+        lines.append(
+            f"  pending {short(status.pending.commit)} is not applied; {short(status.commit) or 'nothing'} runs"
+        )
     if not answered:
         lines.append(f"  the request was not answered within {took(seconds)}")
     if ready is not None and ready.message:
@@ -190,13 +202,15 @@ def conclusion(word: str, status: ApplicationStatus, *, answered: bool, seconds:
         lines.append("next  no controller has looked at it yet: does one run in this cluster?")
     else:
         mend = next((line.removeprefix("mend: ") for line in status.messages if line.startswith("mend: ")), "")
-        lines.append(f"next  {plain(mend)}" if mend else f"next  windlass status {name}")
+        lines.append(f"next  mend: {plain(mend)}" if mend else f"next  windlass status {name}")
     return "".join(f"{line}\n" for line in lines)
 
 
-def _outcomes(status: ApplicationStatus) -> Iterator[str]:
+def _outcomes(status: ApplicationStatus, *, fresh: bool) -> Iterator[str]:
     marks = {"created": "+", "pruned": "-", "failed": "!", "refused": "!", "kept": "=", "skipped": "="}
     for one in status.outcomes:
+        if not fresh and one.result not in ("failed", "refused"):
+            continue
         place = f"   ({one.file}:{one.line})" if one.file and one.line else ""
         words = f"{one.result}: {one.message}" if one.message else one.result
         yield f"{marks.get(one.result, '~')} {plain(one.object)}   {plain(words + place)}"

@@ -24,7 +24,16 @@ from windlass.core.kinds.application_status import ApplicationStatus
 from windlass.core.kinds.conditions import Condition, condition
 from windlass.core.kinds.kind import read_status
 from windlass.core.kinds.reasons import Reason
-from windlass.core.model import Health, HealthStatus, LiveObject, ObjectHealth, ObjectRef, Resource
+from windlass.core.model import (
+    DriftCause,
+    DriftResponse,
+    Health,
+    HealthStatus,
+    LiveObject,
+    ObjectHealth,
+    ObjectRef,
+    Resource,
+)
 from windlass.core.plan.ownership import ORIGIN
 from windlass.core.words.plain import count, plain, short
 from windlass.core.words.status import StatusView
@@ -47,7 +56,7 @@ async def view_of(to: Reach, found: Found, resources: list[Resource] | None = No
     if resources is None:
         resources = await living.kinds_in_use(to, status.objects)
     live = await living.living(to, found.claim, resources, namespaces, whole=True)
-    objects = await _healths(to, live.objects.values(), now)
+    objects = [*await _healths(to, live.objects.values(), now), *_deleted(status, live.objects)]
     messages = list(_messages(status, live, objects))
     if invalid:
         messages.insert(0, invalid)
@@ -65,7 +74,7 @@ async def view_of(to: Reach, found: Found, resources: list[Resource] | None = No
         committed=info[2],
         since=_since(status, health, told),
         pending=status.pending.commit if status.pending is not None else "",
-        pending_why=status.pending.why if status.pending is not None else "",
+        pending_why=_pending_why(status),
         drift=status.drift.count,
         objects=objects,
         messages=messages,
@@ -90,12 +99,18 @@ def line_of(content: dict[str, Any], *, with_namespace: bool) -> StatusView:
         since=_since(status, Health(told), told),
         drift=status.drift.count,
         messages=[message] if message else [],
+        pending=status.pending.commit if status.pending is not None else "",
+        pending_why=_pending_why(status),
     )
 
 
 def well(view: StatusView) -> bool:
     """Whether nothing needs anybody: the exit code is 0."""
-    return view.sync == "Synced" and view.health.status in (HealthStatus.HEALTHY, HealthStatus.SUSPENDED)
+    return (
+        view.sync == "Synced"
+        and not view.pending
+        and view.health.status in (HealthStatus.HEALTHY, HealthStatus.SUSPENDED)
+    )
 
 
 # --- parts ------------------------------------------------------------------------------------------------------------
@@ -122,9 +137,34 @@ async def _healths(to: Reach, live: Any, now: datetime) -> list[ObjectHealth]:
     told = []
     for one in objects:
         facts = pods.get(one.ref)
-        health = health_of(facts_of(one), now, facts) if facts is not None else plain_health[one.ref]
-        told.append(ObjectHealth(one.ref, health, facts.lines if facts is not None else ()))
+        if facts is None:
+            told.append(ObjectHealth(one.ref, plain_health[one.ref]))
+            continue
+        # With the pod's own trouble in its message only where no line below says the same.
+        health = health_of(facts_of(one), now, facts)
+        message = plain_health[one.ref].message if facts.lines else health.message
+        told.append(ObjectHealth(one.ref, msgspec.structs.replace(health, message=message), facts.lines))
     return told
+
+
+def _pending_why(status: ApplicationStatus) -> str:
+    """Why the newest commit is not applied, with the place where the Ready condition knows it."""
+    if status.pending is None:
+        return ""
+    ready = condition(status.conditions, "Ready")
+    return ready.message if ready is not None and status.pending.why in ready.message else status.pending.why
+
+
+def _deleted(status: ApplicationStatus, live: Mapping[ObjectRef, LiveObject]) -> Iterator[ObjectHealth]:
+    """What somebody deleted, as the drift of the status names it: it stands in the tree as missing."""
+    groups = {kind: group for word in status.objects for kind, _, group in [word.partition(".")]}
+    for one in status.drift.items:
+        parts = one.object.split("/")
+        if one.cause != DriftCause.DELETED.value or len(parts) not in (2, 3) or parts[0] not in groups:
+            continue
+        ref = ObjectRef(groups[parts[0]], parts[0], parts[1] if len(parts) == 3 else "", parts[-1])
+        if ref not in live:
+            yield ObjectHealth(ref, Health(HealthStatus.MISSING, "was deleted"))
 
 
 def _messages(status: ApplicationStatus, live: living.Living, objects: list[ObjectHealth]) -> Iterator[str]:
@@ -216,7 +256,11 @@ def following(found: Found, app: Application | None, status: ApplicationStatus, 
         yield f"mend it in Git, or try again: windlass sync {name}"
     elif condition(status.conditions, "Reconciling") is not None and status.sync != "Synced":
         yield "is tried again by itself"
-    yield from _for_health(app, health)
+    told = {one.cause for one in status.drift.items if one.response == DriftResponse.ALERT.value}
+    if DriftCause.DELETED.value in told:
+        yield f"windlass sync {name} puts back what was deleted (drift.action: alert)"
+    elif status.sync == "Synced":
+        yield from _for_health(app, health)
     if status.drift.count and status.sync == "Synced" and health.status is HealthStatus.HEALTHY:
         yield f"windlass diff {name} tells who changed what"
 
@@ -224,7 +268,7 @@ def following(found: Found, app: Application | None, status: ApplicationStatus, 
 def _mended(mend: str, ready: Condition, status: ApplicationStatus) -> str:
     keeps = f"; {short(status.commit)} keeps running until then" if status.commit and status.pending else ""
     again = " (is tried again by itself)" if ready.status != "True" and not keeps else ""
-    return f"{mend}{keeps}{again}"
+    return f"mend: {mend}{keeps}{again}"
 
 
 def _for_health(app: Application | None, health: Health) -> Iterator[str]:

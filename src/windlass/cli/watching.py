@@ -1,8 +1,8 @@
 """The work of ``windlass status``: one look, or one after every change.
 
 A terminal is drawn anew; elsewhere each change is a line with its time. Looking again is started by watch events (of
-the Application and of the objects that carry its label), never by a tick, but on a terminal once in a while so that ages
-stay true.
+the Application and of the objects that carry its label), never by a tick, but on a terminal once in a while so that
+ages stay true.
 """
 
 from __future__ import annotations
