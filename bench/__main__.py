@@ -1,0 +1,61 @@
+"""`python -m bench [name ...]`: runs the scenarios that are named, or all, and prints their figures."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
+from bench.figures import Result, as_json, table
+from bench.scenarios import SCENARIOS, devcluster
+from bench.world import Options, opened
+
+
+async def run(names: list[str], options: Options, show: Callable[[Result], None]) -> list[Result]:
+    """One world for all of them."""
+    results = []
+    if any(name in SCENARIOS for name in names):
+        async with opened(options) as world:
+            for name in [name for name in SCENARIOS if name in names]:
+                results.append(await SCENARIOS[name](world))
+                show(results[-1])
+    if "devcluster" in names:
+        results.append(await devcluster(options))
+        show(results[-1])
+    return results
+
+
+def main() -> None:
+    """Reads the arguments, runs, prints; exit code 0 whether or not an aim is reached: a figure is no test."""
+    everything = [*SCENARIOS, "devcluster"]
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="name", help=f"of: {', '.join(everything)}")
+    parser.add_argument("--cluster", default="real", help="real, devcluster, or the path of a kubeconfig")
+    parser.add_argument("--applications", type=int, default=1000, help="how many Applications, of ten objects each")
+    parser.add_argument("--long", action="store_true", help="look at rest for ten minutes in place of one")
+    parser.add_argument("--folder", type=Path, help="keep everything here (an empty or new folder), to look at later")
+    parser.add_argument("-o", dest="form", choices=["table", "json"], default="table")
+    said = parser.parse_args()
+    names = said.names or everything
+    if wrong := [name for name in names if name not in everything]:
+        parser.error(f"no scenario is named {', '.join(wrong)}; there are {', '.join(everything)}")
+    with tempfile.TemporaryDirectory(prefix="windlass-bench-") as temporary:
+        folder = said.folder.resolve() if said.folder else Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        options = Options(said.cluster, said.applications, folder, long=said.long)
+        load = os.getloadavg()[0]
+        print(f"{os.cpu_count()} cores, load {load:.1f} before it began", file=sys.stderr)
+        stream = sys.stderr if said.form == "json" else sys.stdout
+        results = asyncio.run(run(names, options, lambda one: print(table([one]), file=stream, flush=True)))
+    if said.form == "json":
+        print(as_json(results))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,279 @@
+"""The scenarios: each does one thing to a fleet that is in sync, and tells what it cost.
+
+`cold` comes first where all are run, because the others need what it makes; run alone, they make it by themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import statistics
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+
+from bench import measure
+from bench.figures import Result
+from bench.fleet import Fleet
+from bench.lean import MERGE, Event, Lean
+from bench.world import Options, Spent, World, prepare, started_cluster
+
+Scenario = Callable[[World], Awaitable[Result]]
+MB = 1 << 20
+
+
+def result_of(name: str, world: World) -> Result:
+    return Result(name, world.cluster.name, world.fleet.applications)
+
+
+def breakdown(spent: Spent) -> str:
+    told = ", ".join(f"{count} {word}" for word, count in spent.requests.most_common(12))
+    return told if spent.audited else f"{told} (by the controller's own count)"
+
+
+async def bare_writes(options: Options) -> float:
+    """The seconds that the API server needs for the bare writes of the same objects: fresh, so many at a time."""
+    fleet = Fleet(options.applications)
+    async with started_cluster(options, "bare") as cluster, Lean(cluster, "bench-bare") as client:
+        await prepare(client, fleet, "bare")
+        seconds = await client.apply_all(fleet.bodies("bare"))
+        if not cluster.plane:
+            for path in {path.split("/namespaces/")[1].split("/")[0] for path, _ in fleet.bodies("bare")}:
+                await client.request("DELETE", f"/api/v1/namespaces/{path}")
+        return seconds
+
+
+async def cold(world: World) -> Result:
+    """From the start of the controller's process until every Application is synced and healthy."""
+    result = result_of("cold", world)
+    bare = await bare_writes(world.options)
+    head, objects = world.team.head(), world.fleet.objects
+    mark = await world.mark()
+    ready = await world.start()
+    mark.metrics = await world.metrics()
+    await world.until(lambda: world.all_at(head, healthy=False), "every Application is synced")
+    seconds = time.monotonic() - mark.at
+    await world.until(lambda: world.all_at(head, healthy=True), "every Application is healthy")
+    healthy = time.monotonic() - mark.at
+    await asyncio.sleep(5)
+    spent = await world.since(mark)
+    world.synced = True
+    plain = spent.count(lambda word: not measure.is_event(word))
+    result.add("requests per object, without Events", plain / objects, aim=1.15, note=breakdown(spent))
+    result.add("requests per object, with Events", spent.count() / objects)
+    result.add("CPU of the controller and its workers", spent.cpu, "s", aim=10.0 * objects / 10_000)
+    result.add("of that the controller's own process", spent.own_cpu, "s")
+    result.add("the bare writer", bare, "s", note="32 at a time, the same bodies, on a server of its own")
+    result.add("start of the process to all synced", seconds, "s", note=f"ready after {ready:.1f} s")
+    result.add("ratio to the bare writer", seconds / bare, "x", aim=1.3)
+    result.add("start of the process to all healthy", healthy, "s")
+    result.add("event-loop lag, p99 at most", spent.lag * 1000, "ms", aim=20)
+    one, all_ = measure.memory(world.pid)
+    result.add("memory of the controller", one / MB, "MB", aim=200, note=f"{all_ / MB:.0f} MB with its workers")
+    return result
+
+
+async def rest(world: World) -> Result:
+    """Nothing happens."""
+    result = result_of("rest", world)
+    await world.be_synced()
+    mark = await world.mark()
+    await asyncio.sleep(600 if world.options.long else 60)
+    spent = await world.since(mark)
+    minutes = spent.seconds / 60
+    others = spent.count(lambda word: not measure.is_lease(word))
+    writes = spent.count(lambda word: measure.is_write(word) and not measure.is_lease(word))
+    result.add("writes, besides the Lease", writes, aim=0, note=breakdown(spent))
+    result.add("requests a minute, besides the Lease", others / minutes, aim=10)
+    result.add("renewals of the Lease a minute", (spent.count() - others) / minutes)
+    result.add("share of a core", 100 * spent.cpu / spent.seconds, "%", aim=0.5)
+    one, all_ = measure.memory(world.pid)
+    result.add("memory of the controller", one / MB, "MB", aim=200, note=f"{all_ / MB:.0f} MB with its workers")
+    result.add("event-loop lag, p99 at most", spent.lag * 1000, "ms", aim=20)
+    return result
+
+
+class Watched:
+    """ConfigMaps of the fleet as a watch tells them, with whoever waits for a value of one."""
+
+    def __init__(self, events: AsyncIterator[Event]) -> None:
+        self._events = events
+        self._waits: dict[tuple[str, str], tuple[str, asyncio.Future[float]]] = {}
+        self.levels: dict[str, str] = {}
+
+    async def follow(self) -> None:
+        async with aclosing(self._events) as events:  # type: ignore[type-var]
+            async for event in events:
+                meta, level = event.object.metadata, event.object.data.get("level", "")
+                self.levels[meta.name] = level
+                wanted = self._waits.get((meta.name, level))
+                if wanted is not None and meta.resourceVersion != wanted[0] and not wanted[1].done():
+                    wanted[1].set_result(time.monotonic())
+
+    def expect(self, name: str, level: str, beside: str = "") -> asyncio.Future[float]:
+        """When the ConfigMap has this level, in another version than ``beside``."""
+        future: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        self._waits[name, level] = (beside, future)
+        return future
+
+
+async def watched(world: World, tasks: asyncio.TaskGroup) -> tuple[Watched, asyncio.Task[None]]:
+    seen = Watched(world.client.watch("/api/v1/configmaps"))
+    task = tasks.create_task(seen.follow())
+    while len(seen.levels) < 6 * world.fleet.applications:
+        await asyncio.sleep(0.1)
+    return seen, task
+
+
+async def commit(world: World) -> Result:
+    """One value in one file changes: pushed, told by the hook, live."""
+    result = result_of("commit", world)
+    await world.be_synced()
+    pushed: list[float] = []
+    told: list[float] = []
+    requests: list[int] = []
+    renders: list[float] = []
+    cpu: list[float] = []
+    words = ""
+    async with asyncio.TaskGroup() as tasks:
+        seen, task = await watched(world, tasks)
+        for turn in range(world.options.rounds):
+            name = world.fleet.names[(turn * 37) % world.fleet.applications]
+            file = world.team.work / f"apps/{name}/config-3.yaml"
+            level = f"debug-{turn}"
+            text = file.read_text()
+            now = seen.levels[f"{name}-3"]
+            file.write_text(text.replace(f"level: {now}\n", f"level: {level}\n"))
+            mark = await world.mark()
+            live = seen.expect(f"{name}-3", level)
+            began = time.monotonic()
+            hooked = await asyncio.to_thread(push_and_tell, world)
+            at = await asyncio.wait_for(live, 60)
+            pushed.append(at - began)
+            told.append(at - hooked)
+            await asyncio.sleep(2)
+            spent = await world.since(mark)
+            requests.append(spent.count(lambda word: not measure.is_lease(word)))
+            renders.append(spent.metrics.get("windlass_renders_total", 0.0))
+            cpu.append(spent.cpu)
+            words = breakdown(spent)
+        task.cancel()
+    result.add("hook sent to live, median", 1000 * statistics.median(told), "ms", aim=250)
+    result.add("hook sent to live, slowest", 1000 * max(told), "ms", note=f"of {len(told)}")
+    result.add("push begun to live, median", 1000 * statistics.median(pushed), "ms")
+    result.add("requests, without the Lease, median", statistics.median(requests), aim=5, note=words)
+    result.add("renders, median", statistics.median(renders), aim=1)
+    result.add("CPU of the controller and its workers, median", statistics.median(cpu), "s", note="git included")
+    return result
+
+
+def push_and_tell(world: World) -> float:
+    """Commits, pushes and sends the hook; returns when the hook was sent."""
+    from e2e.team import git
+
+    team = world.team
+    git(team.work, "commit", "-q", "-a", "-m", "Change one value")
+    git(team.work, "push", "-q", "origin", "HEAD:main")
+    sent = time.monotonic()
+    answered = team.hook()
+    if answered != 202:
+        raise AssertionError(f"the hook was answered {answered}")
+    return sent
+
+
+async def drift(world: World) -> Result:
+    """Somebody changes a field that Git has: one at a time, then many at once. From the write's sending to the reverted
+    value in a watch."""
+    result = result_of("drift", world)
+    await world.be_synced()
+    names = world.fleet.names
+    singles = [f"{name}-1" for name in names][: world.options.drifts]
+    many = [f"{name}-{number}" for number in (5, 4, 6) for name in names][: world.options.burst]
+    async with asyncio.TaskGroup() as tasks:
+        seen, task = await watched(world, tasks)
+
+        async def once(name: str) -> float:
+            path = f"/api/v1/namespaces/{world.fleet.team(name.rpartition('-')[0])}/configmaps/{name}"
+            body = json.dumps({"data": {"level": "by-hand"}}).encode()
+            back = seen.expect(name, "info")
+            began = time.monotonic()
+            await world.client.request("PATCH", f"{path}?fieldManager=somebody", body, MERGE)
+            return await asyncio.wait_for(back, 60) - began
+
+        mark = await world.mark()
+        times = []
+        for name in singles:
+            times.append(await once(name))
+            await asyncio.sleep(0.02)
+        spent = await world.since(mark)
+        await asyncio.sleep(3)
+        began = time.monotonic()
+        places = asyncio.Semaphore(64)
+
+        async def placed(name: str) -> float:
+            async with places:
+                pass
+            return await once(name)
+
+        burst_mark = await world.mark()
+        burst = await asyncio.gather(*map(placed, many))
+        all_back = time.monotonic() - began
+        burst_spent = await world.since(burst_mark)
+        task.cancel()
+    times.sort()
+    result.add("one field, median", 1000 * statistics.median(times), "ms", aim=25)
+    result.add("one field, p99", 1000 * times[int(len(times) * 0.99)], "ms", aim=60, note=f"of {len(times)}")
+    result.add("requests for one, all counted", spent.count() / len(times), note=breakdown(spent))
+    result.add("CPU for one", 1000 * spent.cpu / len(times), "ms")
+    result.add(f"a burst of {len(burst)}", all_back, "s", aim=4.0 * len(burst) / 1000, note=breakdown(burst_spent))
+    result.add("CPU for the burst", burst_spent.cpu, "s")
+    result.add("event-loop lag in the burst, p99 at most", burst_spent.lag * 1000, "ms", aim=20)
+    return result
+
+
+async def restart(world: World) -> Result:
+    """The controller ends and starts again; nothing changed in between. With its local state, and without."""
+    result = result_of("restart", world)
+    await world.be_synced()
+    for words, lost, aim in (("with local state", False, 2.0), ("without local state", True, 15.0)):
+        await world.stop()
+        if lost:
+            await asyncio.to_thread(shutil.rmtree, world.installed.folder / "data")
+        mark = await world.mark()
+        await world.start()
+        while True:
+            metrics = await world.metrics()
+            good = metrics.get('windlass_applications{health="Healthy",sync="Synced"}', 0.0)
+            if good == world.fleet.applications:
+                break
+            await asyncio.sleep(0.1)
+        seconds = time.monotonic() - mark.at
+        await asyncio.sleep(5)
+        spent = await world.since(mark)
+        writes = spent.count(lambda word: measure.is_write(word) and not measure.is_lease(word))
+        result.add(f"{words}: true answer", seconds, "s", aim=aim)
+        result.add(f"{words}: requests", spent.count(), aim=20, note=breakdown(spent))
+        result.add(f"{words}: writes, besides the Lease", writes, aim=0)
+        result.add(f"{words}: renders", spent.metrics.get("windlass_renders_total", 0.0))
+        result.add(f"{words}: CPU", spent.cpu, "s")
+    return result
+
+
+async def devcluster(options: Options) -> Result:
+    """The devcluster by itself: how soon it is there, and how many applies it takes."""
+    small = Fleet(min(options.applications, 200))
+    result = Result("devcluster", "devcluster", small.applications)
+    began = time.monotonic()
+    theirs = Options("devcluster", small.applications, options.folder)
+    async with started_cluster(theirs, "devcluster-alone") as cluster:
+        result.add("start of the process to ready", time.monotonic() - began, "s", aim=1)
+        async with Lean(cluster, "bench") as client:
+            await prepare(client, small, "bare")
+            bodies = list(small.bodies("bare"))
+            seconds = await client.apply_all(bodies)
+            result.add("server-side applies a second", len(bodies) / seconds, "", aim=500, least=True)
+    return result
+
+
+SCENARIOS: dict[str, Scenario] = {"cold": cold, "rest": rest, "commit": commit, "drift": drift, "restart": restart}
