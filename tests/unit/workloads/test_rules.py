@@ -43,7 +43,8 @@ def service(**spec: Any) -> Object:
     ("text", "shown"),
     [
         ("1000m", "1"), ("0.5", "500m"), (2, "2"), ("1024Mi", "1Gi"), ("1.5Gi", "1536Mi"), ("1e3", "1e3"),
-        ("100k", "100k"), ("0", "0"), ("512", "512"), ("1000000", "1M"), ("-1Gi", "-1Gi"), ("0.1Gi", "107374182400m"), ("bad", "bad"),
+        ("100k", "100k"), ("0", "0"), ("512", "512"), ("1000000", "1M"), ("-1Gi", "-1Gi"), ("bad", "bad"),
+        ("0.1Gi", "107374182400m"),
     ],
 )  # fmt: skip
 def test_quantities_are_written_as_the_server_does(text: Any, shown: str) -> None:
