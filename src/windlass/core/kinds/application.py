@@ -242,8 +242,9 @@ class ApplicationSpec(Part, frozen=True):
         str,
         LABEL_NAME,
         Says(
-            "Applies with the rights of this account of the destination namespace. The default is what the "
-            "Installation says (`apply.as`).",
+            "Applies with the rights of this account of the Application's own namespace, never of another one. The "
+            "default is `windlass-applier` there, or the controller itself where the Installation says "
+            "`apply.as: controller`.",
             "shop-deployer",
         ),
     ] = ""

@@ -31,7 +31,7 @@ class Apply(Part, frozen=True):
         Literal["serviceAccount", "controller"],
         Says(
             "Whose rights an Application without a `serviceAccount` applies with: those of the account "
-            "`windlass-applier` in its destination namespace, or those of the controller itself."
+            "`windlass-applier` of the Application's own namespace, or those of the controller itself."
         ),
     ] = msgspec.field(default="serviceAccount", name="as")
 
