@@ -91,9 +91,9 @@ async def _examined(
             return [Drift(one.ref, DriftCause.DELETED, "", rules.action)]
         try:
             return await _look(to, found, one, resource, rules, remembered)
-        except ports.NotAllowed as error:
+        except ports.NotAllowed:
             # The words name the object; the reason is the same for all of its kind.
-            why = error.hint or f"{one.ref.kind} may not be read"
+            why = f"not allowed to read {one.ref.kind}"
             unseen[why] = unseen.get(why, 0) + 1
             return []
 

@@ -33,20 +33,27 @@ class Living(msgspec.Struct, frozen=True):
     unseen: dict[str, str]
 
 
-async def kinds_in_use(to: Reach, only: Collection[str] = ()) -> list[Resource]:
-    """The kinds that the Installation recorded, those that the cluster still serves. ``only``: of these kinds
-    (``Kind`` or ``Kind.group``), also where the Installation may not be read: then built-in kinds alone are known."""
-    words: list[str] = []
+class Kinds(msgspec.Struct, frozen=True):
+    """``complete``: there is none beside them."""
+
+    resources: list[Resource]
+    complete: bool
+
+
+async def kinds_in_use(to: Reach, *, only: Collection[str] = (), otherwise: Collection[str] = ()) -> Kinds:
+    """The kinds that the Installation recorded, those that the cluster still serves; ``only`` some of them (``Kind`` or
+    ``Kind.group``). Where the Installation may not be read, the built-in ones of ``otherwise`` are all that is known.
+    """
+    ref = ObjectRef(INSTALLATIONS.group, "Installation", "", installation.NAME)
+    complete = True
     try:
-        content = await to.cluster.read(
-            INSTALLATIONS, ObjectRef(INSTALLATIONS.group, "Installation", "", installation.NAME)
-        )
+        content = await to.cluster.read(INSTALLATIONS, ref)
     except ports.NotAllowed:
-        content = None
-        words = [f"{one.api_version}/{one.kind}" for one in builtin()]
-    if content is not None:
-        words = [str(word) for word in (content.get("status") or {}).get("kinds") or []]
-    asked = [pair for word in words if (pair := _pair(word)) and (not only or _short(*pair) in only)]
+        words, complete, only = [f"{one.api_version}/{one.kind}" for one in builtin()], False, only or otherwise
+    else:
+        words = [str(word) for word in ((content or {}).get("status") or {}).get("kinds") or []]
+    every = complete and not only
+    asked = [pair for word in words if (pair := _pair(word)) and (every or _short(*pair) in only)]
     found = await asyncio.gather(*(to.cluster.resource(*pair) for pair in asked), return_exceptions=True)
     served: dict[tuple[str, str], Resource] = {}
     for one in found:
@@ -54,7 +61,7 @@ async def kinds_in_use(to: Reach, only: Collection[str] = ()) -> list[Resource]:
             served.setdefault((one.group, one.kind), one)
         elif not isinstance(one, ports.KindUnknown):
             raise one
-    return list(served.values())
+    return Kinds(list(served.values()), complete)
 
 
 async def living(
@@ -126,12 +133,17 @@ async def _labelled(
         return [], ""  # its CRD went away in this moment
     except ports.NotAllowed as error:
         if not resource.namespaced:
-            return [], error.what
+            return [], _brief(error)
     try:
         parts = await asyncio.gather(*(listed(one) for one in sorted(set(namespaces))))
     except ports.NotAllowed as error:
-        return [], error.what
+        return [], _brief(error)
     return [one for part in parts for one in part], ""
+
+
+def _brief(error: ports.NotAllowed) -> str:
+    """Without the server's own words, which say the same at length."""
+    return error.what.partition(": ")[0]
 
 
 def _pair(word: str) -> tuple[str, str] | None:

@@ -32,6 +32,7 @@ from windlass.core.plan.make import make_plan, unknown_to_us
 from windlass.core.plan.ownership import APPLIED, LEAVING
 from windlass.core.plan.secret import examine_secret
 from windlass.core.plan.settings import PlanSettings
+from windlass.core.words.plain import count, plain
 from windlass.core.words.plans import RESULTS, plan_text
 from windlass.flows.inventory import Inventory
 from windlass.flows.sync import keep_invalid, plan_settings
@@ -110,7 +111,7 @@ async def against_cluster(asked: Asked, kubeconfig: Path | None, context: str | 
         code = tell_problems(rendered, place.commit, place.repository)
         plan, details, notes = await _planned(to, found, app, rendered, inventory, keyed=key is not None)
         for note in notes:
-            say(f"note: {note}\n", sys.stderr)
+            say(f"note: {plain(note)}\n", sys.stderr)
         budget = app.spec.sync.prune_budget.count
         show(plan, details, budget=budget, everything=asked.everything, output=asked.output)
         return code or result_code(plan)
@@ -137,13 +138,15 @@ async def _planned(
 ) -> tuple[Plan, Details, list[str]]:
     claim = found.claim
     served, unknown = await inventory.resources(rendered.objects)
-    recorded = await living.kinds_in_use(to)
-    resources = {(one.group, one.kind): one for one in [*recorded, *served.values()]}
+    recorded = await living.kinds_in_use(to, otherwise=app.status.objects)
+    resources = {(one.group, one.kind): one for one in [*recorded.resources, *served.values()]}
     namespaces = {app.namespace, found.namespace, *(one.ref.namespace for one in rendered.objects if one.ref.namespace)}
     live = await living.living(to, claim, resources.values(), namespaces, whole=False)
     desired = rendered.objects
-    notes = [f"{kind} could not be listed, so none is pruned: {why}" for kind, why in sorted(live.unseen.items())]
-    notes += [error.what for error in unknown.values()]
+    notes = [f"what of kind {kind} is pruned is not shown: {why}" for kind, why in sorted(live.unseen.items())]
+    if not recorded.complete:
+        notes.append("what of other kinds is pruned is not shown: not allowed to read the Installation")
+    notes += sorted({error.what for error in unknown.values()})
     if not keyed:
         desired, uncompared = _without_digests(desired, live.objects)
         if uncompared:
@@ -151,7 +154,13 @@ async def _planned(
                 f"values of {uncompared} Secret{'s' if uncompared > 1 else ''} were not compared: you may not read the "
                 f"digest key in namespace {to.system}"
             )
-    looked = await living.looked_up(to, unknown_to_us(desired, live.objects), served)
+    unknown_refs = unknown_to_us(desired, live.objects)
+    looked = await living.looked_up(to, unknown_refs, served)
+    hidden = set(unknown_refs) - looked.keys()
+    if hidden:
+        names = ", ".join(str(ref) for ref in sorted(hidden)[:3]) + (" and more" if len(hidden) > 3 else "")
+        notes.append(f"{count(len(hidden), 'object')} may not be read, and not shown: {names}")
+        desired = [one for one in desired if one.ref not in hidden]
     plan = make_plan(
         claim,
         commit=rendered.commit,
@@ -161,7 +170,8 @@ async def _planned(
         found=looked,
         intact=lambda one, there: _intact(one, there, claim.manager),
     )
-    wrong = {problem.ref for problem in rendered.invalid}
+    # What is in Git but may not be looked at, or is wrong by itself, is not pruned for that.
+    wrong = {problem.ref for problem in rendered.invalid} | hidden
     plan = msgspec.structs.replace(
         plan, changes=[keep_invalid(one) if one.ref in wrong else one for one in plan.changes]
     )

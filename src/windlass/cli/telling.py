@@ -22,7 +22,7 @@ from windlass import settings
 from windlass.core.words.errors import error_text
 from windlass.core.words.plain import plain
 from windlass.errors import NeedsHuman, WindlassError
-from windlass.ports import NotAllowed, WebhookDenied
+from windlass.ports import ClusterUnavailable, NotAllowed, WebhookDenied
 
 ERROR, DIFFERS, REFUSED = 1, 2, 3
 """Exit codes, as ``docs/cli.md`` has them; 0 is done, 64 wrong usage."""
@@ -115,6 +115,8 @@ def tell_error(error: BaseException) -> int:
             leaf.show()
             codes.append(leaf.exit_code)
         elif isinstance(leaf, WindlassError):
+            if leaf.slug == ClusterUnavailable.slug and not leaf.hint:
+                leaf.hint = "does this cluster run, and is it the one that is meant? --context names another"
             say(error_text(leaf, width=width_of(sys.stderr)), sys.stderr)
             codes.append(REFUSED if leaf.slug in _REFUSALS else ERROR)
         else:

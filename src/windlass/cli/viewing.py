@@ -54,7 +54,7 @@ async def view_of(to: Reach, found: Found, resources: list[Resource] | None = No
     app, invalid = _spec(found)
     namespaces = {found.namespace, *([app.namespace] if app is not None else [])}
     if resources is None:
-        resources = await living.kinds_in_use(to, status.objects)
+        resources = await kinds_of(to, status)
     live = await living.living(to, found.claim, resources, namespaces, whole=True)
     objects = [*await _healths(to, live.objects.values(), now), *_deleted(status, live.objects)]
     messages = list(_messages(status, live, objects))
@@ -81,6 +81,13 @@ async def view_of(to: Reach, found: Found, resources: list[Resource] | None = No
         notes=_notes(status.commit, live.objects),
         following=list(following(found, app, status, health)),
     )
+
+
+async def kinds_of(to: Reach, status: ApplicationStatus) -> list[Resource]:
+    """The kinds to look at: those that the status counts."""
+    if not status.objects:
+        return []
+    return (await living.kinds_in_use(to, only=status.objects)).resources
 
 
 def line_of(content: dict[str, Any], *, with_namespace: bool) -> StatusView:
@@ -261,8 +268,6 @@ def following(found: Found, app: Application | None, status: ApplicationStatus, 
         yield f"windlass sync {name} puts back what was deleted (drift.action: alert)"
     elif status.sync == "Synced":
         yield from _for_health(app, health)
-    if status.drift.count and status.sync == "Synced" and health.status is HealthStatus.HEALTHY:
-        yield f"windlass diff {name} tells who changed what"
 
 
 def _mended(mend: str, ready: Condition, status: ApplicationStatus) -> str:

@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from windlass.cli import living
 from windlass.cli.reaching import Found, Reach, every, find, reach
 from windlass.cli.telling import DIFFERS, emit, is_terminal, say, width_of
-from windlass.cli.viewing import line_of, shortened, view_data, view_of, well
+from windlass.cli.viewing import kinds_of, line_of, shortened, view_data, view_of, well
 from windlass.core.kinds.application_status import ApplicationStatus
 from windlass.core.kinds.kind import read_status
 from windlass.core.model import HealthStatus, Resource
@@ -72,8 +71,7 @@ async def _watch_one(to: Reach, asked: Asked, found: Found, view: StatusView) ->
     dirty = asyncio.Event()
     seen = Seen(to, asked.everything)
     seen.show(view)
-    words = read_status(found.content, ApplicationStatus).objects
-    resources = await living.kinds_in_use(to, words)
+    resources = await kinds_of(to, read_status(found.content, ApplicationStatus))
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_follow(to, APPLICATIONS, found.namespace, "", dirty))
         followed: set[tuple[Resource, str]] = set()
@@ -92,7 +90,7 @@ async def _watch_one(to: Reach, asked: Asked, found: Found, view: StatusView) ->
             try:
                 found = await find(to, f"{found.namespace}/{found.name}", "")
                 found = Found(found.content, view.name)
-                resources = await living.kinds_in_use(to, read_status(found.content, ApplicationStatus).objects)
+                resources = await kinds_of(to, read_status(found.content, ApplicationStatus))
                 view = await view_of(to, found, resources)
             except NeedsHuman:
                 raise  # it is gone, or may not be read any more
