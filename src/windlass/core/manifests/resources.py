@@ -1,7 +1,7 @@
 """The resources that a Kubernetes API server of version 1.36 serves by default: names, scope, verbs, subresources.
 
 Used by the devstack's discovery, by the plan (is this kind namespaced, what is its plural) and by the command line.
-It is a table of our own; ``tests/unit/manifests/test_resources.py`` holds it against the schemas, and the end-to-end
+It is a table of our own; ``tests/unit/manifests/test_schemas.py`` holds it against the schemas, and the end-to-end
 tests against the discovery of a real server. It says nothing of CustomResourceDefinitions, which only a cluster knows.
 """
 

@@ -18,6 +18,7 @@ Operator = Literal["=", "!=", "in", "notin", "exists", "!", "gt", "lt"]
 _NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?\Z")
 _PREFIX = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z")
 _TOKEN = re.compile(r"\s*(==|!=|=|!|\(|\)|,|<|>|[^\s=!(),<>]+)")
+_SIGNS = ("=", "==", "!=", "!", "(", ")", ",", "<", ">")
 _STRUCT: Mapping[str, Operator] = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "!"}
 
 
@@ -179,15 +180,22 @@ class _Parser:
         out: list[Requirement] = []
         if not self.tokens:
             return out
+        self.begins()
         while True:
             out.append(self.requirement())
             word = self.next()
             if not word:
                 return out
             if word != ",":
-                raise SelectorError(f"unable to parse requirement: found '{word}', expected: ',' or 'end of string'")
+                raise SelectorError(f"found '{word}', expected: ',' or 'end of string'")
             if not self.peek():
-                raise SelectorError("unable to parse requirement: found '', expected: identifier after ','")
+                raise SelectorError("found '', expected: identifier after ','")
+            self.begins()
+
+    def begins(self) -> None:
+        word = self.peek()
+        if word in _SIGNS and word != "!":
+            raise SelectorError(f"found '{word}', expected: !, identifier, or 'end of string'")
 
     def requirement(self) -> Requirement:
         word = self.next()
@@ -208,7 +216,7 @@ class _Parser:
         raise SelectorError(f"unable to parse requirement: found '{operator}', expected: {words}")
 
     def identifier(self, word: str) -> str:
-        if not word or word in ("=", "==", "!=", "!", "(", ")", ",", "<", ">"):
+        if not word or word in _SIGNS:
             raise SelectorError(f"unable to parse requirement: found '{word}', expected: identifier")
         return word
 
@@ -217,7 +225,8 @@ class _Parser:
 
     def values(self) -> tuple[str, ...]:
         if self.next() != "(":
-            raise SelectorError(f"unable to parse requirement: found '{self.tokens[self.place - 2]}', expected: '('")
+            found = self.tokens[self.place - 1] if self.place <= len(self.tokens) else ""
+            raise SelectorError(f"unable to parse requirement: found '{found}' expected: '('")
         out: list[str] = []
         while True:
             out.append("" if self.peek() in (",", ")") else self.identifier(self.next()))
