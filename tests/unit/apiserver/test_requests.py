@@ -243,7 +243,8 @@ async def test_apply_wants_a_manager_and_the_right_object(client: Client) -> Non
     await client.make(MAPS, "a")
     body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "uid": "other"}}
     answer = await client("PATCH", f"{MAPS}/a?fieldManager=x", body, kind=APPLY)
-    assert answer.code == 409
+    assert answer.code == 422
+    assert answer.json["message"] == 'ConfigMap "a" is invalid: metadata.uid: Invalid value: "other": field is immutable'
     body["metadata"] = {"name": "none", "uid": "other"}
     absent = await client("PATCH", f"{MAPS}/none?fieldManager=x", body, kind=APPLY)
     words = "uid mismatch: the provided object specified uid other, and no existing object was found"

@@ -7,12 +7,17 @@ nothing; unknown fields are dropped afterwards by making the object typed.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from windlass.core.manifests.schemas import Schema
 from windlass.devstack.apiserver.errors import ApiError, bad_request
 
 _WORDS = {str: "string", bool: "bool", int: "number", float: "number", dict: "object", list: "array"}
+_QUANTITY_WORDS = "^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$"
+_QUANTITY = re.compile(_QUANTITY_WORDS)
+_BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=\r\n")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 _GO = {"string": "string", "boolean": "bool", "number": "float64"}
 
 
@@ -67,6 +72,23 @@ def _value(value: Any, schema: Schema, path: str, plain: str, struct: str, found
                     _value(item, items, f"{path}[{index}]", plain, struct, found)
     elif kind is dict or kind is list or not schema.accepts_scalar or not _scalar_fits(kind, value, schema):
         raise Mismatch(_words(value, schema, plain, struct))
+
+
+def _check_text(value: str, schema: Schema) -> None:
+    """Texts that the decoder itself parses."""
+    if schema.quantity:
+        if not _QUANTITY.fullmatch(value):
+            raise Mismatch(f"quantities must match the regular expression '{_QUANTITY_WORDS}'")
+    elif schema.format == "byte":
+        place = next((index for index, each in enumerate(value) if each not in _BASE64), None)
+        if place is not None or len(value) % 4:
+            raise Mismatch(
+                f"illegal base64 data at input byte {len(value) - len(value) % 4 if place is None else place}"
+            )
+    elif schema.format == "date-time" and not _TIME.fullmatch(value):
+        micro = schema.traits.definition.endswith("MicroTime")
+        layout = "2006-01-02T15:04:05.000000Z07:00" if micro else "2006-01-02T15:04:05Z07:00"
+        raise Mismatch(f'parsing time "{value}" as "{layout}": cannot parse "{value}" as "2006"')
 
 
 def _scalar_fits(kind: type, value: Any, schema: Schema) -> bool:

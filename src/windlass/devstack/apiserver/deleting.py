@@ -136,17 +136,17 @@ class Deleter:
         return live.resource == "customresourcedefinitions.apiextensions.k8s.io" and bool(self._store.count(live.name))
 
     async def collection(self, write: Write, items: list[Item], options: Options) -> list[Item]:
-        """Delete all of these; what is gone meanwhile is passed over."""
+        """Delete all of these, and return them as they were; what is gone meanwhile is passed over."""
         deleted = []
         for item in items:
             one = Write(write.resource, item.namespace, item.name, write.manager, write.user, dry_run=write.dry_run)
             try:
-                done = await self.delete(one, options)
+                await self.delete(one, options)
             except ApiError as error:
                 if error.code != 404:
                     raise
                 continue
-            deleted.append(done.item)
+            deleted.append(item)
         return deleted
 
 

@@ -127,9 +127,7 @@ def aggregated(registry: Registry, core: bool, version: str) -> dict[str, Any]:
 
 
 def _discovery(registry: Registry, name: str, versions: list[str]) -> dict[str, Any]:
-    metadata: dict[str, Any] = {"creationTimestamp": None}
-    if name:
-        metadata = {"name": name, **metadata}
+    metadata: dict[str, Any] = {"name": name} if name else {}
     listed = []
     for version in versions:
         resources = [_aggregated(resource) for resource in registry.of(name, version)]
@@ -140,7 +138,7 @@ def _discovery(registry: Registry, name: str, versions: list[str]) -> dict[str, 
 def _aggregated(resource: Resource) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "resource": resource.plural,
-        "responseKind": {"group": resource.group, "version": resource.version, "kind": resource.kind},
+        "responseKind": _response_kind(resource, resource.group, resource.version, resource.kind),
         "scope": "Namespaced" if resource.namespaced else "Cluster",
         "singularResource": resource.singular,
         "verbs": list(resource.verbs),
@@ -152,11 +150,18 @@ def _aggregated(resource: Resource) -> dict[str, Any]:
     parts = []
     for name in sorted(resource.subresources):
         part = resource.subresources[name]
-        kind = {"group": part.group, "version": part.version, "kind": part.kind}
+        kind = _response_kind(resource, part.group, part.version, part.kind)
         parts.append({"subresource": name, "responseKind": kind, "verbs": list(part.verbs)})
     if parts:
         entry["subresources"] = parts
     return entry
+
+
+def _response_kind(resource: Resource, group: str, version: str, kind: str) -> dict[str, Any]:
+    """Group and version are left empty where a built-in resource answers in its own."""
+    if resource.custom is None and (group, version) == (resource.group, resource.version):
+        group = version = ""
+    return {"group": group, "version": version, "kind": kind}
 
 
 def paths(registry: Registry) -> dict[str, Any]:

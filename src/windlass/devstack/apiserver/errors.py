@@ -172,6 +172,11 @@ def not_acceptable(media: Iterable[str]) -> ApiError:
     return ApiError(406, "NotAcceptable", words, {})
 
 
+def no_such_form(media: Iterable[str]) -> ApiError:
+    """406: a known media type, in a form (``as=``) that there is not."""
+    return ApiError(406, "NotAcceptable", f"only the following media types are accepted: {', '.join(media)}")
+
+
 def unsupported_media(media: Iterable[str]) -> ApiError:
     """415: a body in a format that is not known here."""
     words = f"the body of the request was in an unknown format - accepted media types include: {', '.join(media)}"

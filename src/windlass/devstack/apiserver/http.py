@@ -23,6 +23,7 @@ from windlass.devstack.apiserver.errors import (
     internal,
     no_such_resource,
     not_allowed,
+    not_found,
 )
 from windlass.devstack.apiserver.machine import Machine
 from windlass.devstack.apiserver.rbac import Attributes
@@ -48,6 +49,10 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _log = logging.getLogger("windlass.devstack.apiserver")
 _encode = msgspec.json.Encoder().encode
 _PRETTY = ("curl", "Wget", "Mozilla/5.0")
+_DEPRECATED = {
+    "v1/endpoints": "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+    "v1/componentstatuses": "v1 ComponentStatus is deprecated in v1.19+",
+}
 _MAIN_PARTS = ("status", "ephemeralcontainers", "resize", "approval", "finalize")
 
 
@@ -102,8 +107,9 @@ class App:
             headers.get("content-type") or JSON,
             headers.get("user-agent", ""),
         )
-        if resource.custom is not None and resource.custom.deprecated:
-            call.warnings.append(resource.custom.deprecated)
+        deprecated = resource.custom.deprecated if resource.custom is not None else _DEPRECATED.get(resource.id, "")
+        if deprecated:
+            call.warnings.append(deprecated)
         if verb == "watch":
             await self._watch(call, receive, send)
             return
@@ -119,6 +125,8 @@ class App:
     async def _dispatch(self, call: Call) -> Answer | Text:
         machine, verb, part = self._machine, call.verb, call.subresource
         if part and part not in call.resource.subresources:
+            if call.resource.custom is not None and part in ("status", "scale"):
+                raise not_found(call.resource.group, call.resource.plural, call.name)
             raise no_such_resource()
         if part and verb not in call.resource.subresources[part].verbs:
             raise not_allowed()

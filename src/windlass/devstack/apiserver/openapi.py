@@ -3,7 +3,7 @@ validation and client-side merges.
 
 Called by ``http.py``. Documents are made when first asked for and kept until the registry's generation moves. They
 have no descriptions for built-in kinds (the compact schemas have none), and only as much of each operation as clients
-look at. Protobuf is not spoken: 406.
+look at. Of version 2 in protobuf there is only an empty document, which is what kubectl's last resort needs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from windlass.devstack.apiserver.registry import Registry, Resource
 
 Object = dict[str, Any]
 _encode = msgspec.json.Encoder().encode
-_PROTOBUF = "protobuf"
+_PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+# A document with a title and nothing else: kubectl asks for it only when version 3 does not know a kind.
+_EMPTY_V2 = b"\n\x032.0\x12\x17\n\nKubernetes\x12\tv1.36.3\x00B\x00J\x00"
 _V3, _V2 = "#/components/schemas/", "#/definitions/"
 _QUERY = {
     "get": (),
@@ -55,6 +57,8 @@ class OpenApi:
             self._kept.clear()
             self._generation = self._registry.generation
         accepted = [entry.partition(";")[0].strip() for entry in accept.split(",")] if accept else []
+        if path == "/openapi/v2" and accepted == [_PROTOBUF]:
+            return _EMPTY_V2, _PROTOBUF
         if accepted and not any(
             each in ("application/json", "*/*", "application/*", "application/yaml") for each in accepted
         ):
@@ -280,6 +284,8 @@ class _Operations:
             body = {"schema": self._reference}
             if method in ("post", "put", "patch"):
                 media = _PATCH_MEDIA if method == "patch" else ("application/json",)
+                if resource.custom is not None:
+                    media = tuple(each for each in media if "strategic" not in each)
                 made["requestBody"] = {"content": dict.fromkeys(media, body), "required": True}
             made["responses"] = {"200": {"description": "OK", "content": {"application/json": body}}}
         else:

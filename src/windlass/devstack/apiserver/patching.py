@@ -12,7 +12,8 @@ import msgspec
 
 from windlass.core.manifests import patches
 from windlass.core.manifests.schemas import Schema
-from windlass.devstack.apiserver.errors import ApiError, bad_request
+from windlass.devstack.apiserver import json_errors
+from windlass.devstack.apiserver.errors import ApiError, bad_request, unsupported_media
 from windlass.devstack.apiserver.request import decode_yaml, duplicate_fields
 from windlass.devstack.apiserver.writing import Object, Write
 
@@ -48,7 +49,7 @@ def patch_body(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body)
     except msgspec.DecodeError as error:
-        raise bad_request(f"error decoding patch: {error}") from error
+        raise bad_request(f"error decoding patch: {json_errors.literal_error(body)}") from error
 
 
 def run_patch(media: str, live: Object, patch: Any, schema: Schema) -> Object:
@@ -72,6 +73,7 @@ def _run(media: str, live: Object, patch: Any, schema: Schema) -> Any:
     return patches.strategic_merge(live, patch, schema)
 
 
-def unsupported_patch() -> ApiError:
-    """415 of a patch."""
-    return ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
+def unsupported_patch(*, custom: bool = False) -> ApiError:
+    """415 of a patch. Custom resources know no strategic merge."""
+    known = [JSON_PATCH, MERGE_PATCH, *([] if custom else [STRATEGIC_PATCH]), APPLY_PATCH]
+    return unsupported_media(known)

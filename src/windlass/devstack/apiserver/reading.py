@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 from windlass.devstack.apiserver import selection, table, views
-from windlass.devstack.apiserver.errors import Fault, bad_request, invalid, not_found, too_large_version
+from windlass.devstack.apiserver.errors import bad_request, not_found, too_large_version
+from windlass.devstack.apiserver.options import check_list
 from windlass.devstack.apiserver.registry import Resource
 from windlass.devstack.apiserver.request import Call, Form
 from windlass.devstack.apiserver.selection import Selection
@@ -69,8 +70,9 @@ def list_(store: Store, call: Call) -> bytes:
     resource = call.resource
     chosen = select(call)
     asked = revision(call.one("resourceVersion"), store)
-    match = _match(call, asked)
-    limit = number(call.one("limit") or "0")
+    check_list(call)
+    match = call.one("resourceVersionMatch")
+    limit = max(number(call.one("limit") or "0"), 0)
     token = call.one("continue")
     start: tuple[str, str] | None = None
     at = store.revision
@@ -118,24 +120,6 @@ def number(text: str) -> int:
         return int(text)
     except ValueError:
         raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
-
-
-def _match(call: Call, asked: int) -> str:
-    match = call.one("resourceVersionMatch")
-    if not match:
-        return ""
-    why = ""
-    if match not in ("Exact", "NotOlderThan"):
-        why = f'Unsupported value: "{match}": supported values: "Exact", "NotOlderThan", ""'
-        raise call.bad_option("resourceVersionMatch", why)
-    if not call.one("resourceVersion"):
-        why = "resourceVersionMatch is forbidden unless resourceVersion is provided"
-    elif match == "Exact" and not asked:
-        why = 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
-    if why:
-        fault = Fault("FieldValueForbidden", f"Forbidden: {why}", "resourceVersionMatch")
-        raise invalid("meta.k8s.io", "ListOptions", "", [fault])
-    return match
 
 
 def _token(at: int, last: Item) -> str:

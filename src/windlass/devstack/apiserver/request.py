@@ -14,8 +14,16 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from windlass.core import documents
-from windlass.devstack.apiserver import protobuf
-from windlass.devstack.apiserver.errors import ApiError, Fault, bad_request, invalid, not_acceptable, unsupported_media
+from windlass.devstack.apiserver import json_errors, protobuf
+from windlass.devstack.apiserver.errors import (
+    ApiError,
+    Fault,
+    bad_request,
+    invalid,
+    no_such_form,
+    not_acceptable,
+    unsupported_media,
+)
 from windlass.devstack.apiserver.registry import Resource
 
 JSON = "application/json"
@@ -183,7 +191,7 @@ def parse_accept(header: str, *, single: bool) -> Form:
         else Form()
     )
     if form is None:
-        raise not_acceptable(MEDIA)
+        raise no_such_form(MEDIA) if "as=" in header else not_acceptable(MEDIA)
     if len(_forms) < 256:
         _forms[header, single] = form
     return form
@@ -221,17 +229,15 @@ def parse_body(body: bytes, content_type: str, kind: str = "Object") -> tuple[di
     else:
         raise unsupported_media(MEDIA)
     if not isinstance(value, dict):
-        shown = f"json: cannot unmarshal {_GO.get(type(value), 'object')} into Go value of type struct"
-        raise bad_request(_unrecognized(kind, shown, body))
+        raise bad_request(_unrecognized(kind, json_errors.not_an_object(value), body))
     return value, doubled
 
 
 _YAMLS = (YAML, "application/yml", "application/apply-patch+yaml")
-_GO = {list: "array", str: "string", int: "number", float: "number", bool: "bool", type(None): "null"}
 
 
 def _unrecognized(kind: str, why: str, body: bytes) -> str:
-    words = f"couldn't get version/kind; json parse error: {why} ({body[:64].hex()})"
+    words = f"couldn't get version/kind; json parse error: {why} ({json_errors.summary(body)})"
     return f"the object provided is unrecognized (must be of type {kind}): {words}"
 
 
@@ -239,7 +245,7 @@ def _decode_json(body: bytes, kind: str) -> tuple[Any, list[str]]:
     try:
         value = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise bad_request(_unrecognized(kind, str(error), body)) from error
+        raise bad_request(_unrecognized(kind, json_errors.literal_error(body), body)) from error
     return value, duplicate_fields(body)
 
 
@@ -248,7 +254,9 @@ def decode_yaml(body: bytes) -> Any:
     try:
         found = documents.read(body, "request body")
     except documents.DocumentError as error:
-        raise bad_request(f"error decoding YAML: {error.what}") from error
+        why = error.what.rpartition(", ")[2] if error.what.startswith("this is not YAML") else error.what
+        words = f"error converting YAML to JSON: yaml: line {error.where.line}: {why}"
+        raise bad_request(f"error decoding YAML: {words}") from error
     if len(found) != 1:
         raise bad_request(f"error decoding YAML: expected one document, found {len(found)}")
     return found[0].value

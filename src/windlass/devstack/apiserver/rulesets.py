@@ -108,7 +108,8 @@ def _ask(rule: Object, value: Any, old: Any, path: str) -> Fault | None:
         message = f"rule evaluation error: {error}"
     reason = rule.get("reason") if rule.get("reason") in _REASONS else "FieldValueInvalid"
     prefix = {"FieldValueForbidden": "Forbidden", "FieldValueRequired": "Required value"}.get(str(reason))
-    words = f"{prefix or 'Invalid value'}: {message}"
+    shown = "" if isinstance(value, dict | list) else f"{_quoted(value)}: "
+    words = f"{prefix}: {message}" if prefix else f"Invalid value: {shown}{message}"
     return Fault(str(reason), words, place or "<nil>")
 
 
@@ -118,3 +119,9 @@ def _message(rule: Object, variables: Object) -> str:
     except cel.CelError:
         return ""
     return found.strip() if isinstance(found, str) else ""
+
+
+def _quoted(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f'"{value}"' if isinstance(value, str) else str(value)

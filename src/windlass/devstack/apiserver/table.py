@@ -49,8 +49,8 @@ def rows(resource: Resource, items: Sequence[Item], version: str, include: str) 
         row: dict[str, Any] = {"cells": _cells(resource, obj, now)}
         if include == "Object":
             row["object"] = obj
-        elif include != "None":
-            row["object"] = views.metadata_of(obj, version)
+        else:
+            row["object"] = None if include == "None" else views.metadata_of(obj, version)
         found.append(row)
     return found
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from windlass.devstack.apiserver import clock, reading, views
 from windlass.devstack.apiserver.apply import apply
 from windlass.devstack.apiserver.deleting import Deleter, options_of
-from windlass.devstack.apiserver.errors import bad_request
+from windlass.devstack.apiserver.errors import Fault, bad_request, invalid
+from windlass.devstack.apiserver.options import check_delete, check_manager
 from windlass.devstack.apiserver.patching import (
     APPLY_PATCH,
     JSON_PATCH,
@@ -48,6 +49,7 @@ class Verbs:
 
     def write_of(self, call: Call) -> Write:
         """The write that a call asks for."""
+        check_manager(call)
         return Write(
             resource=call.resource,
             namespace=call.namespace,
@@ -91,7 +93,7 @@ class Verbs:
         elif media in PATCHES:
             item = await self._writer.modify(write, self._patched(call, write, media))
         else:
-            raise unsupported_patch()
+            raise unsupported_patch(custom=call.resource.custom is not None)
         return self._answer(call, write, item)
 
     def _applied(self, call: Call, write: Write) -> Change:
@@ -111,6 +113,7 @@ class Verbs:
 
         def change(live: Object | None) -> Object:
             if live is not None:
+                _check_same(write, live, uid)
                 writer.check_preconditions(write, live, version, uid)
             made = apply(
                 live,
@@ -134,7 +137,7 @@ class Verbs:
         patch = patch_body(call.body)
         doubled = duplicate_fields(call.body) if media != JSON_PATCH else []
         if media == STRATEGIC_PATCH and resource.custom is not None:
-            raise unsupported_patch()
+            raise unsupported_patch(custom=True)
 
         def change(live: Object | None) -> Object:
             assert live is not None
@@ -144,6 +147,7 @@ class Verbs:
             old = live["metadata"]
             version = str(given.get("resourceVersion") or "")
             wanted = version if version != old["resourceVersion"] else ""
+            _check_same(write, live, given.get("uid") or "")
             writer.check_preconditions(write, live, wanted, given.get("uid") or "")
             decoded = writer.decode(write, made, doubled)
             doubled.clear()
@@ -178,13 +182,17 @@ class Verbs:
         body: Object = {}
         if call.body:
             body, _ = parse_body(call.body, call.content_type, "DeleteOptions")
-        policy = body.get("propagationPolicy") or call.one("propagationPolicy")
-        if policy and policy not in ("Foreground", "Background", "Orphan"):
-            words = f'Unsupported value: "{policy}": supported values: "Foreground", "Background", "Orphan", "nil"'
-            raise call.bad_option("propagationPolicy", words)
+        check_delete(call, body)
         return body, call.query
 
     def _answer(self, call: Call, write: Write, item: Item) -> Answer:
         code = 201 if write.created else 200
         body = reading.present(call.resource, item, call.form, call.one("includeObject"))
         return Answer(code, body, call.form.content_type, after=0 if write.dry_run else item.rv)
+
+
+def _check_same(write: Write, live: Object, uid: str) -> None:
+    """422 where a patch would change the uid; the real server says so twice."""
+    if uid and uid != live["metadata"]["uid"]:
+        fault = Fault("FieldValueInvalid", f'Invalid value: "{uid}": field is immutable', "metadata.uid")
+        raise invalid(write.resource.group, write.resource.kind, write.name, [fault, fault])

@@ -59,7 +59,7 @@ def list_of(resource: Resource, items: Iterable[Item], meta: dict[str, Any], for
     """A list of objects, or of their metadata."""
     if form.shape == "metadata":
         head = {"kind": "PartialObjectMetadataList", "apiVersion": f"meta.k8s.io/{form.version}", "metadata": meta}
-        parts = [encode({"metadata": item.obj["metadata"]}) for item in items]
+        parts = [encode(metadata_of(item.obj, form.version)) for item in items]
     else:
         head = {"kind": resource.list_kind, "apiVersion": resource.api_version, "metadata": meta}
         parts = [_without_type(resource, encoded(resource, item)) for item in items]

@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from windlass.devstack.apiserver import reading, table, views
-from windlass.devstack.apiserver.errors import ApiError, Fault, invalid
+from windlass.devstack.apiserver.errors import ApiError
+from windlass.devstack.apiserver.options import check_list, watch_version
 from windlass.devstack.apiserver.registry import Resource
 from windlass.devstack.apiserver.request import Call
 from windlass.devstack.apiserver.store import Event, Item, Store, Watch, with_revision
@@ -137,26 +138,11 @@ class Stream:
 
 def _start(call: Call) -> tuple[bool, int | None]:
     """Whether the present state comes first, and the revision from which on changes are wanted (None: from now)."""
-    version, match, initial = (
-        call.one("resourceVersion"),
-        call.one("resourceVersionMatch"),
-        call.query.get("sendInitialEvents"),
-    )
-    why = ""
-    if initial and not match:
-        why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
-    elif match and not initial:
-        why = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
-    elif initial and match != "NotOlderThan":
-        why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
-    if why:
-        fault = Fault("FieldValueForbidden", f"Forbidden: {why}", "resourceVersionMatch")
-        raise invalid("meta.k8s.io", "ListOptions", "", [fault])
-    if version and not version.isdecimal():
-        raise call.bad_option("resourceVersion", f'Invalid value: "{version}"', "FieldValueInvalid")
-    since = int(version or "0") or None
-    if initial:
-        return call.flag("sendInitialEvents"), None if call.flag("sendInitialEvents") else since
+    check_list(call)
+    since = watch_version(call) or None
+    if "sendInitialEvents" in call.query:
+        initial = call.flag("sendInitialEvents")
+        return initial, None if initial else since
     return since is None, since
 
 

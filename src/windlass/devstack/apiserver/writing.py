@@ -245,7 +245,7 @@ class Writer:
             fault = Fault(
                 "FieldValueInvalid", "Invalid value: 0: must be specified for an update", "metadata.resourceVersion"
             )
-            raise invalid(resource.group, resource.kind, write.name, [fault])
+            raise invalid(resource.group, resource.plural, write.name, [fault])
         return change, bool(version)
 
     def check_preconditions(self, write: Write, live: Object, version: str, uid: str) -> None:
@@ -378,7 +378,8 @@ class Writer:
         return self.strategies.prepare_for_update(storage.id, old, new, subresource)
 
     def _refuse_invalid(self, storage: Resource, new: Object, old: Object | None, subresource: str) -> None:
-        causes: list[Cause] = list(self.strategies.validate(storage.id, new, old, subresource))
+        causes: list[Cause] = _late_finalizers(new, old)
+        causes += self.strategies.validate(storage.id, new, old, subresource)
         if storage.custom is not None:
             causes += self.custom.validate(storage, new, old, subresource)
         if causes:
@@ -404,8 +405,39 @@ class Writer:
         return self.store.write(storage.storage, write.namespace, write.name, obj)
 
 
+def _late_finalizers(new: Object, old: Object | None) -> list[Cause]:
+    """An object that is being deleted takes no new finalizers. Told twice, as two layers of the real server do."""
+    before = (old or {}).get("metadata") or {}
+    if not before.get("deletionTimestamp"):
+        return []
+    known = before.get("finalizers") or []
+    late = sorted(each for each in new["metadata"].get("finalizers") or [] if each not in known)
+    if not late:
+        return []
+    shown = ", ".join(f'"{each}"' for each in late)
+    words = (
+        "Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers "
+        f"[]string{{{shown}}}"
+    )
+    return [Fault("FieldValueForbidden", words, "metadata.finalizers")] * 2
+
+
 def _without_version(obj: Object, rv: str) -> Object:
     if rv:
         return obj
     metadata = {key: value for key, value in obj["metadata"].items() if key != "resourceVersion"}
     return {**obj, "metadata": metadata}
+
+
+def _new_finalizers(new: Object, old: Object | None) -> list[Cause]:
+    """Finalizers can't be added to what is being deleted; the real server says so twice."""
+    if old is None or not old["metadata"].get("deletionTimestamp"):
+        return []
+    known = old["metadata"].get("finalizers") or []
+    added = [each for each in new["metadata"].get("finalizers") or [] if each not in known]
+    if not added:
+        return []
+    shown = ", ".join(f'"{each}"' for each in added)
+    words = f"no new finalizers can be added if the object is being deleted, found new finalizers []string{{{shown}}}"
+    fault = Fault("FieldValueForbidden", f"Forbidden: {words}", "metadata.finalizers")
+    return [fault, fault]
