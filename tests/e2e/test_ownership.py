@@ -75,7 +75,7 @@ def test_an_object_of_helm_is_left_alone_unless_git_says_all(team: Team) -> None
     team.application()
     team.commit({"shop/a.yaml": config_map("a", level="info")})
     team.until(lambda: outcome(team, "ConfigMap").get("result") == "refused", "it is refused")
-    assert "Helm release shop" in outcome(team, "ConfigMap")["message"]
+    assert "Helm release" in outcome(team, "ConfigMap")["message"]
     found = team.get(MAP)
     assert found is not None
     assert found["data"] == {"from": "helm"}

@@ -62,6 +62,7 @@ class HealthWatch:
         self._report = report
         self._following: dict[tuple[Key, ObjectRef], asyncio.Task[None]] = {}
         self._turns = asyncio.Semaphore(AT_ONCE)
+        self._behind: dict[tuple[Key, ObjectRef], tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {}
         self._dirty: set[Key] = set()
         self.again: WorkQueue[tuple[Key, ObjectRef]] = WorkQueue(base=1.0, cap=60.0)
 
@@ -73,7 +74,7 @@ class HealthWatch:
         live = self._cluster.live.get(ref)
         now = self._clock.now()
         health = self._health(state, ref, live, now)
-        pods = state.pods.get(ref)
+        pods = state.pods.get(ref)  # as looked at a moment ago: time alone changes what they say
         details = pods.lines if pods is not None and health.status is not HealthStatus.HEALTHY else ()
         before = state.objects.get(ref)
         if health.look_again:
@@ -111,7 +112,11 @@ class HealthWatch:
         if live is None:
             health = Health(HealthStatus.MISSING, "is not in the cluster")
         else:
-            health = health_of(facts_of(live), now, state.pods.get(ref))
+            behind = self._behind.get((state.key, ref))
+            facts = pod_facts(*behind, now) if behind is not None else None
+            if facts is not None:
+                state.pods[ref] = facts
+            health = health_of(facts_of(live), now, facts)
         if health.status in (HealthStatus.HEALTHY, HealthStatus.SUSPENDED):
             state.since.pop(ref, None)
             return health
@@ -165,6 +170,7 @@ class HealthWatch:
             self._following[(state.key, ref)] = self._supervisor.spawn(self._follow(state.key, ref), name)
 
     def _stop_following(self, key: Key, ref: ObjectRef) -> None:
+        self._behind.pop((key, ref), None)
         task = self._following.pop((key, ref), None)
         if task is not None:
             task.cancel()
@@ -213,22 +219,21 @@ class HealthWatch:
         if state is None:
             return
         facts = pod_facts(pods, [], self._clock.now())
-        if facts.troubles:
-            facts = await self._with_events(ref, pods, facts)
-        state.pods[ref] = facts
-        self.assess(state, ref)
+        events = await self._events(ref, facts) if facts.troubles else []
+        if (key, ref) in self._following:
+            self._behind[(key, ref)] = (pods, events)
+            self.assess(state, ref)
 
-    async def _with_events(self, ref: ObjectRef, pods: list[dict[str, Any]], facts: PodFacts) -> PodFacts:
-        """The same facts with the Events of the first pod in trouble: one request while somebody needs the reason."""
+    async def _events(self, ref: ObjectRef, facts: PodFacts) -> list[dict[str, Any]]:
+        """The Events of the first pod in trouble: one request while somebody needs the reason."""
         name = facts.troubles[0].pod
         try:
-            events = await self._cluster.select(
+            return await self._cluster.select(
                 EVENTS, ref.namespace, fields=f"involvedObject.kind=Pod,involvedObject.name={name}", limit=50
             )
         except WindlassError as error:
             log.warning("events not seen", object=str(ref), error=error.what)
-            return facts
-        return pod_facts(pods, events, self._clock.now())
+            return []
 
 
 def pod_selector(live: LiveObject | None) -> str:

@@ -22,8 +22,8 @@ INSTALLATIONS = Resource(GROUP, VERSION, "installations", "Installation", False)
 APPLICATIONS = Resource(GROUP, VERSION, "applications", "Application", True)
 NAMESPACES = Resource("", "v1", "namespaces", "Namespace", False)
 MANAGER = "windlass"
-SHARED_FOR = 10.0
-"""Seconds for which a survey serves the first applies of other Applications that start at the same time."""
+SHARED_FOR = 60.0
+"""Seconds for which a survey serves other Applications at most."""
 FEW = 4
 
 
@@ -103,12 +103,13 @@ class Inventory:
             self._recorded.update(missing)
 
     async def look_up(
-        self, refs: Sequence[ObjectRef], served: Mapping[tuple[str, str], Resource], *, shared: bool
+        self, refs: Sequence[ObjectRef], served: Mapping[tuple[str, str], Resource], *, since: float | None
     ) -> dict[ObjectRef, LiveObject | None]:
         """What is there of these, labelled or not. One request a kind where there are many, one an object where few.
 
-        ``shared`` lets a list that another Application asked for a moment ago serve as well. A kind that is not
-        served has no objects. Raises what stands in the way: an object that could not be looked up is not absent.
+        ``since`` lets a list serve that another Application asked for after this time (of the loop): those that start
+        together share one, and what was made before any of them wanted anything is in it. None: look now. A kind that
+        is not served has no objects. Raises what stands in the way: what could not be looked up is not absent.
         """
         by_kind = {(resource.group, resource.kind): resource for resource in served.values()}
         wanted: dict[Resource, list[ObjectRef]] = {}
@@ -119,26 +120,30 @@ class Inventory:
                 found[ref] = None
             else:
                 wanted.setdefault(resource, []).append(ref)
-        answers = await asyncio.gather(*(self._look(resource, some, shared) for resource, some in wanted.items()))
+        answers = await asyncio.gather(*(self._look(resource, some, since) for resource, some in wanted.items()))
         for answer in answers:
             found.update(answer)
         return found
 
     async def _look(
-        self, resource: Resource, refs: list[ObjectRef], shared: bool
+        self, resource: Resource, refs: list[ObjectRef], since: float | None
     ) -> dict[ObjectRef, LiveObject | None]:
-        if not shared and len(refs) <= FEW:
+        if since is None and len(refs) <= FEW:
             looks = await asyncio.gather(*(self._cluster.look(resource, ref) for ref in refs))
             return dict(zip(refs, looks, strict=True))
-        survey = await self._survey(resource, shared)
+        survey = await self._survey(resource, since)
         return {ref: survey.get(ref) for ref in refs}
 
-    async def _survey(self, resource: Resource, shared: bool) -> Mapping[ObjectRef, LiveObject]:
+    async def _survey(self, resource: Resource, since: float | None) -> Mapping[ObjectRef, LiveObject]:
         key = (resource, "")
-        now = self._clock.monotonic()
+        now = asyncio.get_running_loop().time()
         kept = self._surveys.get(key)
-        if shared and kept is not None and now - kept[0] < SHARED_FOR:
+        if since is not None and kept is not None and kept[0] >= since and now - kept[0] < SHARED_FOR:
             return await asyncio.shield(kept[1])
+        if kept is not None and not kept[1].done():
+            # It began too early, and the adapter would share its request with us.
+            await asyncio.wait([kept[1]])
+            return await self._survey(resource, since)
         future: asyncio.Future[Mapping[ObjectRef, LiveObject]] = asyncio.get_running_loop().create_future()
         self._surveys[key] = (now, future)
         try:
@@ -150,12 +155,14 @@ class Inventory:
             future.exception()
             raise
         future.set_result(survey)
+        # It may be of the whole cluster: kept no longer than it can serve anybody.
+        asyncio.get_running_loop().call_later(SHARED_FOR, self._forget, key, future)
         return survey
 
-    def forget_surveys(self) -> None:
-        """Drops lists that are too old to serve anybody, so that they hold no memory."""
-        now = self._clock.monotonic()
-        self._surveys = {key: kept for key, kept in self._surveys.items() if now - kept[0] < SHARED_FOR}
+    def _forget(self, key: tuple[Resource, str], future: asyncio.Future[Mapping[ObjectRef, LiveObject]]) -> None:
+        kept = self._surveys.get(key)
+        if kept is not None and kept[1] is future:
+            del self._surveys[key]
 
     async def ensure_namespace(self, name: str) -> None:
         """Makes the destination namespace where it is missing. It carries no label of ours: it is never pruned."""

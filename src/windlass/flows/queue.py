@@ -29,6 +29,7 @@ class WorkQueue(Generic[Key]):
         self._dirty: set[Key] = set()
         self._timers: dict[Key, asyncio.TimerHandle] = {}
         self._failures: dict[Key, int] = {}
+        self._asked: dict[Key, float] = {}
         self._wake = asyncio.Event()
 
     def __len__(self) -> int:
@@ -46,6 +47,7 @@ class WorkQueue(Generic[Key]):
             self._dirty.add(key)
         elif key not in self._queued:
             self._queued.add(key)
+            self._asked[key] = asyncio.get_running_loop().time()
             self._ready.append(key)
             self._wake.set()
 
@@ -76,10 +78,15 @@ class WorkQueue(Generic[Key]):
     def failures(self, key: Key) -> int:
         return self._failures.get(key, 0)
 
+    def asked_at(self, key: Key) -> float:
+        """Loop time at which the key that is being worked on was asked for: what was read since is news to it."""
+        return self._asked.get(key, asyncio.get_running_loop().time())
+
     def drop(self, key: Key) -> None:
         """The key is gone for good: no timer, no backoff, no repeat."""
         self._cancel(key)
         self._failures.pop(key, None)
+        self._asked.pop(key, None)
         self._dirty.discard(key)
         if key in self._queued:
             self._queued.discard(key)
@@ -97,6 +104,7 @@ class WorkQueue(Generic[Key]):
 
     def done(self, key: Key) -> None:
         self._working.discard(key)
+        self._asked.pop(key, None)
         if key in self._dirty:
             self._dirty.discard(key)
             self.add(key)

@@ -25,7 +25,7 @@ from windlass.core.kinds.fields import stamp
 from windlass.core.kinds.kind import API_VERSION, GROUP, VERSION
 from windlass.core.kinds.reasons import Reason
 from windlass.core.kinds.repository import RepositoryStatus
-from windlass.core.model import HealthStatus, ObjectRef, Resource
+from windlass.core.model import HealthStatus, ObjectRef, Resource, Result
 from windlass.errors import TryLater, WindlassError
 from windlass.flows.fleet import ApplicationState, Fleet, Key, SourceState
 from windlass.flows.queue import WorkQueue
@@ -259,7 +259,9 @@ def summary(state: ApplicationState) -> tuple[str, str, str]:
         return Reason.UNHEALTHY.value, health.message, "stalled"
     if health.status in (HealthStatus.PROGRESSING, HealthStatus.MISSING, HealthStatus.UNKNOWN):
         return Reason.PROGRESSING.value, health.message, "going"
-    return Reason.SYNCED.value, f"{state.applied_commit[:7]} is applied, {health.message or 'Healthy'}", "ready"
+    kept = sum(1 for one in state.outcomes.values() if one.result is Result.KEPT)
+    more = f", {kept} kept that left Git" if kept else ""
+    return Reason.SYNCED.value, f"{state.applied_commit[:7]} is applied, {health.message or 'Healthy'}{more}", "ready"
 
 
 def message_lines(state: ApplicationState) -> list[str]:

@@ -200,9 +200,10 @@ class Synchronizer:
     async def _plan(self, state: ApplicationState, written: Application, rendered: Rendered) -> Plan:
         resources, _ = await self._inventory.resources(rendered.objects)
         await self._inventory.record_and_watch(resources)
-        first = not state.applied_commit
+        # Applications that start together share their lists; a later change looks for itself.
+        since = None if state.applied_commit else self._queue.asked_at(state.key)
         owned = dict(self._cluster.live.of(state.claim.label))
-        found = await self._inventory.look_up(unknown_to_us(rendered.objects, owned), resources, shared=first)
+        found = await self._inventory.look_up(unknown_to_us(rendered.objects, owned), resources, since=since)
         for ref, live in found.items():
             # Labelled in the meantime: the lookup is newer than the index.
             if live is not None and live.labels.get("windlass.dev/application") == state.claim.label:
@@ -263,13 +264,13 @@ class Synchronizer:
                     outcomes[outcome.ref] = outcome
                 self._check_gates(state, stage)
         except StageWaits as waits:
-            self._note(state, outcomes)
+            self._note(state, plan, outcomes)
             began = state.began if state.began is not None else self._clock.monotonic()
             if self._clock.monotonic() - began > seconds(written.spec.sync.timeout):
                 raise TimedOut(written.spec.sync.timeout, waits.what) from waits
             self._queue.add_after(state.key, seconds(written.spec.sync.timeout))
             raise
-        self._note(state, outcomes)
+        self._note(state, plan, outcomes)
         self._conclude(state, plan, outcomes, only=only)
 
     def _conclude(self, state: ApplicationState, plan: Plan, outcomes: dict[ObjectRef, Outcome], *, only: str) -> None:
@@ -303,7 +304,7 @@ class Synchronizer:
         wrong = [one for one in outcomes.values() if one.result in WRONG]
         waves = {change.ref: change.desired.wave for change in plan.changes if change.desired is not None}
         if wrong and (stage.prunes or any(waves.get(one.ref, stage.wave) < stage.wave for one in wrong)):
-            self._note(state, outcomes)
+            self._note(state, plan, outcomes)
             raise PartlyApplied(wrong, len(outcomes), plan.commit)
         waiting = (
             [ref for ref in waits_for(plan, stage.wave) if not self._healthy(state, ref)] if not stage.prunes else []
@@ -332,12 +333,13 @@ class Synchronizer:
         told = state.objects.get(ref)
         return told is not None and told.health.status is HealthStatus.HEALTHY
 
-    def _note(self, state: ApplicationState, outcomes: dict[ObjectRef, Outcome]) -> None:
+    def _note(self, state: ApplicationState, plan: Plan, outcomes: dict[ObjectRef, Outcome]) -> None:
         counts: dict[str, int] = {}
         for outcome in outcomes.values():
             counts[outcome.result.value] = counts.get(outcome.result.value, 0) + 1
         # A later look at the same commit that had nothing to do is no news: what the sync did stays told.
-        if set(counts) <= {Result.UNCHANGED.value, Result.KEPT.value, Result.SKIPPED.value} and state.counts:
+        idle = set(counts) <= {Result.UNCHANGED.value, Result.KEPT.value, Result.SKIPPED.value}
+        if idle and state.counts and plan.commit == state.applied_commit:
             kept = {ref: one for ref, one in state.outcomes.items() if one.result not in WRONG}
             state.outcomes = {
                 **kept,
@@ -370,7 +372,7 @@ class Synchronizer:
             for stage in stages(plan):
                 for outcome in await self._effects.carry_out(acting, stage.changes):
                     outcomes[outcome.ref] = outcome
-            self._note(state, outcomes)
+            self._note(state, plan, outcomes)
             wrong = [one for one in outcomes.values() if one.result in WRONG]
             if wrong:
                 raise PartlyApplied(wrong, len(outcomes), plan.commit)
