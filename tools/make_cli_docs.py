@@ -34,8 +34,8 @@ your rights in the cluster, and it applies nothing. `windlass sync` asks the con
 
 `APP` is `name` or `namespace/name`; `-n` names the namespace too. A name alone is the Application of that name in the
 namespace of the kubeconfig's context, else the only one of that name in the cluster; where there are several, they are
-listed. `windlass status` without `APP` lists the Applications of all namespaces, or of the context's namespace where you
-may not list all.
+listed. `windlass status` without `APP` lists the Applications of all namespaces, or of the context's namespace where
+you may not list all.
 
 ## Output
 

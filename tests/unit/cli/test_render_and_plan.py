@@ -1,0 +1,184 @@
+"""``render`` and ``plan --path`` over a real repository, without a cluster: what is printed, and the exit codes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from desk import Done, Repo
+
+Run = Callable[..., Done]
+
+WEB = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: web
+spec:
+  replicas: 2
+  selector:
+    matchLabels: {app: web}
+  template:
+    metadata:
+      labels: {app: web}
+    spec:
+      containers:
+      - {name: web, image: "acme/shop:1.4.1"}
+"""
+OLD = "apiVersion: v1\nkind: Service\nmetadata: {name: old-web}\nspec: {ports: [{port: 80}]}\n"
+LIMITS = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: web-limits}\ndata: {cpu: '2'}\n"
+SECRET = "apiVersion: v1\nkind: Secret\nmetadata: {name: key}\nstringData: {password: hunter2}\n"
+BROKEN = WEB.replace("replicas: 2", "replicas: three")
+SHOP = "apps/shop"
+
+
+def start(repo: Repo) -> str:
+    return repo.commit("Shop", **{f"{SHOP}/web.yaml": WEB, f"{SHOP}/old.yaml": OLD, f"{SHOP}/key.yaml": SECRET})
+
+
+def test_a_path_renders_in_apply_order_and_without_our_marks(repo: Repo, run: Run) -> None:
+    start(repo)
+    done = run("render", SHOP)
+    assert done.code == 0
+    assert [line for line in done.out.splitlines() if line.startswith("kind:")] == [
+        "kind: Secret",
+        "kind: Service",
+        "kind: Deployment",
+    ]
+    assert "windlass.dev" not in done.out
+    items = json.loads(run("render", SHOP, "-o", "json").out)["items"]
+    assert [one["kind"] for one in items] == ["Secret", "Service", "Deployment"]
+
+
+def test_a_commit_renders_as_it_was(repo: Repo, run: Run) -> None:
+    first = start(repo)
+    repo.commit("Next", **{f"{SHOP}/web.yaml": WEB.replace("1.4.1", "1.4.2")})
+    repo.write(f"{SHOP}/web.yaml", BROKEN)
+    assert "acme/shop:1.4.1" in run("render", SHOP, "--commit", first[:10]).out
+    assert "acme/shop:1.4.2" in run("render", SHOP, "--commit", "main").out
+    assert "acme/shop:1.4.1" in run("render", SHOP, "--commit", "HEAD~1").out
+
+
+def test_one_file_and_a_folder_outside_of_any_repository_render_too(repo: Repo, run: Run) -> None:
+    start(repo)
+    assert run("render", f"{SHOP}/old.yaml").out.count("kind:") == 1
+    loose = repo.folder.parent / "loose"
+    loose.mkdir()
+    (loose / "a.yaml").write_text(LIMITS)
+    assert "web-limits" in run("render", str(loose)).out
+    refused = run("render", str(loose), "--commit", "main")
+    assert refused.code == 1
+    assert "is in no Git repository" in refused.err
+
+
+def test_an_application_file_says_which_files_and_what_namespace(repo: Repo, run: Run) -> None:
+    start(repo)
+    app = (
+        "apiVersion: windlass.dev/v1alpha1\nkind: Application\nmetadata: {name: shop}\nspec:\n"
+        "  source: {repository: config, path: apps/shop, exclude: [old.yaml]}\n  destination: {namespace: prod}\n"
+    )
+    repo.write("app.yaml", app)
+    done = run("render", SHOP, "--app", "app.yaml")
+    assert "old-web" not in done.out
+    assert done.out.count("namespace: prod") == 2
+    repo.write("app.yaml", app.replace("path:", "pth:"))
+    wrong = run("render", SHOP, "--app", "app.yaml")
+    assert (wrong.code, wrong.out) == (1, "")
+    assert "app.yaml:1" in wrong.err
+
+
+def test_a_mistake_is_told_with_file_line_and_mend_and_nothing_is_printed(repo: Repo, run: Run) -> None:
+    start(repo)
+    repo.write(f"{SHOP}/web.yaml", BROKEN)
+    done = run("render", SHOP)
+    assert (done.code, done.out) == (1, "")
+    assert done.err == (
+        'error: replicas must be an integer, not "three"\n'
+        "   at  apps/shop/web.yaml:6, spec.replicas\n"
+        "  mend replicas: 3            more: docs/errors.md#wrong-type\n"
+    )
+
+
+def test_the_work_tree_against_a_branch(repo: Repo, run: Run) -> None:
+    start(repo)
+    repo.write(f"{SHOP}/web.yaml", WEB.replace("1.4.1", "1.4.2"))
+    repo.write(f"{SHOP}/old.yaml", None)
+    repo.write(f"{SHOP}/limits.yaml", LIMITS)
+    repo.write(f"{SHOP}/key.yaml", SECRET.replace("hunter2", "hunter3"))
+    done = run("plan", "--path", SHOP, "--base", "main")
+    assert done.code == 2
+    assert done.out == (
+        "+ ConfigMap/web-limits\n"
+        "~ Secret/key\n"
+        "    data.password   changed (values of Secrets are not shown)\n"
+        "~ Deployment/web\n"
+        "    spec.template.spec.containers[name=web].image   acme/shop:1.4.1 -> 1.4.2\n"
+        "- Service/old-web          prune, 1 of at most 20\n"
+        "1 created, 2 configured, 1 pruned\n"
+    )
+    assert "hunter" not in done.out
+
+
+def test_two_commits_and_nothing_between_them(repo: Repo, run: Run) -> None:
+    first = start(repo)
+    second = repo.commit("Elsewhere", README="x")
+    done = run("plan", "--path", SHOP, "--base", first, "--commit", second)
+    assert (done.code, done.out) == (0, "3 unchanged\n")
+    data = json.loads(run("plan", "--path", SHOP, "--base", first, "--commit", second, "-o", "json").out)
+    assert (data["base"], data["commit"]) == (first, second)
+    assert {one["action"] for one in data["changes"]} == {"unchanged"}
+
+
+def test_a_plan_over_a_broken_work_tree_says_so(repo: Repo, run: Run) -> None:
+    start(repo)
+    repo.write(f"{SHOP}/web.yaml", BROKEN)
+    done = run("plan", "--path", SHOP)
+    assert (done.code, done.out) == (1, "")
+    assert "web.yaml:6" in done.err
+
+
+def test_an_object_that_is_wrong_by_itself_is_kept_and_told(repo: Repo, run: Run) -> None:
+    start(repo)
+    repo.write(
+        f"{SHOP}/old.yaml", OLD.replace("{name: old-web}", "{name: old-web, annotations: {windlass.dev/wave: x}}")
+    )
+    done = run("plan", "--path", SHOP)
+    assert done.code == 1
+    assert "Service/old-web   kept: its manifest in Git is wrong; it stays as it is" in done.out
+    assert "windlass.dev/wave" in done.err
+
+
+def test_wrong_usage_has_its_own_exit_code(repo: Repo, run: Run) -> None:
+    assert run("plan").code == 64
+    assert run("plan", "shop", "--base", "main").code == 64
+    assert run("sync", "shop", "--only", "web").code == 64
+    assert run("status", "--watch", "-o", "json").code == 64
+    assert run("nothing").code == 64
+
+
+def test_breaking_the_glass_is_refused_with_the_way_that_works(run: Run) -> None:
+    done = run("sync", "shop", "--commit", "3f2c1ab", "--break-glass")
+    assert done.code == 3
+    assert "spec.source.at" in done.err
+
+
+def test_an_unknown_commit_says_where_to_look(repo: Repo, run: Run) -> None:
+    start(repo)
+    done = run("plan", "--path", SHOP, "--base", "nowhere")
+    assert done.code == 1
+    assert "there is no commit 'nowhere'" in done.err
+    assert "git log --oneline" in done.err
+
+
+def test_foreign_names_bring_no_escapes_to_the_terminal(repo: Repo, run: Run) -> None:
+    start(repo)
+    repo.write(f"{SHOP}/evil.yaml", 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: "a\\e[31mb"}\n')
+    repo.write(f"{SHOP}/data.yaml", 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: "x\\e]0;t\\ay"}\n')
+    done = run("plan", "--path", SHOP)
+    assert "\x1b" not in done.out + done.err
+    repo.write(f"{SHOP}/evil.yaml", None)
+    repo.commit("Data")
+    repo.write(f"{SHOP}/data.yaml", 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: "x\\e[2Jz"}\n')
+    done = run("plan", "--path", SHOP)
+    assert done.code == 2
+    assert "\x1b" not in done.out
