@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
@@ -57,6 +58,14 @@ def ask(folder: Path, commit: str, path: str = "") -> RenderRequest:
     return request(folder=str(folder), commit=commit, path=path)
 
 
+async def first(workers: Workers) -> Process:
+    """The process of the one worker that there is, started."""
+    (worker,) = [one for one in workers._all if one.alive]
+    assert await worker.started is None
+    assert worker.process is not None
+    return worker.process
+
+
 async def test_a_worker_renders_from_git_objects(workers: Workers, commit: Commit, tmp_path: Path) -> None:
     made = commit({"apps/a.json": MANIFEST})
     result = await workers.render(ask(tmp_path, made, "apps"))
@@ -77,11 +86,11 @@ async def test_a_commit_that_is_not_there_fails_and_the_worker_lives(
     workers: Workers, commit: Commit, tmp_path: Path
 ) -> None:
     made = commit({"a.json": MANIFEST})
-    before = {worker.process.pid for worker in workers._all}
+    before = (await first(workers)).pid
     with pytest.raises(RenderFailed):
         await workers.render(ask(tmp_path, "0" * 39 + "1"))
     assert (await workers.render(ask(tmp_path, made))).objects
-    assert {worker.process.pid for worker in workers._all} == before
+    assert (await first(workers)).pid == before
 
 
 async def test_what_takes_too_long_is_killed_and_the_next_goes_on(commit: Commit, tmp_path: Path) -> None:
@@ -105,18 +114,18 @@ async def test_what_needs_too_much_memory_costs_that_render_only(commit: Commit,
 
 
 async def test_a_worker_that_dies_costs_one_render_at_most(workers: Workers, commit: Commit, tmp_path: Path) -> None:
-    made = commit({"heavy/a.yaml": HEAVY, "light/a.json": MANIFEST})
-    (worker,) = workers._all
+    made = commit(heavy_files(10) | {"light/a.json": MANIFEST})
+    process = await first(workers)
     heavy = asyncio.create_task(workers.render(ask(tmp_path, made, "heavy")))
     await asyncio.sleep(0.3)
-    os.kill(worker.process.pid, signal.SIGKILL)
+    os.kill(process.pid, signal.SIGKILL)
     with pytest.raises(RenderLost):
         await heavy
     assert (await workers.render(ask(tmp_path, made, "light"))).objects
     # At rest it is not even noticed.
-    (worker,) = workers._all
-    os.kill(worker.process.pid, signal.SIGKILL)
-    await worker.process.wait()
+    process = await first(workers)
+    os.kill(process.pid, signal.SIGKILL)
+    await process.wait()
     assert (await workers.render(ask(tmp_path, made, "light"))).objects
 
 
@@ -132,6 +141,34 @@ async def test_a_cancelled_render_leaves_no_worker_in_the_middle_of_it(
     assert [one.ref.name for one in (await workers.render(ask(tmp_path, made, "light"))).objects] == ["a"]
 
 
+async def test_a_large_answer_that_nobody_wants_any_more_holds_nothing_up(
+    workers: Workers, commit: Commit, tmp_path: Path
+) -> None:
+    large = {
+        f"large/{n}.json": msgspec.json.encode(config_map(f"a{n}") | {"data": {"a": "x" * 500_000}}) for n in range(30)
+    }
+    made = commit(large | {"light/a.json": MANIFEST})
+    for wait in (0.05, 0.2, 0.3, 0.4):
+        asked = asyncio.create_task(workers.render(ask(tmp_path, made, "large")))
+        await asyncio.sleep(wait)
+        asked.cancel()
+        await asyncio.wait([asked])
+    async with asyncio.timeout(20):
+        assert (await workers.render(ask(tmp_path, made, "light"))).objects
+        assert len((await workers.render(ask(tmp_path, made, "large"))).objects) == 30
+
+
+async def test_renders_under_way_are_lost_when_all_ends(commit: Commit, tmp_path: Path) -> None:
+    made = commit(heavy_files(10))
+    async with Workers() as workers:
+        asked = [asyncio.create_task(workers.render(ask(tmp_path, made))) for _ in range(6)]
+        await asyncio.sleep(0.1)
+    async with asyncio.timeout(20):
+        results = await asyncio.gather(*asked, return_exceptions=True)
+    assert all(isinstance(one, RenderLost) for one in results)
+    assert not workers._all
+
+
 async def test_there_are_never_more_workers_than_allowed_and_none_afterwards(commit: Commit, tmp_path: Path) -> None:
     made = commit({f"a{number}.json": msgspec.json.encode(config_map(f"a{number}")) for number in range(20)})
     async with Workers(count=2) as workers:
@@ -139,7 +176,7 @@ async def test_there_are_never_more_workers_than_allowed_and_none_afterwards(com
         assert all(len(one.objects) == 20 for one in results)
         assert len(workers._all) <= 2
         processes = [worker.process for worker in workers._all]
-    assert all(process.returncode is not None for process in processes)
+    assert all(process is not None and process.returncode is not None for process in processes)
 
 
 async def test_a_second_worker_goes_when_there_is_no_work_and_the_warm_one_stays(
@@ -149,20 +186,19 @@ async def test_a_second_worker_goes_when_there_is_no_work_and_the_warm_one_stays
     made = commit({"a.json": MANIFEST})
     async with Workers(count=2) as workers:
         await asyncio.gather(*(workers.render(ask(tmp_path, made)) for _ in range(4)))
-        both = {worker.process for worker in workers._all}
+        both = {worker.process for worker in workers._all if worker.process is not None}
         assert len(both) == 2
         await asyncio.wait([asyncio.create_task(process.wait()) for process in both], return_when="FIRST_COMPLETED")
         await asyncio.sleep(0.1)
         assert sorted(process.returncode is None for process in both) == [False, True]
         assert (await workers.render(ask(tmp_path, made))).objects
-        (left,) = workers._all
-        assert left.process in both
+        assert await first(workers) in both
 
 
 async def test_a_worker_has_no_environment_and_bounds(workers: Workers) -> None:
-    (worker,) = workers._all
-    environment = Path(f"/proc/{worker.process.pid}/environ").read_bytes()
-    limits = Path(f"/proc/{worker.process.pid}/limits").read_text()
+    process = await first(workers)
+    environment = Path(f"/proc/{process.pid}/environ").read_bytes()
+    limits = Path(f"/proc/{process.pid}/limits").read_text()
     assert b"HOME=" not in environment
     assert b"PATH=" not in environment
     address_space = next(line for line in limits.splitlines() if line.startswith("Max address space"))

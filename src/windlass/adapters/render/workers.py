@@ -28,6 +28,8 @@ from windlass.ports import Renderer, RenderRequest
 START = 30.0
 """Seconds that a worker may take to start."""
 
+_CHUNK = 64 * 1024
+
 LINGER = 30.0
 """Seconds that a second worker stays without work."""
 
@@ -54,43 +56,81 @@ class RenderLost(TryLater):
 
 
 class _Worker:
-    """One child. ``ended`` when its input was closed: it ends by itself, and is reaped later."""
+    """One child, and the task that has it: it is started and ended there, so that no caller that is cancelled leaves
+    half of one. ``started`` is None once it said its first word, else why it did not; ``reading`` is held by whoever
+    reads what it says.
+    """
 
-    def __init__(self, process: Process, stack: contextlib.AsyncExitStack) -> None:
-        self.process = process
-        self.stack = stack
-        self.timer: asyncio.TimerHandle | None = None
-        self._greeted = False
+    def __init__(self) -> None:
+        self.process: Process | None = None
+        self.started: asyncio.Future[RenderLost | None] = asyncio.get_running_loop().create_future()
+        self.reading = asyncio.Lock()
+        self._stop = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def live(self, limits: Limits) -> None:
+        """The whole life of the child. Raises nothing that its start or its death may bring."""
+        flags = ["-I", "-B"] if sys.dont_write_bytecode else ["-I"]
+        argv = [sys.executable, *flags, "-m", "windlass.adapters.render.worker"]
+        lost = RenderLost("no render worker could be started", hint="is the machine out of memory?")
+        try:
+            async with open_child(argv, env={}, limits=limits, stderr=DEVNULL) as process:
+                self.process = process
+                await self._serve(process, lost)
+        except (OSError, NeedsHuman):
+            # Told by ``started``, to whoever wants to render.
+            pass
+        finally:
+            self._begun(lost)
+            self._stop.set()
+
+    async def _serve(self, process: Process, lost: RenderLost) -> None:
+        source = process.stdout
+        if source is None:
+            raise AssertionError("the pipes were asked for")
+        try:
+            async with asyncio.timeout(START):
+                await source.readexactly(HEADER.size)
+            self._begun(None)
+            await self._stop.wait()
+        except (TimeoutError, asyncio.IncompleteReadError, ConnectionError):
+            self._begun(lost)
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        # What nobody wants any more is read to its end: asyncio holds a process for running while its pipe is full.
+        async with self.reading:
+            with contextlib.suppress(ConnectionError):
+                while await source.read(_CHUNK):
+                    pass
+
+    def _begun(self, error: RenderLost | None) -> None:
+        if not self.started.done():
+            self.started.set_result(error)
 
     def rest(self, after: float) -> None:
         """Ends after this many seconds, unless it is woken."""
-        self.timer = asyncio.get_running_loop().call_later(after, self.end)
+        self._timer = asyncio.get_running_loop().call_later(after, self.stop)
 
     def wake(self) -> None:
-        if self.timer is not None:
-            self.timer.cancel()
-            self.timer = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
-    async def ready(self) -> None:
-        """Waits for its first word, once: its start is no part of anybody's render. Raises IncompleteReadError."""
-        if not self._greeted and self.process.stdout is not None:
-            await self.process.stdout.readexactly(HEADER.size)
-            self._greeted = True
-
-    def end(self) -> None:
-        if self.process.stdin is not None:
-            self.process.stdin.close()
+    def stop(self) -> None:
+        """Its task kills it. Does not wait for that."""
+        self.wake()
+        self._stop.set()
 
     @property
     def alive(self) -> bool:
-        pipe = self.process.stdin
-        return self.process.returncode is None and pipe is not None and not pipe.is_closing()
+        gone = self.process is not None and self.process.returncode is not None
+        return not gone and not self._stop.is_set()
 
 
 class Workers(Renderer):
     """Up to ``count`` workers; a render may take ``timeout`` seconds and its process ``memory`` bytes of addresses.
 
-    Use it as ``async with Workers() as workers``; at the end every worker is dead.
+    Use it as ``async with Workers() as workers``; at the end every worker is dead, and renders under way are lost.
     """
 
     def __init__(self, *, count: int = 2, timeout: float = 60.0, memory: int = 1 << 30) -> None:
@@ -99,28 +139,34 @@ class Workers(Renderer):
         self._limits = Limits(memory=memory)
         self._idle: list[_Worker] = []
         self._all: set[_Worker] = set()
+        self._group = asyncio.TaskGroup()
+        self._closed = False
 
     async def __aenter__(self) -> Self:
-        self._idle.append(await self._start())
+        await self._group.__aenter__()
+        self._idle.append(self._start())
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for worker in list(self._all):
-            worker.wake()
-            await self._drop(worker)
-        self._idle.clear()
+        self._closed = True
+        for worker in self._all:
+            worker.stop()
+        # Not told of an error outside: it would cancel what ends by itself.
+        await self._group.__aexit__(None, None, None)
 
     @override
     async def render(self, request: RenderRequest) -> Rendered:
         """Raises RenderStopped, RenderFailed, RenderLost. What is wrong with manifests is in ``Rendered.problems``."""
         async with self._turns:
-            worker = await self._take()
+            worker = self._take()
             well = False
             try:
-                await self._ready(worker)
-                async with asyncio.timeout(self._timeout):
+                lost = await asyncio.shield(worker.started)
+                if lost is not None:
+                    raise lost
+                async with asyncio.timeout(self._timeout), worker.reading:
                     answer = await self._ask(worker, request)
                 well = isinstance(answer, Rendered) or answer.family != "memory"
             except TimeoutError:
@@ -134,7 +180,7 @@ class Workers(Renderer):
                     self._give_back(worker)
                 else:
                     # Also when the caller was cancelled: a worker in the middle of something is of no use.
-                    await self._drop(worker)
+                    worker.stop()
         if isinstance(answer, Failure):
             raise _error(answer, request)
         return answer
@@ -149,49 +195,39 @@ class Workers(Renderer):
         changes = Changes(changed)
         return {name for name, read in reads.items() if changes.touch(read)}
 
-    async def _take(self) -> _Worker:
+    def _take(self) -> _Worker:
+        if self._closed:
+            raise RenderLost("the render workers are stopped")
         while self._idle:
             worker = self._idle.pop()
             worker.wake()
             if worker.alive:
                 return worker
-            await self._drop(worker)
-        return await self._start()
+            worker.stop()
+        return self._start()
 
     def _give_back(self, worker: _Worker) -> None:
+        if self._closed:
+            worker.stop()
+            return
         # The first in the list is the warm one; whoever comes after it rests, and ends.
         if self._idle:
             worker.rest(LINGER)
         self._idle.append(worker)
 
-    async def _start(self) -> _Worker:
-        stack = contextlib.AsyncExitStack()
-        flags = ["-I", "-B"] if sys.dont_write_bytecode else ["-I"]
-        argv = [sys.executable, *flags, "-m", "windlass.adapters.render.worker"]
-        try:
-            process = await stack.enter_async_context(open_child(argv, env={}, limits=self._limits, stderr=DEVNULL))
-        except OSError as error:
-            raise RenderLost("no render worker could be started", hint="is the machine out of memory?") from error
-        worker = _Worker(process, stack)
+    def _start(self) -> _Worker:
+        worker = _Worker()
         self._all.add(worker)
+        task = self._group.create_task(worker.live(self._limits))
+        task.add_done_callback(lambda _: self._all.discard(worker))
         return worker
-
-    async def _ready(self, worker: _Worker) -> None:
-        try:
-            async with asyncio.timeout(START):
-                await worker.ready()
-        except (TimeoutError, asyncio.IncompleteReadError, ConnectionError) as error:
-            raise RenderLost("a render worker did not start", hint="is the machine out of memory?") from error
-
-    async def _drop(self, worker: _Worker) -> None:
-        self._all.discard(worker)
-        await worker.stack.aclose()
 
     async def _ask(self, worker: _Worker, request: RenderRequest) -> Rendered | Failure:
         job = Job(request, max(1, round(self._timeout)))
-        source, sink = worker.process.stdout, worker.process.stdin
-        if source is None or sink is None:
-            raise AssertionError("the pipes were asked for")
+        process = worker.process
+        if process is None or process.stdout is None or process.stdin is None:
+            raise AssertionError("a started worker has its pipes")
+        source, sink = process.stdout, process.stdin
         answer = Answer()
         try:
             sink.write(frame(REQUEST, msgspec.msgpack.encode(job)))
