@@ -81,12 +81,13 @@ class Controller:
         whatever was under way is found again by its label at the next start."""
         async with AsyncExitStack() as stack:
             tracer = self._tracer(stack)
-            supervisor = await stack.enter_async_context(Supervisor(self.clock, tracer))
-            self._supervisor = supervisor
-            await self._serve_pages(supervisor, stack)
+            # The connection outlives the tasks: the Lease is given back as its task ends, and the next one need not wait.
             cluster = await stack.enter_async_context(
                 connect(self.access, self.clock, on_request=self.metrics.request, on_trouble=self._trouble)
             )
+            supervisor = await stack.enter_async_context(Supervisor(self.clock, tracer))
+            self._supervisor = supervisor
+            await self._serve_pages(supervisor, stack)
             lost: asyncio.Task[None] | None = None
             if self.settings.lease:
                 leadership = self._leadership(cluster)
@@ -205,6 +206,8 @@ class Controller:
             log_config=None,
             access_log=False,
             lifespan="off",
+            http="httptools",
+            ws="none",
             server_header=False,
             timeout_graceful_shutdown=2,
         )
