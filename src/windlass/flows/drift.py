@@ -417,7 +417,7 @@ class DriftFlow:
 def foreign_content(live: LiveObject, state: ApplicationState) -> bool:
     """Whether somebody besides us owns content of the object, by its field entries alone."""
     ours = live.applied_by(state.claim.manager)
-    if ours is None:
+    if ours is None or len(live.managed) == 1:
         return False
     alone = msgspec.structs.replace(live, managed=(ours,), resource_version="0")
     return suspicious(alone, live, manager=state.claim.manager, label=state.claim.label) is not None

@@ -89,6 +89,7 @@ class ApplicationState:
 
     # what became of it
     applied_commit: str = ""
+    seen: bool = False
     pending_commit: str = ""
     waiting: WindlassError | None = None
     sync: Literal["Synced", "OutOfSync", "Unknown"] = "Unknown"
@@ -96,6 +97,8 @@ class ApplicationState:
     counts: dict[str, int] = field(default_factory=dict)
     synced_at: datetime | None = None
     began: float | None = None
+    looking: float | None = None  # since when a worker is at it, by the monotonic clock
+    decided: bool = False  # whether a look since the start has come to anything: before, the old status stays
     waiting_for: frozenset[ObjectRef] = frozenset()
 
     # what it looks like now

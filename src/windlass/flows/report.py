@@ -40,6 +40,8 @@ EVENTS = Resource("", "v1", "events", "Event", True)
 MANAGER = "windlass"
 SETTLE = 0.3
 """Seconds in which changes of one status are folded into one write."""
+LOOKING = 3.0
+"""Seconds for which the end of a look is waited for, so that a sync is one write and not one for each of its steps."""
 MOST_EVENTS = 1000
 REPEAT = 300.0
 LONGEST = 1000
@@ -119,7 +121,7 @@ class Reporter:
         try:
             if kind == application.KIND:
                 state = self._fleet.applications.get(key)
-                if state is not None and state.generation:
+                if state is not None and state.generation and not self._early(item, state):
                     await self._write_application(state)
             else:
                 source = self._fleet.sources.get(key)
@@ -129,6 +131,15 @@ class Reporter:
             # Deleted a moment ago; its watch event is on the way.
             log.debug("status of what is gone", kind=kind, key=str(key))
         self.statuses.forget(item)
+
+    def _early(self, item: tuple[str, Key], state: ApplicationState) -> bool:
+        """Whether there will be more to tell in a moment."""
+        if state.looking is not None:
+            left = state.looking + LOOKING - self._clock.monotonic()
+            if left > 0:
+                self.statuses.add_after(item, left)
+                return True
+        return not state.decided and state.invalid is None
 
     async def _write_application(self, state: ApplicationState) -> None:
         old = state.status or ApplicationStatus()

@@ -96,14 +96,18 @@ class Synchronizer:
         state = self._fleet.applications.get(key)
         if state is None or state.written is None:
             if state is not None:
+                state.decided = True
                 self._looks.changed(state)
             return
         if state.began is None:
             state.began = self._clock.monotonic()
         retry = state.written.spec.sync.retry
+        state.looking = self._clock.monotonic()
         try:
             await self._sync(state, state.written)
         except WindlassError as error:
+            # Right after a start no Repository has been asked: that is no news, and passes in a moment.
+            state.decided = state.decided or not (isinstance(error, SourceNotReady) and error.unasked)
             state.waiting = error.at(Where(application=state.name))
             state.waiting_for = error.refs if isinstance(error, StageWaits) else frozenset()
             if any(self._arrived(state, ref) for ref in state.waiting_for):
@@ -117,8 +121,10 @@ class Synchronizer:
             state.waiting = None
             state.waiting_for = frozenset()
             state.began = None
+            state.decided = True
             self._queue.forget(key)
         finally:
+            state.looking = None
             self._looks.changed(state)
 
     # --- what to do --------------------------------------------------------------------------------------------------
@@ -284,7 +290,11 @@ class Synchronizer:
             state.sync = "Unknown"
             self._queue.add(state.key)
             return
-        state.applied_commit = plan.commit
+        news = any(one.result is not Result.UNCHANGED for one in outcomes.values())
+        if news or state.seen or not state.applied_commit:
+            # After a restart that finds everything as it was, the status goes on to say what it said: no write.
+            state.applied_commit = plan.commit
+        state.seen = True
         state.pending_commit = ""
         state.sync = "Synced"
 

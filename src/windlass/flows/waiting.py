@@ -47,6 +47,7 @@ class SourceNotReady(TryLater):
     def __init__(self, cause: WindlassError | None) -> None:
         why = f": {cause.what}" if cause is not None else ""
         super().__init__(f"the Repository has no commit yet{why}", hint=cause.hint if cause is not None else "")
+        self.unasked = cause is None
 
 
 class HistoryRewritten(NeedsHuman):
