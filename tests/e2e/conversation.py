@@ -22,6 +22,9 @@ _UID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{1
 _TIME = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 _VERSION = re.compile(r"""(resourceVersion[\\": ]+|ResourceVersion in record \()(\d{2,})""")
 _GENERATED = re.compile(r"\b(made-|Bad_|kube-api-access-)([bcdfghjklmnpqrstvwxz2456789]{5})\b")
+_OBJECT = re.compile(
+    r'(?<=patch: Invalid value: )".*"(?=: strict decoding error)|(?<=^Invalid value: )"\{.*\}"(?=: strict)'
+)
 _LEFT_OUT = ("storageVersionHash",)
 
 
@@ -168,9 +171,8 @@ class Conversation:
             elif key == "managedFields" and isinstance(each, list):
                 done[key] = self._clean(_by_manager(each), raws)
             elif key == "message" and isinstance(each, str):
-                done[key] = each.split("\n@@", 1)[
-                    0
-                ]  # what follows is a difference of structures of the server's own language
+                # Left out: differences of structures of the server's language, and a patched object in its words.
+                done[key] = _OBJECT.sub("OBJECT", each.split("\n@@", 1)[0])
             elif key == "causes":
                 done[key] = self._clean(sorted(each, key=lambda cause: json.dumps(cause, sort_keys=True)), raws)
             elif key == "resourceVersion" and isinstance(each, str) and each.isdigit():
@@ -179,6 +181,8 @@ class Conversation:
                 done[key] = "IP"
             elif key == "clusterIPs" and each != ["None"]:
                 done[key] = ["IP"]
+            elif key == "serverAddress":
+                done[key] = "ADDRESS"
             elif key == "continue":
                 done[key] = "TOKEN" if each else ""
             elif key == "name" and "generateName" in value and str(each).startswith(str(value["generateName"])):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from e2e.conversation import Conversation
 from real.cluster import MERGE
 
@@ -45,7 +46,7 @@ FULL_POD = {
     ],
 }
 
-# (path below the version, apiVersion, kind, the object's own fields): made with dryRun, so that nothing else writes to it.
+# (path below the version, apiVersion, kind, own fields): made with dryRun, so that nothing else writes to it.
 MINIMAL: list[tuple[str, str, str, dict[str, Any]]] = [
     ("NS/pods", "v1", "Pod", {"spec": POD}),
     ("NS/pods", "v1", "Pod", {"spec": FULL_POD}),

@@ -232,13 +232,13 @@ def test_the_end_of_a_namespace(conversation: Conversation) -> None:
         return {each["type"]: each for each in found}
 
     c.cluster.eventually(
-        lambda: conditions().get("NamespaceFinalizersRemaining", {}).get("status") == "True", "what holds it"
+        lambda: conditions().get("NamespaceFinalizersRemaining", {}).get("status") == "True", "what holds it", 60
     )
     c.tell({name: [each["status"], each["reason"], each["message"]] for name, each in conditions().items()})
     again = c.quietly("DELETE", "/api/v1/namespaces/NS")
     c.say(f"deletion again: {again.code} {again.json.get('kind')} {again.json.get('reason', '')}")
     c.quietly("PATCH", f"{MAPS}/held", {"metadata": {"finalizers": None}}, content_type=MERGE)
-    c.cluster.eventually(lambda: c.quietly("GET", "/api/v1/namespaces/NS").code == 404, "it is gone", seconds=30)
+    c.cluster.eventually(lambda: c.quietly("GET", "/api/v1/namespaces/NS").code == 404, "it is gone", seconds=90)
     c.post(MAPS, config_map("late"))
     c.delete("/api/v1/namespaces/kube-system")
     c.delete("/api/v1/namespaces/default")
