@@ -113,7 +113,7 @@ def test_the_work_tree_against_a_branch(repo: Repo, run: Run) -> None:
         "    data.password   changed (values of Secrets are not shown)\n"
         "~ Deployment/web\n"
         "    spec.template.spec.containers[name=web].image   acme/shop:1.4.1 -> 1.4.2\n"
-        "- Service/old-web          prune, 1 of at most 20\n"
+        "- Service/old-web        prune, 1 of at most 20\n"
         "1 created, 2 configured, 1 pruned\n"
     )
     assert "hunter" not in done.out

@@ -84,7 +84,7 @@ def _tree(view: StatusView, everything: bool) -> list[str]:
     for each, below in details:
         words = "   ".join(part for part in (plain(each.health.message), plain(view.notes.get(each.ref, ""))) if part)
         lines.append(
-            f"  {pad(_name(each, view), wide)}   {pad(each.health.status.value, _STATUS_WIDE)}{words}".rstrip()
+            f"  {pad(_name(each, view), wide)}   {pad(f'{each.health.status.value}   ', _STATUS_WIDE)}{words}".rstrip()
         )
         for head, label, told in below:
             start = f"    {pad(head, wide - 2)}" if not label else " " * (wide + 2)
