@@ -81,7 +81,7 @@ class Controller:
         whatever was under way is found again by its label at the next start."""
         async with AsyncExitStack() as stack:
             tracer = self._tracer(stack)
-            # The connection outlives the tasks: the Lease is given back as its task ends, and the next one need not wait.
+            # The connection outlives the tasks: the Lease is given back as its task ends, for the next one to take.
             cluster = await stack.enter_async_context(
                 connect(self.access, self.clock, on_request=self.metrics.request, on_trouble=self._trouble)
             )
