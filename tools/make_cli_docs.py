@@ -54,6 +54,18 @@ one is told by a keyed digest; without the right to read that key (a Secret in t
 The Repository of an Application is fetched with your own Git settings, credential helpers and SSH agent, into
 `~/.cache/windlass` (`$XDG_CACHE_HOME/windlass`), which may be deleted at any time.
 
+## Environment
+
+| variable | means |
+|---|---|
+| `KUBECONFIG` | the kubeconfig files, as for other clients; `--kubeconfig` goes before it |
+| `WINDLASS_NAMESPACE` | the controller's namespace, where it is not `windlass-system` |
+| `WINDLASS_TRACEBACK` | set to anything: an unexpected error is told with its whole traceback |
+| `XDG_CACHE_HOME` | where fetched repositories are kept: `$XDG_CACHE_HOME/windlass` |
+| `NO_COLOR` | set to anything: no colours on a terminal |
+
+The controller's own variables stand with its options below.
+
 ## Commands
 
 | command | does |

@@ -267,4 +267,4 @@ def test_watching_tells_each_change_on_a_line_with_its_time(team: Team, person: 
         child.terminate()
         _, err = child.communicate(timeout=15)
     assert child.returncode == 130
-    assert err == ""
+    assert err.strip() == ""
