@@ -165,13 +165,13 @@ class GitHost:
 
 def apply(cluster: Cluster, content: dict[str, Any], manager: str = "tests") -> Any:
     """One server-side apply as the administrator."""
-    plurals = {"NetworkPolicy": "networkpolicies", "Repository": "repositories"}
     api = content["apiVersion"]
     base = f"/apis/{api}" if "/" in api else f"/api/{api}"
     metadata = content["metadata"]
     if metadata.get("namespace"):
         base += f"/namespaces/{metadata['namespace']}"
-    plural = plurals.get(content["kind"], content["kind"].lower() + "s")
+    kind = content["kind"].lower()
+    plural = f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s"
     path = f"{base}/{plural}/{metadata['name']}"
     return cluster.request(
         "PATCH", path, json.dumps(content).encode(), content_type=APPLY, fieldManager=manager, force="true"

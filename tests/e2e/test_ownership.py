@@ -91,7 +91,7 @@ def test_two_applications_that_claim_one_object_are_told_apart(team: Team) -> No
     team.until_synced(commit, "first")
     team.commit({"second/a.yaml": config_map("a", owner="second")})
     team.until(lambda: outcome(team, "ConfigMap", "second").get("result") == "refused", "the second is refused")
-    assert f"{team.namespace}.first" in outcome(team, "ConfigMap", "second")["message"]
+    assert f"{team.namespace}/first" in outcome(team, "ConfigMap", "second")["message"]
     found = team.get(MAP)
     assert found is not None
     assert found["data"] == {"owner": "first"}

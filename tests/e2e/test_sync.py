@@ -278,3 +278,39 @@ def test_a_forged_hook_is_refused(team: Team, secret_value: bytes) -> None:
     team.repository()
     team.until(lambda: team.get("windlass.dev/v1alpha1/repositories/config"), "it is there")
     assert team.hook(secret_value) == 403
+
+
+@pytest.mark.real
+def test_asking_for_a_sync_needs_a_verb_of_its_own(team: Team) -> None:
+    if team.cluster.name != "real":
+        pytest.skip("the devcluster evaluates no admission policies")
+    team.repository()
+    team.application(sync={"mode": "manual"})
+    team.commit({"shop/a.yaml": config_map("a")})
+    team.put(
+        "rbac.authorization.k8s.io/v1",
+        "Role",
+        "patcher",
+        rules=[{"apiGroups": ["windlass.dev"], "resources": ["applications"], "verbs": ["get", "patch"]}],
+    )
+    team.put(
+        "rbac.authorization.k8s.io/v1",
+        "RoleBinding",
+        "patcher",
+        roleRef={"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "patcher"},
+        subjects=[{"kind": "User", "name": "mallory", "apiGroup": "rbac.authorization.k8s.io"}],
+    )
+    path = f"/apis/windlass.dev/v1alpha1/namespaces/{team.namespace}/applications/shop"
+    patch = {"metadata": {"annotations": {"windlass.dev/sync-requested": "2026-11-22T10:00:00Z mallory"}}}
+
+    def ask(user: str) -> int:
+        merge = "application/merge-patch+json"
+        return int(
+            team.cluster.request("PATCH", path, patch, content_type=merge, headers={"Impersonate-User": user}).code
+        )
+
+    team.until(lambda: ask("mallory") == 403, "patch alone is not enough")
+    team.account("asker", "edit")
+    asker = f"system:serviceaccount:{team.namespace}:asker"
+    team.until(lambda: ask(asker) == 200, "with the role edit it is")
+    team.until(lambda: team.get("v1/configmaps/a"), "and it is applied")

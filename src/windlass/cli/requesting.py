@@ -22,7 +22,8 @@ from windlass.core.kinds.kind import read_status
 from windlass.core.kinds.reasons import Reason
 from windlass.core.model import HealthStatus, Resource
 from windlass.core.words.plain import fit, plain, short, took
-from windlass.flows.informers import APPLICATIONS, REQUEST
+from windlass.core.kinds.deploy import REQUEST
+from windlass.flows.informers import APPLICATIONS
 
 MANAGER = "windlass-cli"
 REVIEWS = Resource("authentication.k8s.io", "v1", "selfsubjectreviews", "SelfSubjectReview", False)

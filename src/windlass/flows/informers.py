@@ -13,11 +13,12 @@ import structlog
 
 from windlass.core.kinds import application, installation, repository
 from windlass.core.kinds.application_status import ApplicationStatus
+from windlass.core.kinds.deploy import REQUEST
 from windlass.core.kinds.fields import moment
 from windlass.core.kinds.kind import GROUP, VERSION, read_status
 from windlass.core.kinds.repository import RepositoryStatus
 from windlass.core.model import Resource
-from windlass.core.plan.ownership import LABEL, LEAVING, PREFIX, Claim, label_value
+from windlass.core.plan.ownership import LABEL, LEAVING, Claim, label_value
 from windlass.errors import NeedsHuman, Where
 from windlass.flows.fleet import ApplicationState, Fleet, Key, SourceState
 from windlass.ports import Cluster
@@ -27,8 +28,6 @@ log = structlog.get_logger("windlass")
 INSTALLATIONS = Resource(GROUP, VERSION, "installations", installation.KIND, False)
 REPOSITORIES = Resource(GROUP, VERSION, "repositories", repository.KIND, True)
 APPLICATIONS = Resource(GROUP, VERSION, "applications", application.KIND, True)
-REQUEST = f"{PREFIX}sync-requested"
-"""Annotation on an Application: ``windlass sync`` sets it to ``<time> <who> [only=Kind/name]``."""
 
 
 class Informers:

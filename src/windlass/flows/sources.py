@@ -28,6 +28,8 @@ from windlass.ports import Clock, Renderer
 
 log = structlog.get_logger("windlass")
 JITTER = 0.1
+LEAST = 5.0
+"""Seconds between two looks at a remote that refused."""
 
 
 class Sources:
@@ -78,10 +80,12 @@ class Sources:
             if news:
                 log.warning("repository", repository=str(key), error=str(error))
                 self._wake_waiting(state)
-            wait = self._queue.retry(key, cap=max(30.0, seconds(state.written.spec.interval)))
-            if not isinstance(error, TryLater):
-                # A person must act: asked again at the ordinary distance, for the remote does not call back.
-                self._queue.add_after(key, max(wait, seconds(state.written.spec.interval)))
+            interval = seconds(state.written.spec.interval)
+            if isinstance(error, TryLater):
+                self._queue.retry(key, cap=max(30.0, interval))
+            else:
+                # A person must act; the remote does not say when somebody did. No login is tried by the second.
+                self._queue.add_after(key, max(interval, LEAST))
         else:
             if state.error is not None:
                 log.info("repository", repository=str(key), commit=state.commit, text="reached again")

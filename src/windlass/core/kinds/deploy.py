@@ -20,6 +20,8 @@ PORT = 8080
 USER = 65532
 DIGEST_SECRET = "windlass-digest-key"  # noqa: S105 - the name of a Secret, not its value
 LEASE = "windlass-controller"
+REQUEST = "windlass.dev/sync-requested"
+"""Annotation on an Application: ``windlass sync`` sets it to ``<time> <who> [only=Kind/name]``."""
 LABELS = {"app.kubernetes.io/name": "windlass", "app.kubernetes.io/component": "controller"}
 
 CONTAINERFILE = f"""\
@@ -53,8 +55,9 @@ def definitions() -> list[dict[str, Any]]:
 
 def manifests(deploy: Deploy) -> list[dict[str, Any]]:
     """Everything, in the order in which it is applied."""
-    made = [*definitions(), _namespace(deploy), *access(deploy), _deployment(deploy), _service(deploy)]
-    return [*made, *_network_policies(deploy), installation(deploy)]
+    made = [*definitions(), _namespace(deploy), *access(deploy), *people(), *_requests()]
+    made += [_deployment(deploy), _service(deploy), *_network_policies(deploy)]
+    return [*made, installation(deploy)]
 
 
 def installation(deploy: Deploy) -> dict[str, Any]:
@@ -102,6 +105,70 @@ def access(deploy: Deploy) -> list[dict[str, Any]]:
     if deploy.apply_as == "controller":
         made.append(_binding("ClusterRoleBinding", "windlass-applies", "", "ClusterRole", "cluster-admin", subject))
     return made
+
+
+def people() -> list[dict[str, Any]]:
+    """What the cluster's own roles view, edit and admin may do with our kinds, in the namespaces where people have
+    them. ``sync`` is a verb of its own: to ask the controller for a look now."""
+    kinds = ["applications", "repositories"]
+    read = [{"apiGroups": [GROUP], "resources": kinds, "verbs": ["get", "list", "watch"]}]
+    write = [{"apiGroups": [GROUP], "resources": kinds, "verbs": ["create", "delete", "patch", "update"]}]
+    ask = [{"apiGroups": [GROUP], "resources": ["applications"], "verbs": ["sync"]}]
+
+    def role(name: str, rules: list[dict[str, Any]], *into: str) -> dict[str, Any]:
+        made = _object("rbac.authorization.k8s.io/v1", "ClusterRole", name)
+        made["metadata"]["labels"].update({f"rbac.authorization.k8s.io/aggregate-to-{one}": "true" for one in into})
+        return {**made, "rules": rules}
+
+    return [
+        role("windlass-view", read, "view", "edit", "admin"),
+        role("windlass-edit", write + ask, "edit", "admin"),
+    ]
+
+
+def _requests() -> list[dict[str, Any]]:
+    """Whoever changes the annotation by which a sync is asked for needs the verb ``sync``, besides patch."""
+    name = "windlass-sync-requests"
+    asked = f"metadata.annotations[?'{REQUEST}'].orValue('')"
+    policy = {
+        **_object("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy", name),
+        "spec": {
+            "failurePolicy": "Fail",
+            "matchConstraints": {
+                "resourceRules": [
+                    {
+                        "apiGroups": [GROUP],
+                        "apiVersions": ["*"],
+                        "operations": ["UPDATE"],
+                        "resources": ["applications"],
+                    }
+                ]
+            },
+            "matchConditions": [{"name": "asked", "expression": _present(asked)}],
+            "validations": [
+                {
+                    "expression": (
+                        f"authorizer.group('{GROUP}').resource('applications')"
+                        ".namespace(object.metadata.namespace).name(object.metadata.name).check('sync').allowed()"
+                    ),
+                    "message": "asking for a sync needs the verb sync on applications.windlass.dev",
+                    "reason": "Forbidden",
+                }
+            ],
+        },
+    }
+    binding = {
+        **_object("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding", name),
+        "spec": {"policyName": name, "validationActions": ["Deny"]},
+    }
+    return [policy, binding]
+
+
+def _present(asked: str) -> str:
+    """CEL: the annotation is there and is another one than before."""
+    new = asked.replace("metadata", "object.metadata", 1).replace("annotations[?", "?annotations[?")
+    old = asked.replace("metadata", "oldObject.metadata", 1).replace("annotations[?", "?annotations[?")
+    return f"{new} != {old}"
 
 
 def _object(api_version: str, kind: str, name: str, namespace: str = "") -> dict[str, Any]:
