@@ -1,8 +1,9 @@
 """One remote repository, followed into a bare repository of our own.
 
 ``app.py`` makes one for each Repository and address; ``flows/sync`` asks ``fetch`` whenever it is time or a push was
-told. Asking is cheap: one ``ls-remote``, and nothing else while nothing has moved. What was fetched stays, so that a
-branch that disappears, is rewritten or is emptied takes nothing away from what runs. A mirror is used by one process.
+told. Asking is cheap: one ``git fetch`` of a branch or tag, which brings nothing while nothing has moved (HEAD and
+ranges of versions are asked for first, by ``ls-remote``). What was fetched stays, so that a branch that disappears,
+is rewritten or is emptied takes nothing away from what runs. A mirror is used by one process.
 """
 
 from __future__ import annotations
@@ -72,9 +73,11 @@ class Mirror:
             store = await self._open()
             if spec.commit:
                 return await self._fetch_commit(store, spec.commit)
-            ref, target = await self._ask(spec)
             ours = _ours(spec)
             previous = await on_git_thread(store.resolve, ours) or ""
+            if spec.branch or spec.tag:
+                return await self._fetch_named(spec, ours, previous)
+            ref, target = await self._ask(spec)
             if not await on_git_thread(store.has, target):
                 await self._bring(f"+{ref}:{ours}")
                 found = await on_git_thread(store.resolve, ours)
@@ -83,8 +86,7 @@ class Mirror:
                 target = found
             elif target != previous:
                 await on_git_thread(store.set_ref, ours, target)
-            move = await on_git_thread(store.moved, previous, target) if previous else Move.FORWARD
-            return Fetched(target, ref, previous, move)
+            return await self._fetched(target, ref, previous)
 
     async def snapshot(self, commit: str) -> CommitSnapshot:
         """The files of a commit that was fetched. Raises GitRefused. Workers use ``open_snapshot(mirror.folder,
@@ -162,6 +164,24 @@ class Mirror:
             cause="ref-missing",
             hint="is it misspelt, was it deleted, or not pushed yet?",
         )
+
+    async def _fetch_named(self, spec: RefSpec, ours: str, previous: str) -> Fetched:
+        """A branch or a tag, by one command: to ask first where it is would be another program, and two more requests
+        on the way of every commit."""
+        try:
+            await self._bring(f"+{spec.ref}:{ours}")
+        except RefMissing:
+            await self._ask(spec)  # says what there is in its place, which the other does not know
+            raise
+        target = await on_git_thread((await self._open()).resolve, ours)
+        if target is None:
+            raise GitRefused(f"{spec.ref} is not a commit", cause="ref", hint="name a branch, or a tag of a commit")
+        return await self._fetched(target, spec.ref, previous)
+
+    async def _fetched(self, target: str, ref: str, previous: str) -> Fetched:
+        store = await self._open()
+        move = await on_git_thread(store.moved, previous, target) if previous else Move.FORWARD
+        return Fetched(target, ref, previous, move)
 
     async def _fetch_commit(self, store: Store, commit: str) -> Fetched:
         if not await on_git_thread(store.has, commit):
