@@ -15,6 +15,8 @@ from e2e.conversation import Conversation
 from e2e.test_apiserver_kinds import Kind
 from real.cluster import Cluster
 
+pytestmark = pytest.mark.slow
+
 DEPLOYMENT = """
 apiVersion: apps/v1
 kind: Deployment

@@ -342,9 +342,9 @@ def test_tables(conversation: Conversation) -> None:
         "/apis/rbac.authorization.k8s.io/v1/namespaces/NS/rolebindings",
         "/apis/coordination.k8s.io/v1/namespaces/NS/leases",
         "/apis/discovery.k8s.io/v1/namespaces/NS/endpointslices",
-        "/apis/storage.k8s.io/v1/storageclasses",
     ):
         table(path)
+    table("/apis/storage.k8s.io/v1/storageclasses", labelSelector="none=such")
     kind = Kind(c)
     kind.make()
     c.quietly("POST", kind.path, kind.widget("one", size=4))
