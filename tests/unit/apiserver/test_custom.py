@@ -154,7 +154,7 @@ async def test_an_update_names_a_version(client: Client) -> None:
     await client.make(WIDGETS, "a", spec={"size": "small"})
     answer = await client("PUT", f"{WIDGETS}/a", {"metadata": {"name": "a"}, "spec": {"size": "small"}})
     words = (
-        'Widget.example.com "a" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for an update'
+        'widgets.example.com "a" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for an update'
     )
     assert (answer.code, answer.json["message"]) == (422, words)
 

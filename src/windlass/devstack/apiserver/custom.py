@@ -82,9 +82,40 @@ class Customs:
         assert resource.custom is not None
         schema = resource.custom.schema
         faults = structural.validate(obj, schema, root=True)
+        faults += scale_faults(resource, obj, status_only=subresource == "status")
         causes: list[Cause] = list(faults)
         if not any(fault.reason in _BLOCKING for fault in faults):
             causes += rulesets.check(schema, obj, old)
         elif rulesets.has_rules(schema):
             causes.append(Fault("FieldValueInvalid", _UNCHECKED, "<nil>"))
         return causes
+
+
+def scale_faults(resource: Resource, obj: Object, *, status_only: bool) -> list[Fault]:
+    """Values at the paths of the scale subresource that are no numbers."""
+    scale = resource.custom.scale if resource.custom is not None else None
+    names = ("statusReplicasPath",) if status_only else ("specReplicasPath", "statusReplicasPath")
+    found = []
+    for path in (scale[name] for name in names) if scale else ():
+        value: Any = obj
+        parts = path.strip(".").split(".")
+        for place, part in enumerate(parts):
+            value = value.get(part)
+            wanted: tuple[type, ...] = (dict,) if place < len(parts) - 1 else (int, float)
+            if value is None or (isinstance(value, wanted) and not isinstance(value, bool)):
+                if value is None:
+                    break
+                continue
+            kinds = {
+                str: "string",
+                bool: "bool",
+                int: "int64",
+                float: "float64",
+                list: "[]interface {}",
+                dict: "map[string]interface {}",
+            }
+            need = "map[string]interface{}" if place < len(parts) - 1 else "int64"
+            words = f"{path} accessor error: {value} is of the type {kinds[type(value)]}, expected {need}"
+            found.append(Fault("FieldValueInvalid", f"Invalid value: 0: {words}", path))
+            break
+    return found

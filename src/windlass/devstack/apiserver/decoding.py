@@ -72,6 +72,8 @@ def _value(value: Any, schema: Schema, path: str, plain: str, struct: str, found
                     _value(item, items, f"{path}[{index}]", plain, struct, found)
     elif kind is dict or kind is list or not schema.accepts_scalar or not _scalar_fits(kind, value, schema):
         raise Mismatch(_words(value, schema, plain, struct))
+    elif kind is str and (schema.format or schema.quantity):
+        _check_text(value, schema)
 
 
 def _check_text(value: str, schema: Schema) -> None:

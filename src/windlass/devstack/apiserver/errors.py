@@ -53,6 +53,8 @@ class ApiError(Exception):
         self.message = message
         self.details = None if details is None else dict(details)
         self.headers = tuple(headers)
+        self.warnings: tuple[str, ...] = ()
+        """Set on the way out: what the answer warns of besides."""
 
     def status(self) -> dict[str, Any]:
         """The `Status` object of this refusal, fields in the order of the real server."""

@@ -113,7 +113,11 @@ class App:
         if verb == "watch":
             await self._watch(call, receive, send)
             return
-        answer = await self._dispatch(call)
+        try:
+            answer = await self._dispatch(call)
+        except ApiError as error:
+            error.warnings = tuple(call.warnings)
+            raise
         if isinstance(answer, Text):
             await _send_text(send, answer.text.encode())
             return
@@ -125,7 +129,7 @@ class App:
     async def _dispatch(self, call: Call) -> Answer | Text:
         machine, verb, part = self._machine, call.verb, call.subresource
         if part and part not in call.resource.subresources:
-            if call.resource.custom is not None and part in ("status", "scale"):
+            if call.resource.custom is not None:
                 raise not_found(call.resource.group, call.resource.plural, call.name)
             raise no_such_resource()
         if part and verb not in call.resource.subresources[part].verbs:
@@ -370,7 +374,9 @@ async def _send_status(send: Send, error: ApiError, headers: dict[str, str]) -> 
         await _send_text(send, b"404 page not found\n", 404)
         return
     pretty = headers.get("user-agent", "").startswith(_PRETTY)
-    await _send(send, Answer(error.code, _encode(error.status()), headers=error.headers), [], pretty=pretty)
+    await _send(
+        send, Answer(error.code, _encode(error.status()), headers=error.headers), list(error.warnings), pretty=pretty
+    )
 
 
 async def _send_text(send: Send, body: bytes, code: int = 200) -> None:

@@ -58,7 +58,7 @@ class OpenApi:
             self._generation = self._registry.generation
         accepted = [entry.partition(";")[0].strip() for entry in accept.split(",")] if accept else []
         if path == "/openapi/v2" and accepted == [_PROTOBUF]:
-            return _EMPTY_V2, _PROTOBUF
+            return _EMPTY_V2, _PROTOBUF.replace("@", ".")
         if accepted and not any(
             each in ("application/json", "*/*", "application/*", "application/yaml") for each in accepted
         ):

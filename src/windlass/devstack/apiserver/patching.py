@@ -13,7 +13,7 @@ import msgspec
 from windlass.core.manifests import patches
 from windlass.core.manifests.schemas import Schema
 from windlass.devstack.apiserver import json_errors
-from windlass.devstack.apiserver.errors import ApiError, bad_request, unsupported_media
+from windlass.devstack.apiserver.errors import ApiError, Fault, bad_request, invalid, unsupported_media
 from windlass.devstack.apiserver.request import decode_yaml, duplicate_fields
 from windlass.devstack.apiserver.writing import Object, Write
 
@@ -74,6 +74,32 @@ def _run(media: str, live: Object, patch: Any, schema: Schema) -> Any:
 
 
 def unsupported_patch(*, custom: bool = False) -> ApiError:
-    """415 of a patch. Custom resources know no strategic merge."""
-    known = [JSON_PATCH, MERGE_PATCH, *([] if custom else [STRATEGIC_PATCH]), APPLY_PATCH]
-    return unsupported_media(known)
+    """415 of a patch. Custom resources know no strategic merge, and say what they know."""
+    if custom:
+        return unsupported_media((JSON_PATCH, MERGE_PATCH, APPLY_PATCH))
+    return ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
+
+
+def strict_refusal(media: str, patch: Any, made: Object, why: str) -> ApiError:
+    """422 of a patch whose outcome strict field validation refuses; the value shown is the patch or what it makes."""
+    if media == STRATEGIC_PATCH:
+        shown = go_map(patch)
+    else:
+        shown = msgspec.json.encode({key: made[key] for key in sorted(made)}).decode()
+    quoted = shown.replace("\\", "\\\\").replace('"', '\\"')
+    fault = Fault("FieldValueInvalid", f'Invalid value: "{quoted}": {why}', "patch")
+    error = invalid("", "", "", [fault])
+    return ApiError(
+        422, "Invalid", f' "" is invalid: patch: {fault.message}', {"causes": (error.details or {})["causes"]}
+    )
+
+
+def go_map(value: Any) -> str:
+    """A value as Go prints it."""
+    if isinstance(value, dict):
+        return "map[" + " ".join(f"{key}:{go_map(value[key])}" for key in sorted(value)) + "]"
+    if isinstance(value, list):
+        return "[" + " ".join(go_map(each) for each in value) + "]"
+    if value is None:
+        return "<nil>"
+    return ("true" if value else "false") if isinstance(value, bool) else str(value)

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from windlass.devstack.apiserver import selection, table, views
+from windlass.devstack.apiserver import json_errors, selection, table, views
 from windlass.devstack.apiserver.errors import bad_request, not_found, too_large_version
 from windlass.devstack.apiserver.options import check_list
 from windlass.devstack.apiserver.registry import Resource
@@ -129,11 +129,17 @@ def _token(at: int, last: Item) -> str:
 
 
 def _decode_token(token: str) -> tuple[int, tuple[str, str]]:
+    raw = b""
     try:
         padded = token + "=" * (-len(token) % 4)
-        found = msgspec.json.decode(base64.b64decode(padded, altchars=b"-_", validate=True))
+        raw = base64.b64decode(padded, altchars=b"-_", validate=True)
+        found = msgspec.json.decode(raw)
         namespace, _, name = str(found["start"]).rstrip("\0").rpartition("/")
         return int(found["rv"]), (namespace, name)
     except (binascii.Error, ValueError, KeyError, TypeError, msgspec.DecodeError) as error:
-        why = "illegal base64 data at input byte 0" if isinstance(error, binascii.Error) else str(error)
+        why = str(error)
+        if isinstance(error, binascii.Error):
+            why = "illegal base64 data at input byte 0"
+        elif isinstance(error, msgspec.DecodeError):
+            why = json_errors.literal_error(raw)
         raise bad_request(f"invalid continue token: continue key is not valid: {why}") from error

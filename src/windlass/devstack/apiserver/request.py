@@ -141,7 +141,7 @@ class Call:
 
     def document(self) -> tuple[dict[str, Any], list[str]]:
         """The body as an object, with the paths of its duplicate fields. 400 where it is none."""
-        return parse_body(self.body, self.content_type, self.resource.kind)
+        return parse_body(self.body, self.content_type, self.resource.kind, merge=self.resource.custom is None)
 
 
 def parse_path(path: str) -> Target | None:
@@ -214,11 +214,18 @@ def _form(entry: str, single: bool) -> Form | None:
     return Form(shape, options["v"], media) if shape else None
 
 
-def parse_body(body: bytes, content_type: str, kind: str = "Object") -> tuple[dict[str, Any], list[str]]:
-    """A JSON or YAML body as a mapping, and the dotted paths of its fields that appear twice (the last one counts)."""
+def parse_body(
+    body: bytes, content_type: str, kind: str = "Object", *, merge: bool = False
+) -> tuple[dict[str, Any], list[str]]:
+    """A JSON or YAML body as a mapping, and the dotted paths of its fields that appear twice.
+
+    Of those the last one counts; with ``merge``, as built-in kinds are decoded, mappings add up.
+    """
     media = content_type.partition(";")[0].strip() or JSON
     if media == JSON or (media in _YAMLS and body.lstrip()[:1] == b"{"):
         value, doubled = _decode_json(body, kind)
+        if doubled and merge:
+            value = json.loads(body, object_pairs_hook=_added_up)
     elif media in _YAMLS:
         value, doubled = decode_yaml(body), []
     elif media == PROTOBUF:
@@ -272,6 +279,14 @@ def duplicate_fields(body: bytes) -> list[str]:
 
     json.JSONDecoder(object_pairs_hook=watch).decode(body.decode())
     return _duplicate_paths(body) if twice else []
+
+
+def _added_up(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for key, value in pairs:
+        before = made.get(key)
+        made[key] = {**before, **value} if isinstance(before, dict) and isinstance(value, dict) else value
+    return made
 
 
 class _Pairs(list[tuple[str, Any]]):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from windlass.devstack.apiserver import clock, reading, views
 from windlass.devstack.apiserver.apply import apply
 from windlass.devstack.apiserver.deleting import Deleter, options_of
-from windlass.devstack.apiserver.errors import Fault, bad_request, invalid
+from windlass.devstack.apiserver.errors import ApiError, Fault, bad_request, invalid
 from windlass.devstack.apiserver.options import check_delete, check_manager
 from windlass.devstack.apiserver.patching import (
     APPLY_PATCH,
@@ -21,6 +21,7 @@ from windlass.devstack.apiserver.patching import (
     apply_body,
     patch_body,
     run_patch,
+    strict_refusal,
     unsupported_patch,
 )
 from windlass.devstack.apiserver.request import Call, duplicate_fields, parse_body
@@ -139,17 +140,23 @@ class Verbs:
         if media == STRATEGIC_PATCH and resource.custom is not None:
             raise unsupported_patch(custom=True)
 
+        def refuse(why: str) -> ApiError:
+            return strict_refusal(media, patch, shown[-1], why)
+
+        shown: list[Object] = []
+
         def change(live: Object | None) -> Object:
             assert live is not None
             made = run_patch(media, live, patch, schema)
             made = {**made, "metadata": made.get("metadata") or {}}
+            shown.append(made)
             given = made["metadata"]
             old = live["metadata"]
             version = str(given.get("resourceVersion") or "")
             wanted = version if version != old["resourceVersion"] else ""
             _check_same(write, live, given.get("uid") or "")
             writer.check_preconditions(write, live, wanted, given.get("uid") or "")
-            decoded = writer.decode(write, made, doubled)
+            decoded = writer.decode(write, made, doubled, refuse=refuse)
             doubled.clear()
             return writer.finished(write, live, decoded)
 

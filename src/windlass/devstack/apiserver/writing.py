@@ -296,7 +296,9 @@ class Writer:
 
     # -- steps
 
-    def decode(self, write: Write, obj: Object, doubled: list[str]) -> Object:
+    def decode(
+        self, write: Write, obj: Object, doubled: list[str], *, refuse: Callable[[str], ApiError] | None = None
+    ) -> Object:
         """Check a body against its kind: type, name, namespace, unknown and doubled fields."""
         resource = write.resource
         self.check_identity(write, obj)
@@ -309,7 +311,8 @@ class Writer:
                 raise decoding.refuse(resource.kind, resource.version, str(error)) from error
         found = decoding.strict_errors(unknown, doubled)
         if found and write.field_validation == "Strict":
-            raise decoding.refuse(resource.kind, resource.version, f"strict decoding error: {', '.join(found)}")
+            why = f"strict decoding error: {', '.join(found)}"
+            raise refuse(why) if refuse is not None else decoding.refuse(resource.kind, resource.version, why)
         if write.field_validation == "Warn":
             write.warnings += found
         return pruned
@@ -379,11 +382,24 @@ class Writer:
 
     def _refuse_invalid(self, storage: Resource, new: Object, old: Object | None, subresource: str) -> None:
         causes: list[Cause] = _late_finalizers(new, old)
-        causes += self.strategies.validate(storage.id, new, old, subresource)
+        found = self.strategies.validate(storage.id, new, old, subresource)
+        if old is None and new["metadata"].get("generateName"):
+            found = [*self._bad_prefix(storage, new, found), *found]
+        causes += found
         if storage.custom is not None:
             causes += self.custom.validate(storage, new, old, subresource)
         if causes:
             raise invalid(storage.group, storage.kind, new["metadata"].get("name", ""), causes)
+
+    def _bad_prefix(self, storage: Resource, new: Object, found: list[Any]) -> list[Cause]:
+        """What is wrong with a name is wrong with the prefix that it was generated from as well, a dash at its end apart."""
+        if not any(cause.field == "metadata.name" for cause in found):
+            return []
+        prefix = new["metadata"]["generateName"]
+        masked = f"{prefix[:-1]}a" if len(prefix) > 1 and prefix.endswith("-") else prefix
+        named = {**new, "metadata": {**new["metadata"], "name": masked}}
+        again = [cause for cause in self.strategies.validate(storage.id, named, None) if cause.field == "metadata.name"]
+        return [Fault(each.reason, each.message.replace(masked, prefix, 1), "metadata.generateName") for each in again]
 
     def _put(self, write: Write, storage: Resource, new: Object) -> Item:
         obj = views.ordered(storage, new)
@@ -427,17 +443,3 @@ def _without_version(obj: Object, rv: str) -> Object:
         return obj
     metadata = {key: value for key, value in obj["metadata"].items() if key != "resourceVersion"}
     return {**obj, "metadata": metadata}
-
-
-def _new_finalizers(new: Object, old: Object | None) -> list[Cause]:
-    """Finalizers can't be added to what is being deleted; the real server says so twice."""
-    if old is None or not old["metadata"].get("deletionTimestamp"):
-        return []
-    known = old["metadata"].get("finalizers") or []
-    added = [each for each in new["metadata"].get("finalizers") or [] if each not in known]
-    if not added:
-        return []
-    shown = ", ".join(f'"{each}"' for each in added)
-    words = f"no new finalizers can be added if the object is being deleted, found new finalizers []string{{{shown}}}"
-    fault = Fault("FieldValueForbidden", f"Forbidden: {words}", "metadata.finalizers")
-    return [fault, fault]
