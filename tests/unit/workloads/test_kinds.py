@@ -253,3 +253,43 @@ async def test_a_load_balancer_gets_an_address(world: World) -> None:
     assert made["spec"]["clusterIP"].startswith("10.96.")
     assert 30000 <= made["spec"]["ports"][0]["nodePort"] <= 32767
     await world.until(lambda: world.get("v1/services", "front")["status"]["loadBalancer"].get("ingress"))  # type: ignore[index]
+
+
+async def test_a_job_whose_pods_restart_too_often_fails(world: World) -> None:
+    wanted = job(image="example.com/crash:1", backoffLimit=1)
+    wanted["spec"]["template"]["spec"]["restartPolicy"] = "OnFailure"
+    await world.make(JOBS, wanted)
+    await world.until(lambda: conditions(world.get(JOBS, "task")).get("Failed") == "True")
+
+
+async def test_a_replication_controller_keeps_its_pods(world: World) -> None:
+    template = deployment("old")["spec"]["template"]
+    wanted = {
+        "apiVersion": "v1",
+        "kind": "ReplicationController",
+        "metadata": {"name": "old"},
+        "spec": {"replicas": 2, "selector": {"app": "old"}, "template": template},
+    }
+    await world.make("v1/replicationcontrollers", wanted)
+    await world.until(lambda: world.all("v1/replicationcontrollers")[0]["status"].get("readyReplicas") == 2)
+    assert len(world.pods(app="old")) == 2
+
+
+async def test_another_image_restarts_the_container_of_a_pod(world: World) -> None:
+    containers = [{"name": "main", "image": "example.com/a:1"}]
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "alone"}, "spec": {"containers": containers}}
+    await world.make(PODS, pod)
+    await world.until(lambda: conditions(world.get(PODS, "alone")).get("Ready") == "True")
+
+    def image(obj: Any) -> Any:
+        changed = [{**obj["spec"]["containers"][0], "image": "example.com/a:2"}]
+        return {**obj, "spec": {**obj["spec"], "containers": changed}}
+
+    await world.edit(PODS, "alone", image)
+    live = await world.until(
+        lambda: next((p for p in world.all(PODS) if p["status"]["containerStatuses"][0]["restartCount"] == 1), None)
+    )
+    await world.until(lambda: conditions(world.get(PODS, "alone")).get("Ready") == "True")
+    live = world.get(PODS, "alone")
+    assert live
+    assert live["status"]["containerStatuses"][0]["image"] == "example.com/a:2"

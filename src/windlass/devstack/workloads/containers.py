@@ -127,7 +127,7 @@ class Container:
         if self.behaviour == "pullfail":
             return self._pull_fails(now)
         image = full_name(self.image)
-        if self.restarts or self.pull_policy == "Never" or (self.is_present and self.pull_policy != "Always"):
+        if self.pull_policy == "Never" or (self.is_present and self.pull_policy != "Always"):
             words = f'Container image "{self.image}" already present on machine and can be accessed by the pod'
             self._say("Normal", "Pulled", words)
         else:
@@ -183,6 +183,7 @@ class Container:
             return due
         self._enter("running", now)
         self.started_at = stamp
+        self.is_present = True
         self._say("Normal", "Created", "Container created")
         self._say("Normal", "Started", "Container started")
         return now
@@ -251,6 +252,17 @@ class Container:
         self.message = f"back-off {words} restarting failed container={self.name} pod={self.pod_label}"
         self._say("Warning", "BackOff", f"Back-off restarting failed container {self.name} in pod {self.pod_label}")
         return now + seconds
+
+    def change_image(self, image: str, behaviour: Behaviour, now: float, stamp: str) -> None:
+        """The Pod was given another image for this container: it is stopped and comes again with that."""
+        self.image, self.behaviour, self.is_present, self.probe_failures = image, behaviour, False, 0
+        if self.state == "running":
+            self._say("Normal", "Killing", f"Container {self.name} definition changed, will be restarted")
+            self._end(0, "Completed", now, stamp)
+            self.last = self.ended()
+            self.restarts += 1
+        if not self.is_done or self.last:
+            self.state, self.reason, self.message = "new", "ContainerCreating", ""
 
     def kill(self, stamp: str) -> None:
         """The Pod goes: what runs ends by its signal."""

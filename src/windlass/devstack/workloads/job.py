@@ -14,7 +14,7 @@ from typing_extensions import override
 from windlass.devstack.workloads import api
 from windlass.devstack.workloads.api import ApiError, moment_of
 from windlass.devstack.workloads.engine import Controller, Key
-from windlass.devstack.workloads.owners import is_going, is_true
+from windlass.devstack.workloads.owners import condition_of, is_going, is_true
 from windlass.devstack.workloads.pods import is_active, is_ready, pod_of
 
 Object = dict[str, Any]
@@ -140,12 +140,18 @@ class Jobs(Controller):
 
     def _outcome(self, job: Object, status: Object, now: Any) -> tuple[str, str, str] | None:
         """Condition, reason and message of a Job that is at its end."""
+        for target, end in (("FailureTarget", "Failed"), ("SuccessCriteriaMet", "Complete")):
+            decided = condition_of(job, target)
+            if decided and decided["status"] == "True":  # it only waits for its last Pods to go
+                return end, decided["reason"], decided["message"]
         spec = job["spec"]
         deadline = spec.get("activeDeadlineSeconds")
         if status.get("failed", 0) > spec.get("backoffLimit", 6):
             return "Failed", "BackoffLimitExceeded", "Job has reached the specified backoff limit"
         if deadline is not None and (now - moment_of(status["startTime"])).total_seconds() >= deadline:
             return "Failed", "DeadlineExceeded", "Job was active longer than specified deadline"
+        if self._restarts_too_often(job):
+            return "Failed", "BackoffLimitExceeded", "Job has reached the specified backoff limit"
         succeeded, completions = status.get("succeeded", 0), spec.get("completions")
         if completions is None:
             done = succeeded > 0 and not status.get("active")
@@ -154,6 +160,19 @@ class Jobs(Controller):
         if done:
             return "Complete", "CompletionsReached", "Reached expected number of succeeded pods"
         return None
+
+    def _restarts_too_often(self, job: Object) -> bool:
+        """Pods that restart their containers themselves: their restarts count as failures."""
+        if (job["spec"]["template"].get("spec") or {}).get("restartPolicy") != "OnFailure":
+            return False
+        restarts = sum(
+            one.get("restartCount", 0)
+            for pod in self.view.owned(job["metadata"]["uid"], api.PODS)
+            if is_active(pod)
+            for one in (pod.get("status") or {}).get("containerStatuses") or []
+        )
+        limit = job["spec"].get("backoffLimit", 6)
+        return bool(restarts > 0 if limit == 0 else restarts >= limit)
 
     async def _fill(self, job: Object, pods: list[Object], status: Object) -> float | None:
         spec = job["spec"]

@@ -77,6 +77,7 @@ class Kubelet(Controller):
             return None
         if run is None:
             run = self._runs[key] = self._admit(pod)
+        self._follow_images(pod, run)
         due = self._advance(key, pod, run)
         now = self.cluster.clock.monotonic()
         # With many Pods at once the moment between "creating" and "running" is not worth a write.
@@ -101,6 +102,15 @@ class Kubelet(Controller):
                 self._restore(container, before.get(spec["name"]))
                 containers.append(container)
         return run
+
+    def _follow_images(self, pod: Object, run: PodRun) -> None:
+        """The only thing of a running Pod's containers that may change."""
+        for part, containers in (("initContainers", run.init), ("containers", run.main)):
+            for spec, container in zip(pod["spec"].get(part) or [], containers, strict=True):
+                image = spec.get("image", "")
+                if image != container.image:
+                    now, stamp = self.cluster.clock.monotonic(), self.cluster.stamp()
+                    container.change_image(image, behaviour_of(image), now, stamp)
 
     def _container(self, pod: Object, spec: Object, is_init: bool, policy: str) -> Container:
         metadata = pod["metadata"]

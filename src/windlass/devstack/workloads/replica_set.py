@@ -1,4 +1,5 @@
-"""The ReplicaSet controller: as many Pods as asked for, of one template.
+"""The ReplicaSet controller (and its forerunner, the ReplicationController): as many Pods as asked for, of one
+template.
 
 It makes and takes away Pods and counts them in the status; orphans that its selector takes are adopted.
 """
@@ -35,6 +36,11 @@ class ReplicaSets(Controller):
         super().__init__(cluster)
         self._refused: set[Key] = set()
 
+    def selector(self, owner: Object) -> Object | None:
+        """The owner's label selector."""
+        selector: Object | None = owner["spec"].get("selector")
+        return selector
+
     @override
     async def reconcile(self, key: Key) -> float | None:
         owner = self.view.get(self.resource, *key)
@@ -64,7 +70,7 @@ class ReplicaSets(Controller):
     async def _pods(self, owner: Object) -> list[Object]:
         pods = self.view.owned(owner["metadata"]["uid"], api.PODS)
         for pod in self.view.orphans(api.PODS, owner["metadata"]["namespace"]):
-            taken = selectors.matches(owner["spec"].get("selector"), pod["metadata"].get("labels") or {})
+            taken = selectors.matches(self.selector(owner), pod["metadata"].get("labels") or {})
             if not taken or not is_active(pod) or is_going(owner):
                 continue
             references = [*(pod["metadata"].get("ownerReferences") or []), controller_reference(owner)]
@@ -126,6 +132,19 @@ class ReplicaSets(Controller):
             found.extend(
                 (namespace, owner["metadata"]["name"])
                 for owner in self.view.every(self.resource, namespace)
-                if selectors.matches(owner["spec"].get("selector"), labels)
+                if selectors.matches(self.selector(owner), labels)
             )
         return found
+
+
+class ReplicationControllers(ReplicaSets):
+    """The same for ReplicationControllers, whose selector is a plain map."""
+
+    name = "replicationcontroller"
+    kind = "ReplicationController"
+    resource = api.REPLICATION_CONTROLLERS
+    component = "replication-controller"
+
+    @override
+    def selector(self, owner: Object) -> Object | None:
+        return {"matchLabels": owner["spec"].get("selector") or {}} if owner["spec"].get("selector") else None

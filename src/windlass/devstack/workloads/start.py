@@ -16,7 +16,7 @@ from windlass.devstack.workloads.garbage import Garbage
 from windlass.devstack.workloads.job import Jobs
 from windlass.devstack.workloads.kubelet import Kubelet
 from windlass.devstack.workloads.namespaces import Namespaces
-from windlass.devstack.workloads.replica_set import ReplicaSets
+from windlass.devstack.workloads.replica_set import ReplicaSets, ReplicationControllers
 from windlass.devstack.workloads.scheduler import Scheduler
 from windlass.devstack.workloads.stateful_set import StatefulSets
 from windlass.devstack.workloads.volumes import Claims, Volumes
@@ -31,6 +31,7 @@ async def run(api: Api, *, clock: Clock, root_ca: str = "") -> None:
     controllers = [
         Deployments(cluster),
         ReplicaSets(cluster),
+        ReplicationControllers(cluster),
         StatefulSets(cluster),
         DaemonSets(cluster),
         Jobs(cluster),
