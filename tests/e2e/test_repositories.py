@@ -107,7 +107,7 @@ def test_a_wrong_token_is_refused_and_the_right_one_is_taken_up_without_a_restar
     commit = team.commit({"shop/a.yaml": config_map("a")})
     team.repository(url=url, read={"secret": "read"}, interval="1s")
     team.application()
-    team.until(lambda: "AuthenticationFailed" in reason(team) or "refused" in reason(team), "the token is refused")
+    team.until(lambda: "credentials" in reason(team), "the token is refused")
     team.put("v1", "Secret", "read", stringData={"bearerToken": TOKEN, "ca.crt": authority})
     team.until_synced(commit)
 

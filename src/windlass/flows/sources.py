@@ -75,7 +75,7 @@ class Sources:
             await self._look(state, state.written)
         except WindlassError as error:
             self._metrics.fetches.labels("failed").inc()
-            news = state.error is None or str(state.error) != str(error)
+            news = state.error is None or state.error.what != error.what
             state.error = error.at(Where(repository=str(key)))
             if news:
                 log.warning("repository", repository=str(key), error=str(error))

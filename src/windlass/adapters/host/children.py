@@ -202,7 +202,17 @@ async def _end(process: Process) -> None:
     if process.stdin is not None:
         process.stdin.close()
     # Shielded, so that a cancelled caller leaves no child behind that nobody waits for.
-    await asyncio.shield(process.wait())
+    await asyncio.shield(_reap(process))
+
+
+async def _reap(process: Process) -> None:
+    """Waits for the end. asyncio waits for the pipes too, and a pipe that is full and unread never ends."""
+    for pipe in (process.stdout, process.stderr):
+        if pipe is not None:
+            with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+                while await pipe.read(_CHUNK):
+                    continue
+    await process.wait()
 
 
 def _kill_group(pid: int) -> None:
