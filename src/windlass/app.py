@@ -154,6 +154,7 @@ class Controller:
             ask=asks.add,
             gone=gone,
             source_gone=sources.gone,
+            installed=reporter.installation_changed,
             synced=lambda kind: self._synced[kind].set(),
         )
         self.metrics.watch(Numbers(fleet, desires, reporter, syncs, asks, supervisor))

@@ -44,6 +44,7 @@ class Informers:
         ask: Callable[[Key], None],
         gone: Callable[[ApplicationState], None],
         source_gone: Callable[[Key], None],
+        installed: Callable[[], None],
         synced: Callable[[str], None],
     ) -> None:
         self._fleet = fleet
@@ -52,6 +53,7 @@ class Informers:
         self._ask = ask
         self._gone = gone
         self._source_gone = source_gone
+        self._installed = installed
         self._synced = synced
 
     async def installations(self) -> None:
@@ -88,6 +90,8 @@ class Informers:
                 self._fleet.installation = None
                 self._fleet.installation_error = error
         now = self._fleet.installation
+        if now is not None:
+            self._installed()
         if (before is None) != (now is None) or (before is not None and now is not None and before.spec != now.spec):
             for key in self._fleet.applications:
                 self._wake(key)

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from windlass.core.kinds import application, conditions, repository
+from windlass.core.kinds import application, conditions, installation, repository
 from windlass.core.kinds.application_status import (
     ApplicationStatus,
     Pending,
@@ -36,6 +36,7 @@ log = structlog.get_logger("windlass")
 
 APPLICATIONS = Resource(GROUP, VERSION, "applications", application.KIND, True)
 REPOSITORIES = Resource(GROUP, VERSION, "repositories", repository.KIND, True)
+INSTALLATIONS = Resource(GROUP, VERSION, "installations", installation.KIND, False)
 EVENTS = Resource("", "v1", "events", "Event", True)
 MANAGER = "windlass"
 SETTLE = 0.3
@@ -72,6 +73,9 @@ class Reporter:
     def changed(self, state: ApplicationState) -> None:
         """Something about the Application may read differently now."""
         self.statuses.add_after((application.KIND, state.key), SETTLE)
+
+    def installation_changed(self) -> None:
+        self.statuses.add_after((installation.KIND, Key("", installation.NAME)), SETTLE)
 
     def source_changed(self, state: SourceState) -> None:
         self.statuses.add_after((repository.KIND, state.key), SETTLE)
@@ -123,6 +127,8 @@ class Reporter:
                 state = self._fleet.applications.get(key)
                 if state is not None and state.generation and not self._early(item, state):
                     await self._write_application(state)
+            elif kind == installation.KIND:
+                await self._write_installation()
             else:
                 source = self._fleet.sources.get(key)
                 if source is not None and source.generation:
@@ -165,6 +171,21 @@ class Reporter:
         except WindlassError:
             state.status = old
             raise
+
+    async def _write_installation(self) -> None:
+        """The Installation is read. Its recorded kinds are written by ``inventory``, before they are needed."""
+        found = self._fleet.installation
+        if found is None:
+            return
+        old = found.status
+        generation = found.metadata.generation
+        text = f"this cluster is {found.spec.name}"
+        made = conditions.ready(
+            old.conditions, Reason.RECORDED.value, text, now=self._clock.now(), generation=generation
+        )
+        new = msgspec.structs.replace(old, conditions=made, observed_generation=generation)
+        if not conditions.same(old, new):
+            await self._patch(INSTALLATIONS, ObjectRef(GROUP, installation.KIND, "", installation.NAME), old, new)
 
     async def _patch(self, resource: Resource, ref: ObjectRef, old: object, new: object) -> None:
         patch = difference(msgspec.to_builtins(old), msgspec.to_builtins(new))
