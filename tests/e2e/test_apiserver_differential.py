@@ -62,8 +62,11 @@ class Story:
     def pod_template(self) -> dict[str, Any]:
         """A PodTemplate's content, with lists by key, nested and atomic."""
         containers = []
-        for name in self.random.sample(["main", "side", "tail"], self.random.randint(0, 3)):
-            ports = self.random.sample([(80, "TCP"), (80, "UDP"), (443, "TCP")], self.random.randint(0, 2))
+        for name in self.random.sample(["a", "bb", "ccc"], self.random.randint(0, 3)):
+            base = len(name)  # each container its own ports: the devcluster does not warn of doubled ones
+            ports = self.random.sample(
+                [(base, "TCP"), (base, "UDP"), (443 + ord(name[0]), "TCP")], self.random.randint(0, 2)
+            )
             more = self.some(
                 {
                     "env": [
@@ -141,7 +144,6 @@ class Story:
             operation = self.pick(
                 {"op": "add", "path": "/metadata/labels", "value": {"j": "1"}},
                 {"op": "remove", "path": "/metadata/labels"},
-                {"op": "remove", "path": "/metadata/managedFields/0"},
                 {"op": "replace", "path": "/metadata/managedFields", "value": [{}]},
             )
             c.patch(path, JSON_PATCH, [operation], fieldManager=manager, **dry)
