@@ -241,7 +241,8 @@ class Writer:
             self.check_preconditions(write, live, version, given.get("uid") or "")
             return self.finished(write, live, obj)
 
-        if not version and (resource.custom is not None or resource.storage in _CONDITIONAL):
+        there = self.store.get(resource.storage, write.namespace, write.name) is not None
+        if there and not version and (resource.custom is not None or resource.storage in _CONDITIONAL):
             fault = Fault(
                 "FieldValueInvalid", "Invalid value: 0: must be specified for an update", "metadata.resourceVersion"
             )
@@ -416,7 +417,6 @@ class Writer:
         )
         if gone and not (storage.storage == "namespaces" and (obj.get("spec") or {}).get("finalizers")):
             item = self.store.remove(storage.storage, write.namespace, write.name)
-            obj["metadata"]["resourceVersion"] = str(item.rv)
             return Item(item.resource, item.namespace, item.name, obj, item.rv, views.encode(obj))
         return self.store.write(storage.storage, write.namespace, write.name, obj)
 
