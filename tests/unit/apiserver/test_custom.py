@@ -69,7 +69,7 @@ async def test_a_definition_is_accepted_served_and_discovered(client: Client) ->
     assert (await client("GET", WIDGETS)).body == b"404 page not found\n"
     await established(client)
     found = (await client("GET", "/apis/example.com/v1")).json["resources"]
-    assert [each["name"] for each in found] == ["widgets", "widgets/scale", "widgets/status"]
+    assert [each["name"] for each in found] == ["widgets", "widgets/status", "widgets/scale"]
     live = (await client("GET", f"{CRDS}/widgets.example.com")).json
     assert live["status"]["acceptedNames"] == {
         "plural": "widgets",

@@ -6,6 +6,7 @@ cost of CEL rules, defaults against their schema, and the rarer rules of structu
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -117,19 +118,48 @@ def _check_versions(versions: list[Object], faults: list[Fault]) -> None:
         )
         return
     if sum(1 for each in versions if each.get("storage")) != 1:
-        words = "Invalid value: must have exactly one version marked as storage version"
+        words = f"Invalid value: {_as_go(versions)}: must have exactly one version marked as storage version"
         faults.append(Fault("FieldValueInvalid", words, "spec.versions"))
+        if not any(each.get("storage") for each in versions):
+            words = "Invalid value: null: must have at least one stored version"
+            faults.append(Fault("FieldValueInvalid", words, "status.storedVersions"))
     for index, version in enumerate(versions):
         place = f"spec.versions[{index}]"
+        # With one version the real server words its schema as that of all.
+        root = "spec.validation.openAPIV3Schema" if len(versions) == 1 else f"{place}.schema.openAPIV3Schema"
         schema = (version.get("schema") or {}).get("openAPIV3Schema")
         if not isinstance(schema, dict):
             faults.append(
                 Fault("FieldValueRequired", "Required value: schemas are required", f"{place}.schema.openAPIV3Schema")
             )
             continue
-        _check_schema(schema, f"{place}.schema.openAPIV3Schema", faults, root=True)
+        _check_schema(schema, root, faults, root=True)
         for number, column in enumerate(version.get("additionalPrinterColumns") or []):
             _check_path(column.get("jsonPath") or "", f"{place}.additionalPrinterColumns[{number}].jsonPath", faults)
+
+
+def _as_go(versions: list[Object]) -> str:
+    """Versions as the real server prints its own form of them."""
+    beside = ("Schema", "Subresources", "AdditionalPrinterColumns", "SelectableFields")
+    shown = [
+        {
+            "Name": each.get("name", ""),
+            "Served": bool(each.get("served")),
+            "Storage": bool(each.get("storage")),
+            "Deprecated": bool(each.get("deprecated")),
+            "DeprecationWarning": each.get("deprecationWarning"),
+            **dict.fromkeys(beside),
+        }
+        for each in versions
+    ]
+    return json.dumps(shown, separators=(",", ":"))
+
+
+def _rule_as_go(rule: Object) -> str:
+    names = ("rule", "message", "messageExpression", "reason", "fieldPath", "optionalOldSelf")
+    empty = {"reason": None, "optionalOldSelf": None}
+    shown = {name[0].upper() + name[1:]: rule.get(name, empty.get(name, "")) for name in names}
+    return json.dumps(shown, separators=(",", ":"))
 
 
 def _check_path(path: str, field: str, faults: list[Fault]) -> None:
@@ -176,9 +206,9 @@ def _check_schema(schema: Object, place: str, faults: list[Fault], *, root: bool
                 )
             )
     for index, rule in enumerate(schema.get("x-kubernetes-validations") or []):
-        why = rulesets.compile_error(rule)
+        why = rulesets.compile_error(rule, schema)
         if why:
-            words = f"Invalid value: {rule}: compilation failed: {why}"
+            words = f"Invalid value: {_rule_as_go(rule)}: compilation failed: {why}"
             faults.append(Fault("FieldValueInvalid", words, f"{place}.x-kubernetes-validations[{index}].rule"))
     if kind == "array" and not isinstance(schema.get("items"), dict):
         faults.append(Fault("FieldValueRequired", "Required value: must be specified", f"{place}.items"))

@@ -82,6 +82,15 @@ class Customs:
         assert resource.custom is not None
         schema = resource.custom.schema
         faults = structural.validate(obj, schema, root=True)
+        if subresource == "status":  # the real server checks the status by itself, and words its paths from there
+            faults = [
+                Fault(
+                    f.reason,
+                    f.message.replace(f"{f.field} in body", f"{f.field.removeprefix('status.')} in body"),
+                    f.field,
+                )
+                for f in faults
+            ]
         faults += scale_faults(resource, obj, status_only=subresource == "status")
         causes: list[Cause] = list(faults)
         if not any(fault.reason in _BLOCKING for fault in faults):

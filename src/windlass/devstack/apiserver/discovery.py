@@ -78,10 +78,15 @@ def resource_list(registry: Registry, group: str, version: str) -> dict[str, Any
     resources: list[dict[str, Any]] = []
     for resource in found:
         resources.append(_plain(resource))
-        resources += [_plain_part(resource, name) for name in sorted(resource.subresources)]
+        resources += [_plain_part(resource, name) for name in _parts(resource)]
     api_version = f"{group}/{version}" if group else version
     head = {"kind": "APIResourceList"} if not group else {"kind": "APIResourceList", "apiVersion": "v1"}
     return {**head, "groupVersion": api_version, "resources": resources}
+
+
+def _parts(resource: Resource) -> list[str]:
+    """The subresources in the order of discovery: by name, those of custom resources status first."""
+    return sorted(resource.subresources) if resource.custom is None else list(resource.subresources)
 
 
 def _plain(resource: Resource) -> dict[str, Any]:
@@ -148,7 +153,7 @@ def _aggregated(resource: Resource) -> dict[str, Any]:
     if resource.categories:
         entry["categories"] = list(resource.categories)
     parts = []
-    for name in sorted(resource.subresources):
+    for name in _parts(resource):
         part = resource.subresources[name]
         kind = _response_kind(resource, part.group, part.version, part.kind)
         parts.append({"subresource": name, "responseKind": kind, "verbs": list(part.verbs)})

@@ -22,7 +22,7 @@ Object = dict[str, Any]
 _encode = msgspec.json.Encoder().encode
 _PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
 # A document with a title and nothing else: kubectl asks for it only when version 3 does not know a kind.
-_EMPTY_V2 = b"\n\x032.0\x12\x17\n\nKubernetes\x12\tv1.36.3\x00B\x00J\x00"
+_EMPTY_V2 = b"\n\x032.0\x12\x15\n\nKubernetes\x12\x07v1.36.3B\x00J\x00"
 _V3, _V2 = "#/components/schemas/", "#/definitions/"
 _QUERY = {
     "get": (),

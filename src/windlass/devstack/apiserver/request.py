@@ -262,7 +262,9 @@ def decode_yaml(body: bytes) -> Any:
         found = documents.read(body, "request body")
     except documents.DocumentError as error:
         why = error.what.rpartition(", ")[2] if error.what.startswith("this is not YAML") else error.what
-        words = f"error converting YAML to JSON: yaml: line {error.where.line}: {why}"
+        # The real server's parser counts its lines from zero, its scanner from one, and line 0 is left out.
+        line = error.where.line - (1 if why.startswith("did not find expected") else 0)
+        words = f"error converting YAML to JSON: yaml: {f'line {line}: ' if line else ''}{why}"
         raise bad_request(f"error decoding YAML: {words}") from error
     if len(found) != 1:
         raise bad_request(f"error decoding YAML: expected one document, found {len(found)}")

@@ -138,6 +138,10 @@ def _check_type(value: Any, schema: Schema, path: str, faults: list[Fault]) -> b
     shown = "null" if value is None else _kind(value)
     words = f'Invalid value: "{shown}": {path or "<nil>"} in body must be of type {wanted}: "{shown}"'
     faults.append(Fault("FieldValueTypeInvalid", words, path or "<nil>"))
+    if wanted == "integer" and isinstance(value, float):
+        form = schema.get("format") or "default"
+        words = f'Invalid value: "": Checked value must be of type integer ({form} format) in {path}'
+        faults.append(Fault("FieldValueInvalid", words, "<nil>"))
     return False
 
 

@@ -22,8 +22,13 @@ def make(resource: Resource, items: Sequence[Item], meta: dict[str, Any], versio
         "apiVersion": f"meta.k8s.io/{version}",
         "metadata": meta,
         "columnDefinitions": columns(resource),
-        "rows": rows(resource, items, version, include),
+        "rows": rows(resource, items, version, include) or ([] if _has_printer(resource) else None),
     }
+
+
+def _has_printer(resource: Resource) -> bool:
+    """Whether the real server prints this kind itself; others have the generic table, whose rows are null when there are none."""
+    return resource.custom is not None or cells.columns(resource.storage)[-1]["name"] != "Created At"
 
 
 def columns(resource: Resource) -> list[dict[str, Any]]:
