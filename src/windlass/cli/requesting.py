@@ -18,11 +18,11 @@ from windlass.cli.reaching import Found, Reach, find, reach
 from windlass.cli.telling import DIFFERS, ERROR, REFUSED, emit, say, width_of
 from windlass.core.kinds.application_status import ApplicationStatus, OutcomeLine
 from windlass.core.kinds.conditions import condition
+from windlass.core.kinds.deploy import REQUEST
 from windlass.core.kinds.kind import read_status
 from windlass.core.kinds.reasons import Reason
 from windlass.core.model import HealthStatus, Resource
 from windlass.core.words.plain import fit, plain, short, took
-from windlass.core.kinds.deploy import REQUEST
 from windlass.flows.informers import APPLICATIONS
 
 MANAGER = "windlass-cli"
@@ -197,7 +197,8 @@ def conclusion(word: str, status: ApplicationStatus, *, answered: bool, seconds:
         )
     if not answered:
         lines.append(f"  the request was not answered within {took(seconds)}")
-    if ready is not None and ready.message:
+    told = any(one.result in ("failed", "refused") for one in status.outcomes)
+    if ready is not None and ready.message and not told:
         lines.append(f"  {plain(ready.message)}")
     if ready is None or not status.observed_generation:
         lines.append("next  no controller has looked at it yet: does one run in this cluster?")
@@ -215,7 +216,8 @@ def _outcomes(status: ApplicationStatus, *, fresh: bool) -> Iterator[str]:
         place = f"   ({one.file}:{one.line})" if one.file and one.line else ""
         words = f"{one.result}: {one.message}" if one.message else one.result
         yield f"{marks.get(one.result, '~')} {plain(one.object)}   {plain(words + place)}"
-        if one.mend:
+        # What stands behind "next" is not told at each object too.
+        if one.mend and f"mend: {one.mend}" not in status.messages:
             yield f"    mend  {plain(one.mend)}"
 
 

@@ -158,6 +158,9 @@ def _pending_why(status: ApplicationStatus) -> str:
     """Why the newest commit is not applied, with the place where the Ready condition knows it."""
     if status.pending is None:
         return ""
+    wrong = sum(one.result in ("failed", "refused") for one in status.outcomes)
+    if wrong:
+        return f"{count(wrong, 'object')} of {sum(status.counts.values())} went wrong"
     ready = condition(status.conditions, "Ready")
     return ready.message if ready is not None and status.pending.why in ready.message else status.pending.why
 
@@ -181,12 +184,15 @@ def _messages(status: ApplicationStatus, live: living.Living, objects: list[Obje
         yield f"{ready.reason}: {ready.message}"
     elif ready is not None and ready.reason == Reason.PROGRESSING.value and status.sync != "Synced":
         yield ready.message
-    for one in status.outcomes:
-        if one.result in ("failed", "refused", "kept", "skipped"):
-            place = f" ({one.file}:{one.line})" if one.file and one.line else ""
-            yield f"{one.object}   {one.result}: {one.message}{place}"
-            if one.mend:
-                yield f"  mend  {one.mend}"
+    shown = [one for one in status.outcomes if one.result in ("failed", "refused", "kept", "skipped")]
+    for place, one in enumerate(shown):
+        where = f" ({one.file}:{one.line})" if one.file and one.line else ""
+        yield f"{one.object}   {one.result}: {one.message}{where}"
+        # One mend for all that follow each other is told once, and not where it stands behind "next" anyway.
+        last = place + 1 == len(shown) or shown[place + 1].mend != one.mend
+        if one.mend and last and f"mend: {one.mend}" not in status.messages:
+            yield f"  mend  {one.mend}"
+    wrong = {one.object.partition("/")[0] for one in shown if one.result in ("failed", "refused")}
     there: dict[str, int] = {}
     for each in objects:
         word = f"{each.ref.kind}.{each.ref.group}" if each.ref.group else each.ref.kind
@@ -196,7 +202,7 @@ def _messages(status: ApplicationStatus, live: living.Living, objects: list[Obje
         less = wanted - there.get(word, 0)
         if kind in live.unseen:
             yield f"{count(wanted, kind)} not shown: {live.unseen[kind]}"
-        elif less > 0:
+        elif less > 0 and kind not in wrong:
             yield f"{less} of {wanted} {kind} {'is' if less == 1 else 'are'} not in the cluster"
     # Details of objects are computed anew; the rest of what the controller says (warnings, bad manifests) is told here.
     names = tuple(str(each.ref) + ":" for each in objects)

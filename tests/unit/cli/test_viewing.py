@@ -148,9 +148,7 @@ def test_a_sync_that_went_wrong_says_why_and_what_to_do() -> None:
     )
     assert conclusion("shop", status, answered=True, seconds=1.0, fresh=False) == (
         "! Deployment/shop/web   refused: unknown field   (web.yaml:4)\n"
-        "    mend  take it out\n"
         "shop   OutOfSync 3f2c1ab   Healthy\n"
-        "  Deployment/web: unknown field\n"
         "next  mend: take it out\n"
     )
     unheard = conclusion("shop", ApplicationStatus(), answered=False, seconds=30.0, fresh=False)
