@@ -266,6 +266,7 @@ class Looks:
 
     def wanted(self, state: ApplicationState) -> None:
         self._health.assess_all(state)
+        state.forget_others()
         self._drift.compare(state)
 
 

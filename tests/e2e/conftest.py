@@ -26,6 +26,7 @@ def windlass(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iter
     installed.start()
     yield installed
     installed.close()
+    assert installed.decisions("bug") == [], "a bug is told in the log with its traceback; there is none"
 
 
 @pytest.fixture

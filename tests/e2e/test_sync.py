@@ -314,3 +314,23 @@ def test_asking_for_a_sync_needs_a_verb_of_its_own(team: Team) -> None:
     asker = f"system:serviceaccount:{team.namespace}:asker"
     team.until(lambda: ask(asker) == 200, "with the role edit it is")
     team.until(lambda: team.get("v1/configmaps/a"), "and it is applied")
+
+
+def test_a_destination_namespace_is_made_with_the_rights_of_the_application_only(team: Team) -> None:
+    other = f"{team.namespace}-made"
+    team.repository()
+    team.application(destination={"namespace": other, "createNamespace": True})
+    commit = team.commit({"shop/a.yaml": config_map("a")})
+    team.until(lambda: team.ready().get("reason") in ("NotAllowed", "PartlyApplied"), "it may not make one")
+    assert team.cluster.request("GET", f"/api/v1/namespaces/{other}").code == 404
+    binding = {
+        "metadata": {"name": f"wide-{other}"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"kind": "ServiceAccount", "name": "windlass-applier", "namespace": team.namespace}],
+    }
+    made = team.cluster.request("POST", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", binding)
+    assert made.code == 201
+    team.application(destination={"namespace": other, "createNamespace": True}, sync={"timeout": "5m"})
+    team.until_synced(commit, seconds=40)
+    assert team.cluster.request("GET", f"/api/v1/namespaces/{other}/configmaps/a").code == 200
+    team.cluster.request("DELETE", f"/api/v1/namespaces/{other}")

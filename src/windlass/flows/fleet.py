@@ -90,6 +90,7 @@ class ApplicationState:
     # what became of it
     applied_commit: str = ""
     seen: bool = False
+    noted: bool = False  # whether ``outcomes`` are of this process: before, the status tells those of the last
     pending_commit: str = ""
     waiting: WindlassError | None = None
     sync: Literal["Synced", "OutOfSync", "Unknown"] = "Unknown"
@@ -118,6 +119,12 @@ class ApplicationState:
     @property
     def name(self) -> str:
         return str(self.key)
+
+    def forget_others(self) -> None:
+        """Drops what is remembered of objects that are no longer wanted: nothing about them is open."""
+        for table in (self.answered, self.intact, self.compared, self.drift, self.admission, self.since):
+            for ref in [ref for ref in table if ref not in self.desired]:
+                table.pop(ref)
 
     def ready(self) -> bool:
         """What another Application's ``dependsOn`` waits for."""

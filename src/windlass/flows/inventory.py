@@ -10,13 +10,15 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from windlass.core.kinds.installation import NAME
 from windlass.core.kinds.kind import API_VERSION, GROUP, VERSION
 from windlass.core.manifests.resources import by_kind
 from windlass.core.model import Desired, LiveObject, ObjectRef, Resource
 from windlass.core.model.references import split_api_version
 from windlass.errors import WindlassError
-from windlass.ports import Clock, Cluster, KindUnknown
+from windlass.ports import ApplyRequest, Clock, Cluster, KindUnknown
 
 INSTALLATIONS = Resource(GROUP, VERSION, "installations", "Installation", False)
 APPLICATIONS = Resource(GROUP, VERSION, "applications", "Application", True)
@@ -164,13 +166,16 @@ class Inventory:
         if kept is not None and kept[1] is future:
             del self._surveys[key]
 
-    async def ensure_namespace(self, name: str) -> None:
-        """Makes the destination namespace where it is missing. It carries no label of ours: it is never pruned."""
+    async def ensure_namespace(self, name: str, user: str) -> None:
+        """Makes the destination namespace where it is missing, with the Application's own rights. It carries no label
+        of ours: it is never pruned."""
         if name in self.namespaces:
             return
-        if await self._cluster.look(NAMESPACES, ObjectRef("", "Namespace", "", name)) is None:
+        ref = ObjectRef("", "Namespace", "", name)
+        if await self._cluster.look(NAMESPACES, ref) is None:
             content: dict[str, Any] = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-            await self._cluster.create(NAMESPACES, "", content, manager=MANAGER)
+            body = msgspec.json.encode(content)
+            await self._cluster.apply(ApplyRequest(resource=NAMESPACES, ref=ref, body=body, manager=MANAGER, user=user))
         self.namespaces.add(name)
 
     async def remove_application(self, key: tuple[str, str], uid: str) -> None:

@@ -262,7 +262,7 @@ class Synchronizer:
         outcomes.update({problem.ref: invalid(problem) for problem in rendered.invalid if problem.ref is not None})
         try:
             if written.spec.destination.create_namespace:
-                await self._inventory.ensure_namespace(written.namespace)
+                await self._inventory.ensure_namespace(written.namespace, acting.user)
             for stage in stages(plan):
                 chosen = [change for change in stage.changes if not only or str(change.ref) == only]
                 self._check_turn(state, plan, stage, outcomes)
@@ -281,9 +281,13 @@ class Synchronizer:
 
     def _conclude(self, state: ApplicationState, plan: Plan, outcomes: dict[ObjectRef, Outcome], *, only: str) -> None:
         wrong = [one for one in outcomes.values() if one.result in WRONG]
-        state.synced_at = self._clock.now()
+        if state.synced_at is None or state.seen or not idle(outcomes):
+            state.synced_at = self._clock.now()
         if wrong:
             state.sync = "OutOfSync"
+            if state.written is not None:
+                # One that was deleted is not remembered as there: the next look makes it again.
+                self._inventory.namespaces.discard(state.written.namespace)
             raise PartlyApplied(wrong, len(outcomes), plan.commit)
         if only:
             # One object was asked for; the rest is as it was, and the next look says how.
@@ -347,9 +351,10 @@ class Synchronizer:
         counts: dict[str, int] = {}
         for outcome in outcomes.values():
             counts[outcome.result.value] = counts.get(outcome.result.value, 0) + 1
-        # A later look at the same commit that had nothing to do is no news: what the sync did stays told.
-        idle = set(counts) <= {Result.UNCHANGED.value, Result.KEPT.value, Result.SKIPPED.value}
-        if idle and state.counts and plan.commit == state.applied_commit:
+        # A later look at the same commit that had nothing to do is no news: what the sync did stays told. Nor is the
+        # first look after a start, whatever commits came and went in between.
+        well = state.noted or not {Result.FAILED.value, Result.REFUSED.value} & set(state.counts)
+        if idle(outcomes) and state.counts and well and (plan.commit == state.applied_commit or not state.seen):
             kept = {ref: one for ref, one in state.outcomes.items() if one.result not in WRONG}
             state.outcomes = {
                 **kept,
@@ -358,6 +363,7 @@ class Synchronizer:
             return
         state.outcomes = outcomes
         state.counts = counts
+        state.noted = True
 
     # --- leave -------------------------------------------------------------------------------------------------------
 
@@ -394,6 +400,11 @@ class Synchronizer:
 
 WRONG = frozenset({Result.FAILED, Result.REFUSED})
 WRITES = frozenset({Action.CREATE, Action.ADOPT, Action.CONFIGURE, Action.PRUNE, Action.RELEASE})
+
+
+def idle(outcomes: dict[ObjectRef, Outcome]) -> bool:
+    """Whether nothing was done, and nothing was to do."""
+    return all(one.result in (Result.UNCHANGED, Result.KEPT, Result.SKIPPED) for one in outcomes.values())
 
 
 def plan_settings(written: Application) -> PlanSettings:

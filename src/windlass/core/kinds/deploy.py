@@ -2,8 +2,7 @@
 
 ``windlass install`` prints it, ``windlass up`` and the end-to-end tests apply parts of it. Least rights means: reading
 everywhere (RBAC can't grant metadata alone, and a watch by label needs the kind), writing nothing but our own status,
-Events, the Lease, the digest key and namespaces that an Application asks for; everything else is applied as the service
-account that an Application names.
+Events, the Lease and the digest key; everything else is applied as the service account that an Application names.
 """
 
 from __future__ import annotations
@@ -81,7 +80,6 @@ def access(deploy: Deploy) -> list[dict[str, Any]]:
         # The last step of an Application that left Git, and the word on its children that they leave.
         {"apiGroups": [GROUP], "resources": ["applications"], "verbs": ["delete", "patch"]},
         {"apiGroups": [""], "resources": ["events"], "verbs": ["create", "patch"]},
-        {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["create"]},
         # Applies in the name of the account that an Application names, which is always one of its own namespace.
         {"apiGroups": [""], "resources": ["serviceaccounts"], "verbs": ["impersonate"]},
     ]
@@ -205,7 +203,6 @@ def _deployment(deploy: Deploy) -> dict[str, Any]:
         "ports": [{"name": "http", "containerPort": PORT}],
         "env": [
             {"name": "WINDLASS_IDENTITY", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
-            {"name": "TMPDIR", "value": "/var/lib/windlass/tmp"},
         ],
         # Liveness is by progress: a controller that is stuck at one item past its bound is not alive.
         "livenessProbe": {**probe("/healthz", 15), "failureThreshold": 4},
@@ -216,7 +213,10 @@ def _deployment(deploy: Deploy) -> dict[str, Any]:
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         },
-        "volumeMounts": [{"name": "data", "mountPath": "/var/lib/windlass"}],
+        "volumeMounts": [
+            {"name": "data", "mountPath": "/var/lib/windlass"},
+            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - a volume of the Pod's own
+        ],
     }
     pod = {
         "serviceAccountName": "windlass",
@@ -228,14 +228,17 @@ def _deployment(deploy: Deploy) -> dict[str, Any]:
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "containers": [container],
-        "volumes": [{"name": "data", "emptyDir": {"sizeLimit": "4Gi"}}],
+        "volumes": [
+            {"name": "data", "emptyDir": {"sizeLimit": "4Gi"}},
+            {"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}},
+        ],
         "terminationGracePeriodSeconds": 20,
     }
     return {
         **_object("apps/v1", "Deployment", "windlass", deploy.namespace),
         "spec": {
-            # Two: the second waits for the Lease, and takes over within seconds.
-            "replicas": 2,
+            # One: a second would wait for the Lease, and push hooks that reach it would be lost until the next poll.
+            "replicas": 1,
             "selector": {"matchLabels": dict(LABELS)},
             "template": {"metadata": {"labels": dict(LABELS)}, "spec": pod},
         },
