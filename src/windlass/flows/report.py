@@ -264,7 +264,7 @@ def application_status(state: ApplicationState, old: ApplicationStatus, now: dat
         health=state.health.status.value,
         counts=state.counts,
         objects=dict(sorted(kinds.items())),
-        outcomes=outcome_lines(list(state.outcomes.values())),
+        outcomes=outcome_lines(list(state.outcomes.values())) if state.noted else old.outcomes,
         drift=drift_status(drift),
         messages=message_lines(state),
         synced_at=stamp(state.synced_at) if state.synced_at is not None else old.synced_at,
@@ -327,7 +327,10 @@ def source_status(state: SourceState, old: RepositoryStatus, now: datetime) -> R
     else:
         text = "not asked yet"
         made = conditions.reconciling(old.conditions, Reason.FETCHING.value, text, now=now, generation=generation)
-    fetched = stamp(state.fetched_at) if state.fetched_at is not None else old.fetched_at
+    # Seen again after a start is not seen first.
+    fetched = old.fetched_at
+    if state.fetched_at is not None and (state.commit != old.commit or not fetched):
+        fetched = stamp(state.fetched_at)
     return RepositoryStatus(state.commit, fetched, made, generation)
 
 
