@@ -193,12 +193,15 @@ async def drift(world: World) -> Result:
     async with asyncio.TaskGroup() as tasks:
         seen, task = await watched(world, tasks)
 
+        places = asyncio.Semaphore(32)
+
         async def once(name: str) -> float:
             path = f"/api/v1/namespaces/{world.fleet.team(name.rpartition('-')[0])}/configmaps/{name}"
             body = json.dumps({"data": {"level": "by-hand"}}).encode()
             back = seen.expect(name, "info")
-            began = time.monotonic()
-            await world.client.request("PATCH", f"{path}?fieldManager=somebody", body, MERGE)
+            async with places:
+                began = time.monotonic()
+                await world.client.request("PATCH", f"{path}?fieldManager=somebody", body, MERGE)
             return await asyncio.wait_for(back, 60) - began
 
         mark = await world.mark()
@@ -209,15 +212,8 @@ async def drift(world: World) -> Result:
         spent = await world.since(mark)
         await asyncio.sleep(3)
         began = time.monotonic()
-        places = asyncio.Semaphore(64)
-
-        async def placed(name: str) -> float:
-            async with places:
-                pass
-            return await once(name)
-
         burst_mark = await world.mark()
-        burst = await asyncio.gather(*map(placed, many))
+        burst = await asyncio.gather(*map(once, many))
         all_back = time.monotonic() - began
         burst_spent = await world.since(burst_mark)
         task.cancel()
