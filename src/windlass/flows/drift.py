@@ -28,7 +28,7 @@ from windlass.core.model import (
     Result,
 )
 from windlass.core.plan.drift import DriftRules, Fights, examine, removal_patch, suspicious
-from windlass.core.plan.ownership import LABEL
+from windlass.core.plan.ownership import LABEL, ORIGIN
 from windlass.core.plan.secret import examine_secret
 from windlass.core.words.alerts import drift_line
 from windlass.errors import WindlassError
@@ -252,7 +252,7 @@ class DriftFlow:
             return [deletion(ref, rules)], None
         admitted = {one.field for one in state.admission.get(ref, ())}
         told = examine(ref, body, content, manager=manager, rules=rules, admitted=admitted)
-        told = [one for one in told if one.cause is not DriftCause.ADMISSION]
+        told = [one for one in told if one.cause is not DriftCause.ADMISSION and not _is_old_origin(one)]
         return [self._fought(state, one) for one in told], content
 
     def _fought(self, state: ApplicationState, one: Drift) -> Drift:
@@ -421,6 +421,11 @@ def foreign_content(live: LiveObject, state: ApplicationState) -> bool:
         return False
     alone = msgspec.structs.replace(live, managed=(ours,), resource_version="0")
     return suspicious(alone, live, manager=state.claim.manager, label=state.claim.label) is not None
+
+
+def _is_old_origin(one: Drift) -> bool:
+    """The file changed beside an object that did not: its live origin is that of its own last change, and right."""
+    return one.cause is DriftCause.OWN_MANAGER and ORIGIN in one.field
 
 
 def deletion(ref: ObjectRef, rules: DriftRules) -> Drift:

@@ -20,6 +20,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._places: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self.requests = Counter(
             "windlass_api_requests", "Requests to the API server", ["verb", "kind", "code"], registry=self.registry
         )
@@ -48,8 +49,14 @@ class Metrics:
         self.registry.register(collector)
 
     def request(self, verb: str, kind: str, code: int, seconds: float) -> None:
-        self.requests.labels(verb, kind, str(code)).inc()
-        self.request_seconds.labels(verb).observe(seconds)
+        # Looking a label up by its words costs as much as the rest of a request's accounting: done once for each.
+        place = (verb, kind, code)
+        known = self._places.get(place)
+        if known is None:
+            known = self.requests.labels(verb, kind, str(code)), self.request_seconds.labels(verb)
+            self._places[place] = known
+        known[0].inc()
+        known[1].observe(seconds)
 
     def exposition(self) -> tuple[bytes, str]:
         return generate_latest(self.registry), CONTENT_TYPE_LATEST

@@ -147,7 +147,8 @@ class Synchronizer:
             if rendered.problems:
                 raise BadManifest(rendered, source.key.name)
         except WindlassError:
-            state.pending_commit = commit
+            # What Git wants cannot be read: whether the cluster has it is not known.
+            state.pending_commit, state.sync = commit, "Unknown"
             state.request_done = request
             await self._desires.keep_basis(state, source, written)
             self._looks.wanted(state)
@@ -163,8 +164,11 @@ class Synchronizer:
         state.desired, state.desired_commit = wanted(rendered), commit
         plan = await self._plan(state, written, rendered)
         self._looks.wanted(state)
-        await self._carry_out(state, written, plan, rendered, only=requested_object(request) if asked else "")
-        state.request_done = request
+        try:
+            await self._carry_out(state, written, plan, rendered, only=requested_object(request) if asked else "")
+        finally:
+            # Answered, however it came out; what waits for a wave goes on by itself.
+            state.request_done = request
 
     def _pass_gates(self, state: ApplicationState, written: Application, *, asked: bool) -> None:
         """Raises what stands between a good render and its apply."""
@@ -289,10 +293,9 @@ class Synchronizer:
                 # One that was deleted is not remembered as there: the next look makes it again.
                 self._inventory.namespaces.discard(state.written.namespace)
             raise PartlyApplied(wrong, len(outcomes), plan.commit)
-        if only:
-            # One object was asked for; the rest is as it was, and the next look says how.
-            state.sync = "Unknown"
-            self._queue.add(state.key)
+        if only and any(str(change.ref) != only for stage in stages(plan) for change in stage.changes):
+            # One object was asked for, and nothing else was touched: the rest is still to be done.
+            state.sync = "OutOfSync"
             return
         news = any(one.result is not Result.UNCHANGED for one in outcomes.values())
         if news or state.seen or not state.applied_commit:

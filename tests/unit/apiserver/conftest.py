@@ -82,9 +82,9 @@ class Client:
         pending = [{"type": "http.request", "body": raw, "more_body": False}]
 
         async def receive() -> Any:
-            if pending:
-                return pending.pop()
-            await asyncio.Event().wait()
+            if not pending:
+                await asyncio.Event().wait()
+            return pending.pop()
 
         async def send(message: Any) -> None:
             sent.append(message)

@@ -6,7 +6,8 @@ import asyncio
 from typing import Any
 
 import pytest
-from conftest import Client
+
+from unit.apiserver.conftest import Client
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 WIDGETS = "/apis/example.com/v1/namespaces/default/widgets"
@@ -92,8 +93,8 @@ async def test_its_objects_are_pruned_and_defaulted(client: Client) -> None:
 
 
 UNCHECKED = (
-    "<nil>: Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing errors to "
-    "complete validation"
+    "<nil>: Invalid value: null: some validation rules were not checked because the object was invalid; correct the "
+    "existing errors to complete validation"
 )
 
 
@@ -115,9 +116,10 @@ UNCHECKED = (
         ),
         (
             {"port": True},
-            f'[spec.port: Invalid value: "boolean": spec.port in body must be of type integer,string: "boolean", {UNCHECKED}]',
+            '[spec.port: Invalid value: "boolean": spec.port in body must be of type integer,string: "boolean", '
+            f"{UNCHECKED}]",
         ),
-        (None, f'spec: Invalid value: "null": spec in body must be of type object: "null"'),
+        (None, 'spec: Invalid value: "null": spec in body must be of type object: "null"'),
     ],
 )
 async def test_its_objects_are_validated_in_the_real_servers_words(client: Client, spec: Any, words: str) -> None:
@@ -153,9 +155,8 @@ async def test_an_update_names_a_version(client: Client) -> None:
     await established(client)
     await client.make(WIDGETS, "a", spec={"size": "small"})
     answer = await client("PUT", f"{WIDGETS}/a", {"metadata": {"name": "a"}, "spec": {"size": "small"}})
-    words = (
-        'widgets.example.com "a" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for an update'
-    )
+    why = "metadata.resourceVersion: Invalid value: 0: must be specified for an update"
+    words = f'widgets.example.com "a" is invalid: {why}'
     assert (answer.code, answer.json["message"]) == (422, words)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import Client
+
+from unit.apiserver.conftest import Client
 
 MAPS = "/api/v1/namespaces/default/configmaps"
 APPLY = "application/apply-patch+yaml"
@@ -65,8 +66,8 @@ MERGE = "application/merge-patch+json"
             {"kind": "Foo", "apiVersion": "v1", "metadata": {"name": "b"}},
             400,
             "BadRequest",
-            'Foo in version "v1" cannot be handled as a ConfigMap: no kind "Foo" is registered for version "v1" in scheme '
-            '"pkg/runtime/scheme.go:111"',
+            'Foo in version "v1" cannot be handled as a ConfigMap: no kind "Foo" is registered for version "v1" in '
+            'scheme "pkg/runtime/scheme.go:111"',
         ),
         (
             "POST",
@@ -74,8 +75,8 @@ MERGE = "application/merge-patch+json"
             {"metadata": {"name": "b"}, "data": {"a": 1}},
             400,
             "BadRequest",
-            'ConfigMap in version "v1" cannot be handled as a ConfigMap: json: cannot unmarshal number into Go struct field '
-            "ConfigMap.data of type string",
+            'ConfigMap in version "v1" cannot be handled as a ConfigMap: json: cannot unmarshal number into Go struct '
+            "field ConfigMap.data of type string",
         ),
         (
             "POST",
@@ -83,8 +84,8 @@ MERGE = "application/merge-patch+json"
             {"metadata": {"name": "b"}, "spec": {"replicas": "1"}},
             400,
             "BadRequest",
-            'Deployment in version "v1" cannot be handled as a Deployment: json: cannot unmarshal string into Go struct field '
-            "DeploymentSpec.spec.replicas of type int32",
+            'Deployment in version "v1" cannot be handled as a Deployment: json: cannot unmarshal string into Go struct '
+            "field DeploymentSpec.spec.replicas of type int32",
         ),
         (
             "GET",
@@ -244,7 +245,9 @@ async def test_apply_wants_a_manager_and_the_right_object(client: Client) -> Non
     body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "uid": "other"}}
     answer = await client("PATCH", f"{MAPS}/a?fieldManager=x", body, kind=APPLY)
     assert answer.code == 422
-    assert answer.json["message"] == 'ConfigMap "a" is invalid: metadata.uid: Invalid value: "other": field is immutable'
+    assert (
+        answer.json["message"] == 'ConfigMap "a" is invalid: metadata.uid: Invalid value: "other": field is immutable'
+    )
     body["metadata"] = {"name": "none", "uid": "other"}
     absent = await client("PATCH", f"{MAPS}/none?fieldManager=x", body, kind=APPLY)
     words = "uid mismatch: the provided object specified uid other, and no existing object was found"

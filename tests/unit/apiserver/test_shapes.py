@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Client
 
+from unit.apiserver.conftest import Client
 from windlass.devstack.apiserver import cellwork, jsonpath
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"

@@ -132,7 +132,7 @@ class StoreMachine(RuleBasedStateMachine):
         try:
             opened = self.store.watch([kind], since=revision)
         except ApiError as error:
-            assert error.code == 410
+            self.must_be_gone(error)
             return
         watcher = Watcher(opened, [kind], "", None, {})
         watcher.known = {key: obj for key, obj in state.items() if watcher.selects(key, obj)}
@@ -145,10 +145,13 @@ class StoreMachine(RuleBasedStateMachine):
         try:
             found = self.store.items_at(kind, space, revision)
         except ApiError as error:
-            assert error.code == 410
+            self.must_be_gone(error)
             return
         wanted = [state[key] for key in sorted(state) if key[0] == kind and space in ("", key[1])]
         assert [item.obj for item in found] == wanted
+
+    def must_be_gone(self, error: ApiError) -> None:
+        assert error.code == 410
 
     @precondition(lambda self: self.watchers)
     @rule(data=st.data())

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from conftest import Client, serving
-
+from unit.apiserver.conftest import Client, serving
 from windlass.devstack.apiserver.store import Store
 
 MAPS = "/api/v1/namespaces/default/configmaps"

@@ -156,7 +156,7 @@ spec:
     commit = team.commit({"shop/boat.yaml": boat, "shop/crd.yaml": crd})
     team.until_synced(commit)
     assert team.get(f"{group}/v1/boats/tug") is not None
-    team.until_synced(team.commit({"shop/boat.yaml": boat.replace("3", "4")}))
+    team.until_synced(team.commit({"shop/boat.yaml": boat.replace("size: 3", "size: 4")}))
     found = team.get(f"{group}/v1/boats/tug")
     assert found is not None
     assert found["spec"]["size"] == 4
