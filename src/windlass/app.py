@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
 import os
 import secrets as random_secrets
 import socket
@@ -55,6 +56,9 @@ SECRETS = Resource("", "v1", "secrets", "Secret", True)
 STUCK = 180.0
 """Seconds at one item after which the controller counts as not alive."""
 LAG_EVERY = 0.25
+COLLECT = (50_000, 20, 100)
+"""When the garbage collector looks. With a large fleet in memory a full look stops the loop for a third of a second,
+and by Python's own numbers there is one every few thousand objects; what Windlass holds has few cycles to find."""
 
 
 class Controller:
@@ -79,6 +83,8 @@ class Controller:
     async def run(self, stop: asyncio.Event) -> None:
         """Runs until ``stop`` is set or leadership is lost; then everything is ended in order. Nothing is left half:
         whatever was under way is found again by its label at the next start."""
+        gc.freeze()  # what was imported stays
+        gc.set_threshold(*COLLECT)
         async with AsyncExitStack() as stack:
             tracer = self._tracer(stack)
             # The connection outlives the tasks: the Lease is given back as its task ends, for the next one to take.
