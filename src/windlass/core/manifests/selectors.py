@@ -18,6 +18,16 @@ Operator = Literal["=", "!=", "in", "notin", "exists", "!", "gt", "lt"]
 _NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?\Z")
 _PREFIX = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z")
 _TOKEN = re.compile(r"\s*(==|!=|=|!|\(|\)|,|<|>|[^\s=!(),<>]+)")
+_NAME_WORDS = (
+    "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character "
+    "(e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
+    "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
+)
+_PREFIX_WORDS = (
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and "
+    "end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
+    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+)
 _SIGNS = ("=", "==", "!=", "!", "(", ")", ",", "<", ">")
 _STRUCT: Mapping[str, Operator] = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "!"}
 
@@ -119,13 +129,18 @@ class LabelSelector:
 
 def _key(text: str) -> str:
     prefix, slash, name = text.rpartition("/")
-    if slash and (not prefix or len(prefix) > 253 or not _PREFIX.match(prefix)):
-        raise SelectorError(f'key: Invalid value: "{text}": prefix part must be a DNS subdomain')
-    if not name or len(name) > 63 or not _NAME.match(name):
-        raise SelectorError(
-            f'key: Invalid value: "{text}": name part must consist of alphanumeric characters, "-", "_" or ".", '
-            "and must start and end with an alphanumeric character"
-        )
+    why = ""
+    if "/" in prefix:
+        optional = "with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+        why = f"a valid label key {_NAME_WORDS} {optional}"
+    elif slash and (not prefix or len(prefix) > 253 or not _PREFIX.match(prefix)):
+        why = f"prefix part {_PREFIX_WORDS}"
+    elif len(name) > 63:
+        why = "name part must be no more than 63 bytes"
+    elif not _NAME.match(name):
+        why = f"name part {_NAME_WORDS}"
+    if why:
+        raise SelectorError(f'unable to parse requirement: <nil>: Invalid value: "{text}": {why}')
     return text
 
 
