@@ -16,10 +16,17 @@ from pathlib import Path
 from windlass.core.manifests.schemas import Schemas
 
 GROUPS = (
-    "admissionregistration/v1 apps/v1 authentication/v1 authorization/v1 autoscaling/v1 autoscaling/v2 batch/v1 certificates/v1 "
-    "coordination/v1 core/v1 discovery/v1 events/v1 flowcontrol/v1 networking/v1 node/v1 policy/v1 rbac/v1 resource/v1 scheduling/v1 "
-    "storage/v1"
-).split()
+    *(
+        "admissionregistration/v1",
+        "apps/v1",
+        "authentication/v1",
+        "authorization/v1",
+        "autoscaling/v1",
+        "autoscaling/v2",
+    ),
+    *("batch/v1", "certificates/v1", "coordination/v1", "core/v1", "discovery/v1", "events/v1", "flowcontrol/v1"),
+    *("networking/v1", "node/v1", "policy/v1", "rbac/v1", "resource/v1", "scheduling/v1", "storage/v1"),
+)
 MACHINERY = ("pkg/api/resource", "pkg/apis/meta/v1", "pkg/runtime", "pkg/util/intstr")
 TARGET = Path("src/windlass/devstack/apiserver/data/protobuf.json.gz")
 SCALARS = {

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 LENGTH = 16_384
@@ -97,9 +98,7 @@ def _list_functions(library: Any) -> list[Any]:
         return library.FunctionDecl(name, [overload])
 
     return [
-        member(
-            "isSorted", [whole], kinds.BOOL, lambda found: all(a <= b for a, b in zip(found, found[1:], strict=False))
-        ),
+        member("isSorted", [whole], kinds.BOOL, lambda found: all(a <= b for a, b in pairwise(found))),
         member("sum", [whole], kinds.DYN, lambda found: sum(found)),
         member("min", [whole], kinds.DYN, lambda found: min(found)),
         member("max", [whole], kinds.DYN, lambda found: max(found)),

@@ -14,12 +14,15 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from windlass.adapters.host.clock import SystemClock
+from windlass.devstack.apiserver.errors import bad_request
 from windlass.devstack.apiserver.local import LocalApi
 from windlass.devstack.apiserver.machine import Machine
 from windlass.devstack.apiserver.server import ApiServer, kubeconfig, write_private
 from windlass.devstack.gitserver import GitServer, Notifier
+from windlass.devstack.workloads.logs import NoLog, pod_log
 from windlass.devstack.workloads.start import run as run_workloads
 from windlass.devstack.workloads.strategy import Strategies
 
@@ -68,16 +71,23 @@ async def _git(settings: GitSettings | None) -> AsyncIterator[None]:
         yield
 
 
+def _logs(pod: dict[str, Any], container: str, previous: bool) -> str:
+    """A container's simulated log, refused as the API server refuses it."""
+    try:
+        return pod_log(pod, container, previous)
+    except NoLog as error:
+        raise bad_request(str(error)) from error
+
+
 async def serve(settings: Settings, *, stop: asyncio.Event | None = None, ready: Ready | None = None) -> None:
     """Serve until ``stop`` is set or the task is cancelled."""
     server = ApiServer(port=settings.port, data=settings.data, token=settings.token)
-    machine = await server.start(_strategies)
+    machine = await server.start(_strategies, _logs)
     try:
         # Before the kubeconfig is there, which is what tells others that everything is ready.
         async with _git(settings.git), asyncio.TaskGroup() as group:
             serving = group.create_task(server.run())
-            while not server.started and not serving.done():
-                await asyncio.sleep(0.005)
+            await server.answering.wait()
             ca = server.certificates.ca
             if settings.kubeconfig is not None:
                 settings.kubeconfig.parent.mkdir(parents=True, exist_ok=True)

@@ -70,7 +70,9 @@ def account_user(namespace: str, name: str, uid: str = "", token: str = "") -> U
 
 def impersonate(user: User, headers: Iterable[tuple[bytes, bytes]], authorizer: Authorizer) -> User:
     """The user that a request wants to be, where it says so and may. Raises 400 and 403."""
-    name, uid, groups, extra = "", "", [], {}
+    name, uid = "", ""
+    groups: list[str] = []
+    extra: dict[str, list[str]] = {}
     for raw, value in headers:
         if raw.startswith(b"impersonate-"):
             key, text = raw.decode("latin-1"), value.decode("latin-1")
@@ -100,11 +102,11 @@ def impersonate(user: User, headers: Iterable[tuple[bytes, bytes]], authorizer: 
     if uid:
         _may(user, authorizer, Attributes("impersonate", "authentication.k8s.io", "uids", "", uid, "v1"))
     for key, values in extra.items():
-        for value in values:
+        for each in values:
             _may(
                 user,
                 authorizer,
-                Attributes("impersonate", "authentication.k8s.io", f"userextras/{key}", "", value, "v1"),
+                Attributes("impersonate", "authentication.k8s.io", f"userextras/{key}", "", each, "v1"),
             )
     found = tuple(groups) or (account_user(parts[2], parts[3]).groups[:2] if account else ())
     last = UNAUTHENTICATED if name == ANONYMOUS.name else AUTHENTICATED

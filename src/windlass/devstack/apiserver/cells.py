@@ -1,6 +1,7 @@
 """Columns and cells of the built-in kinds in `Table` answers, as the real server prints them. Called by ``table.py``.
 
-A column is ``Name``, with ``#i`` integer, ``#b`` boolean or ``#d`` date, and ``+`` where only ``-o wide`` shows it.
+A column is ``Name``, with ``#i`` integer, ``#b`` boolean or ``#d`` date, and ``+`` where only ``-o wide`` shows it; an
+indented line goes on.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ import datetime
 from functools import cache
 from typing import Any
 
-from windlass.devstack.apiserver.cellwork import CELLS, Cells, age
+from windlass.devstack.apiserver import cellwork, podcells, rarecells
+from windlass.devstack.apiserver.cellwork import Cells, age
 
 _COLUMNS = """
 componentstatuses: Name|Status|Message|Error
@@ -20,7 +22,8 @@ limitranges: Name|Created At#d
 namespaces: Name|Status|Age
 nodes: Name|Status|Roles|Age|Version|Internal-IP+|External-IP+|OS-Image+|Kernel-Version+|Container-Runtime+
 persistentvolumeclaims: Name|Status|Volume|Capacity|Access Modes|StorageClass|VolumeAttributesClass|Age|VolumeMode+
-persistentvolumes: Name|Capacity|Access Modes|Reclaim Policy|Status|Claim|StorageClass|VolumeAttributesClass|Reason|Age|VolumeMode+
+persistentvolumes: Name|Capacity|Access Modes|Reclaim Policy|Status|Claim|StorageClass|VolumeAttributesClass|Reason|
+  Age|VolumeMode+
 pods: Name|Ready|Status|Restarts|Age|IP+|Node+|Nominated Node+|Readiness Gates+
 podtemplates: Name|Containers|Images|Pod Labels
 replicationcontrollers: Name|Desired#i|Current#i|Ready#i|Age|Containers+|Images+|Selector+
@@ -30,7 +33,8 @@ serviceaccounts: Name|Age
 services: Name|Type|Cluster-IP|External-IP|Port(s)|Age|Selector+
 apiservices.apiregistration.k8s.io: Name|Service|Available|Age
 controllerrevisions.apps: Name|Controller|Revision|Age
-daemonsets.apps: Name|Desired#i|Current#i|Ready#i|Up-to-date#i|Available#i|Node Selector|Age|Containers+|Images+|Selector+
+daemonsets.apps: Name|Desired#i|Current#i|Ready#i|Up-to-date#i|Available#i|Node Selector|Age|Containers+|Images+|
+  Selector+
 deployments.apps: Name|Ready|Up-to-date|Available|Age|Containers+|Images+|Selector+
 replicasets.apps: Name|Desired#i|Current#i|Ready#i|Age|Containers+|Images+|Selector+
 statefulsets.apps: Name|Ready|Age|Containers+|Images+
@@ -48,7 +52,8 @@ clusterrolebindings.rbac.authorization.k8s.io: Name|Role|Age|Users+|Groups+|Serv
 clusterroles.rbac.authorization.k8s.io: Name|Created At#d
 rolebindings.rbac.authorization.k8s.io: Name|Role|Age|Users+|Groups+|ServiceAccounts+
 roles.rbac.authorization.k8s.io: Name|Created At#d
-csidrivers.storage.k8s.io: Name|AttachRequired#b|PodInfoOnMount#b|StorageCapacity#b|TokenRequests|RequiresRepublish#b|Modes|Age
+csidrivers.storage.k8s.io: Name|AttachRequired#b|PodInfoOnMount#b|StorageCapacity#b|TokenRequests|
+  RequiresRepublish#b|Modes|Age
 csinodes.storage.k8s.io: Name|Drivers#i|Age
 csistoragecapacities.storage.k8s.io: Name|Created At#d
 storageclasses.storage.k8s.io: Name|Provisioner|ReclaimPolicy|VolumeBindingMode|AllowVolumeExpansion|Age
@@ -70,8 +75,10 @@ resourceclaims.resource.k8s.io: Name|State|Age
 resourceclaimtemplates.resource.k8s.io: Name|Age
 resourceslices.resource.k8s.io: Name|Node|Driver|Pool|Age
 flowschemas.flowcontrol.apiserver.k8s.io: Name|PriorityLevel|MatchingPrecedence|DistinguisherMethod|Age|MissingPL
-prioritylevelconfigurations.flowcontrol.apiserver.k8s.io: Name|Type|NominalConcurrencyShares|Queues|HandSize|QueueLengthLimit|Age
+prioritylevelconfigurations.flowcontrol.apiserver.k8s.io: Name|Type|NominalConcurrencyShares|Queues|HandSize|
+  QueueLengthLimit|Age
 """
+_MAKERS: dict[str, Cells] = {**cellwork.CELLS, **rarecells.CELLS, "pods": podcells.pod}
 _TYPES = {"i": "integer", "b": "boolean", "d": "date", "": "string"}
 
 
@@ -83,7 +90,7 @@ def column(name: str, kind: str, form: str, priority: int, note: str) -> dict[st
 @cache
 def _known() -> dict[str, list[dict[str, Any]]]:
     found = {}
-    for line in _COLUMNS.strip().splitlines():
+    for line in _COLUMNS.replace("\n  ", "").strip().splitlines():
         storage, _, rest = line.partition(": ")
         found[storage] = [_column(text) for text in rest.split("|")]
     return found
@@ -103,7 +110,7 @@ def columns(storage: str) -> list[dict[str, Any]]:
 
 def cells(storage: str, obj: dict[str, Any], now: datetime.datetime) -> list[Any]:
     """The cells of one object, one a column."""
-    make: Cells | None = CELLS.get(storage)
+    make = _MAKERS.get(storage)
     if make is not None:
         return make(obj, now)
     return [_plain(each["name"], obj, now) for each in columns(storage)]
@@ -118,14 +125,5 @@ def _plain(name: str, obj: dict[str, Any], now: datetime.datetime) -> Any:
     return metadata.get("creationTimestamp") if name == "Created At" else "<unknown>"
 
 
-NAME_NOTE = (
-    "Name must be unique within a namespace. Is required when creating resources, although some resources may allow a client to request the "
-    "generation of an appropriate name automatically. Name is primarily intended for creation idempotence and configuration definition. "
-    "Cannot be updated. More info: https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names"
-)
-AGE_NOTE = (
-    "CreationTimestamp is a timestamp representing the server time when this object was created. It is not guaranteed to be set in "
-    "happens-before order across separate operations. Clients may not set this value. It is represented in RFC3339 form and is in UTC."
-    "\n\nPopulated by the system. Read-only. Null for lists. More info: "
-    "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata"
-)
+NAME_NOTE = "The name, unique within the namespace and the kind."
+AGE_NOTE = "How long ago the object was created."

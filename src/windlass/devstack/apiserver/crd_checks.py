@@ -99,7 +99,8 @@ def check(crd: Object, old: Object | None) -> list[Fault]:
         faults.append(Fault("FieldValueNotSupported", words, "spec.conversion.strategy"))
     plural = names.get("plural") or ""
     if plural and not _LABEL.fullmatch(plural):
-        words = f"Invalid value: \"{plural}\": a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-'"
+        rule = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-'"
+        words = f'Invalid value: "{plural}": {rule}'
         faults.append(Fault("FieldValueInvalid", words, "spec.names.plural"))
     _check_versions(_versions(crd), faults)
     if old is not None:

@@ -23,8 +23,8 @@ _BLOCKING = (
     "FieldValueNotSupported",
 )
 _UNCHECKED = (
-    "Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing errors to "
-    "complete validation"
+    "Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing "
+    "errors to complete validation"
 )
 
 
@@ -55,11 +55,11 @@ class Customs:
         made, unknown = structural.prune(obj, resource.custom.schema, root=True)
         return made, unknown
 
-    def defaults(self, resource: Resource, obj: Object) -> Object:
-        """The object pruned and with its defaults."""
+    def defaults(self, resource: Resource, obj: Object, *, applied: bool = False) -> Object:
+        """The object pruned and with its defaults. Nulls that an apply left stay, for validation to refuse."""
         assert resource.custom is not None
         made, _ = structural.prune(obj, resource.custom.schema, root=True)
-        filled: Object = structural.default(made, resource.custom.schema, root=True)
+        filled: Object = structural.default(made, resource.custom.schema, root=True, drop=not applied)
         return filled
 
     def prepare(self, resource: Resource, old: Object | None, new: Object, subresource: str) -> Object:

@@ -42,7 +42,7 @@ def strict_errors(unknown: list[str], duplicated: list[str]) -> list[str]:
     return [f'duplicate field "{path}"' for path in duplicated] + [f'unknown field "{path}"' for path in unknown]
 
 
-def _map(value: dict[str, Any], schema: Schema, path: str, plain: str, struct: str, found: list[str]) -> None:  # noqa: PLR0913
+def _map(value: dict[str, Any], schema: Schema, path: str, plain: str, struct: str, found: list[str]) -> None:
     named, other = schema.properties, schema.additional
     struct = schema.traits.definition.rpartition(".")[2] or struct
     for name, item in value.items():

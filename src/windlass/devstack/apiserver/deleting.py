@@ -160,8 +160,8 @@ def _check_preconditions(resource: Resource, live: Item, options: Options) -> No
         )
     elif options.version and options.version != str(live.rv):
         why = (
-            f"the ResourceVersion in the precondition ({options.version}) does not match the ResourceVersion in record ({live.rv}). "
-            "The object might have been modified"
+            f"the ResourceVersion in the precondition ({options.version}) does not match the ResourceVersion in record "
+            f"({live.rv}). The object might have been modified"
         )
     if why:
         raise conflict(resource.group, resource.kind, live.name, why)

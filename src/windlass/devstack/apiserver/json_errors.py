@@ -1,4 +1,6 @@
-"""What is wrong with a JSON text, in the words of the real server's decoder. Called by ``request.py`` and ``patching.py`` after a refusal."""
+"""What is wrong with a JSON text, in the words of the real server's decoder. Called by ``request.py`` and
+``patching.py`` after a refusal.
+"""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from windlass.devstack.apiserver.registry import Registry
 from windlass.devstack.apiserver.request import User
 from windlass.devstack.apiserver.reviews import Reviews
 from windlass.devstack.apiserver.store import Store
-from windlass.devstack.apiserver.subresources import Subresources
+from windlass.devstack.apiserver.subresources import Logs, Subresources, no_logs
 from windlass.devstack.apiserver.tokens import Tokens
 from windlass.devstack.apiserver.verbs import Verbs
 from windlass.devstack.apiserver.webhooks import Webhooks
@@ -40,6 +40,7 @@ class Machine:
         key: ec.EllipticCurvePrivateKey,
         users: Mapping[str, User],
         address: str,
+        logs: Logs = no_logs,
     ) -> None:
         self.store = store
         self.address = address
@@ -53,7 +54,7 @@ class Machine:
         self.writer = Writer(store, self.registry, Kinds(strategies), self.customs, gate)
         self.deleter = Deleter(self.writer)
         self.verbs = Verbs(self.writer, self.deleter)
-        self.subresources = Subresources(self.writer, self.deleter, self.verbs, self.tokens)
+        self.subresources = Subresources(self.writer, self.deleter, self.verbs, self.tokens, logs)
         self.reviews = Reviews(self.authorizer, self.authenticator)
         self.definitions = Definitions(store, self.registry, self.writer, self.deleter)
         self.openapi = OpenApi(self.registry)

@@ -283,7 +283,7 @@ class _Operations:
         if third:
             body = {"schema": self._reference}
             if method in ("post", "put", "patch"):
-                media = _PATCH_MEDIA if method == "patch" else ("application/json",)
+                media: tuple[str, ...] = _PATCH_MEDIA if method == "patch" else ("application/json",)
                 if resource.custom is not None:
                     media = tuple(each for each in media if "strategic" not in each)
                 made["requestBody"] = {"content": dict.fromkeys(media, body), "required": True}

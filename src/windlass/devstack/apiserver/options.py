@@ -77,7 +77,9 @@ def _watch_faults(call: Call) -> list[Fault]:
 
 
 def watch_version(call: Call) -> int:
-    """The revision that a watch begins at, 0 where none is given. 500 where it is no number, as the real server answers."""
+    """The revision that a watch begins at, 0 where none is given. 500 where it is no number, as the real server
+    answers.
+    """
     text = call.one("resourceVersion")
     if text and not text.isdecimal():
         why = f'strconv.ParseUint: parsing "{text}": invalid syntax'

@@ -38,7 +38,9 @@ _CHAIN = re.compile(r"(?<![\w.'\"])(?:self|oldSelf)((?:\.[A-Za-z_]\w*(?!\w|\s*\(
 
 
 def _undefined_field(text: str, schema: Object) -> str:
-    """The first field after ``self`` that the schema does not have, as the real compiler words it. Other types are not checked."""
+    """The first field after ``self`` that the schema does not have, as the real compiler words it. Other types are not
+    checked.
+    """
     for match in _CHAIN.finditer(text):
         node, place = schema, match.start(1)
         for name in match[1][1:].split("."):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import datetime
 import ipaddress
@@ -24,6 +25,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from typing_extensions import override
 
 from windlass.devstack.apiserver.auth import AUTHENTICATED
 from windlass.devstack.apiserver.bootstrap import bootstrap
@@ -33,6 +35,7 @@ from windlass.devstack.apiserver.machine import Machine
 from windlass.devstack.apiserver.rbac import MASTERS
 from windlass.devstack.apiserver.request import User
 from windlass.devstack.apiserver.store import Store
+from windlass.devstack.apiserver.subresources import Logs, no_logs
 from windlass.devstack.apiserver.watching import bookmarks
 from windlass.devstack.apiserver.writing import Strategies
 
@@ -134,8 +137,6 @@ def write_private(path: Path, content: bytes) -> None:
 
 def kubeconfig(url: str, ca: bytes, token: str) -> bytes:
     """A kubeconfig for the administrator."""
-    import base64
-
     name = "windlass-devcluster"
     cluster = {"server": url, "certificate-authority-data": base64.b64encode(ca).decode()}
     config = {
@@ -162,8 +163,10 @@ class ApiServer:
         self._socket: socket.socket | None = None
         self.machine: Machine | None = None
         self.url = ""
+        self.answering = asyncio.Event()
+        """Set when requests are answered."""
 
-    async def start(self, strategies: Callable[[Callable[[], Machine]], Strategies]) -> Machine:
+    async def start(self, strategies: Callable[[Callable[[], Machine]], Strategies], logs: Logs = no_logs) -> Machine:
         """Load the state, bind the port, make what every cluster has. ``strategies`` gets a way to the machine they
         will serve.
         """
@@ -182,7 +185,7 @@ class ApiServer:
         self.url = f"https://127.0.0.1:{port}"
         machines: list[Machine] = []
         found = strategies(lambda: machines[0])
-        machine = Machine(store, found, self.certificates.private(), {self.token: ADMIN}, f"127.0.0.1:{port}")
+        machine = Machine(store, found, self.certificates.private(), {self.token: ADMIN}, f"127.0.0.1:{port}", logs)
         machines.append(machine)
         self.machine = machine
         await bootstrap(machine, port)
@@ -201,7 +204,7 @@ class ApiServer:
         )
         config.load()
         config.ssl = self._context()
-        self._server = _Quiet(config)
+        self._server = _Quiet(config, self.answering)
         return machine
 
     async def run(self) -> None:
@@ -217,11 +220,6 @@ class ApiServer:
             await self._server.serve(sockets=[self._socket])
             for task in beside:
                 task.cancel()
-
-    @property
-    def started(self) -> bool:
-        """Whether requests are answered."""
-        return self._server is not None and self._server.started
 
     def stop(self) -> None:
         """End: open watches are closed, requests under way are answered."""
@@ -252,8 +250,18 @@ class ApiServer:
 
 
 class _Quiet(uvicorn.Server):
-    """uvicorn without its signal handlers: whoever starts the process has them."""
+    """uvicorn without its signal handlers (whoever starts the process has them), that says when it answers."""
 
+    def __init__(self, config: uvicorn.Config, answering: asyncio.Event) -> None:
+        super().__init__(config)
+        self._answering = answering
+
+    @override
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._answering.set()
+
+    @override
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield

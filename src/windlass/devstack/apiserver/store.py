@@ -235,8 +235,8 @@ class Store:
             return self.items(resource, namespace)
         if rv < shelf.dropped:
             raise expired(
-                "The provided continue parameter is too old to display a consistent list result. You can start a new list without "
-                "the continue parameter."
+                "The provided continue parameter is too old to display a consistent list result. You can start a new "
+                "list without the continue parameter."
             )
         state = {(item.namespace, item.name): item for item in self.items(resource, namespace)}
         for event in reversed(shelf.history):
@@ -319,14 +319,14 @@ class Store:
                     raise too_old(since, shelf.dropped)
                 for event in _after(shelf.history, since):
                     watch.offer(event)
-        for resource in [None] if watch.resources is None else watch.resources:
-            self._enrol(resource, watch)[watch] = None
+        for shelf_name in _names(watch):
+            self._enrol(shelf_name, watch)[watch] = None
         return watch
 
     def unwatch(self, watch: Watch) -> None:
         """End a watch."""
         watch.close()
-        for resource in [None] if watch.resources is None else watch.resources:
+        for resource in _names(watch):
             self._enrol(resource, watch).pop(watch, None)
             if watch.label is not None and resource is not None:
                 key = (resource, *watch.label)
@@ -368,6 +368,11 @@ class Store:
         for key, value in pairs:
             for watch in tuple(self._labelled.get((item.resource, key, value), ())):
                 watch.offer(event)
+
+
+def _names(watch: Watch) -> Iterable[str | None]:
+    """Under which names a watch is enrolled: those of its resources, or None for all."""
+    return (None,) if watch.resources is None else watch.resources
 
 
 def with_revision(item: Item, rv: int) -> Item:

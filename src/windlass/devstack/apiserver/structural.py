@@ -73,11 +73,13 @@ def _prune(value: Any, schema: Schema, path: str, unknown: list[str], root: bool
 # -- defaulting
 
 
-def default(value: Any, schema: Schema, *, root: bool = False) -> Any:
-    """The value with the schema's defaults. Nulls that the schema does not allow and has a default for are replaced."""
+def default(value: Any, schema: Schema, *, root: bool = False, drop: bool = True) -> Any:
+    """The value with the schema's defaults. Nulls that the schema does not allow are replaced by the default or, with
+    ``drop``, left out.
+    """
     if isinstance(value, list):
         items = schema.get("items")
-        return [default(each, items) for each in value] if isinstance(items, dict) else value
+        return [default(each, items, drop=drop) for each in value] if isinstance(items, dict) else value
     if not isinstance(value, dict):
         return value
     made = dict(value)
@@ -86,15 +88,15 @@ def default(value: Any, schema: Schema, *, root: bool = False) -> Any:
             continue
         if "default" in child and (key not in made or (made[key] is None and not child.get("nullable"))):
             made[key] = child["default"]
-        elif made.get(key, child) is None and not child.get("nullable"):
+        elif drop and made.get(key, child) is None and not child.get("nullable"):
             del made[key]
         if key in made:
-            made[key] = default(made[key], child)
+            made[key] = default(made[key], child, drop=drop)
     additional = schema.get("additionalProperties")
     if isinstance(additional, dict):
         known = schema.get("properties") or {}
         for key in made.keys() - known.keys():
-            made[key] = default(made[key], additional)
+            made[key] = default(made[key], additional, drop=drop)
     return made
 
 
@@ -177,9 +179,8 @@ def _check_value(value: Any, schema: Schema, path: str, faults: list[Fault]) -> 
 
 def _check_object(value: Object, schema: Schema, path: str, faults: list[Fault], root: bool) -> None:
     properties, additional = schema.get("properties") or {}, schema.get("additionalProperties")
-    for key in schema.get("required") or ():
-        if key not in value:
-            faults.append(Fault("FieldValueRequired", "Required value", f"{path}.{key}" if path else key))
+    missing = [key for key in schema.get("required") or () if key not in value]
+    faults += [Fault("FieldValueRequired", "Required value", f"{path}.{key}" if path else key) for key in missing]
     if "minProperties" in schema and len(value) < schema["minProperties"]:
         _invalid(faults, path, value, f"should have at least {schema['minProperties']} properties")
     if "maxProperties" in schema and len(value) > schema["maxProperties"]:

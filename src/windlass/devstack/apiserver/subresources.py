@@ -6,6 +6,7 @@ Called by ``http.py``. Those that are parts of their object (status, finalize, .
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +33,14 @@ from windlass.devstack.apiserver.writing import Object, Write, Writer
 
 _DEFAULT_SECONDS = 3600
 _SUCCESS = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
-_NO_LOG = "No container runs in this cluster (it is a devcluster): there is no log.\n"
+
+Logs = Callable[[Object, str, bool], str]
+"""The log of a Pod's container (of its previous run, where the last argument says so). Raises `ApiError`."""
+
+
+def no_logs(pod: Object, container: str, previous: bool) -> str:
+    """The log where no workloads are wired: nothing runs, nothing speaks."""
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +53,13 @@ class Text:
 class Subresources:
     """See the module's head."""
 
-    def __init__(self, writer: Writer, deleter: Deleter, verbs: Verbs, tokens: Tokens) -> None:
+    def __init__(self, writer: Writer, deleter: Deleter, verbs: Verbs, tokens: Tokens, logs: Logs) -> None:
         self._writer = writer
         self._store = writer.store
         self._deleter = deleter
         self._verbs = verbs
         self._tokens = tokens
+        self._logs = logs
 
     async def serve(self, call: Call) -> Answer | Text:
         """The answer to a call on one of these subresources."""
@@ -174,7 +183,7 @@ class Subresources:
 
     def _log(self, call: Call) -> Text:
         item = reading.find(self._store, call.resource, call.namespace, call.name)
-        spec, status = item.obj.get("spec") or {}, item.obj.get("status") or {}
+        spec = item.obj.get("spec") or {}
         names = [each["name"] for each in spec.get("containers") or []]
         every = names + [each["name"] for each in spec.get("initContainers") or []]
         wanted = call.one("container") or (names[0] if len(names) == 1 else "")
@@ -184,14 +193,10 @@ class Subresources:
             )
         if wanted not in every:
             raise bad_request(f"container {wanted} is not valid for pod {call.name}")
-        found = (status.get("containerStatuses") or []) + (status.get("initContainerStatuses") or [])
-        state = next((each.get("state") or {} for each in found if each.get("name") == wanted), {})
-        reason = (state.get("waiting") or {}).get("reason")
-        if reason and reason != "CrashLoopBackOff":
-            pulls = {"ImagePullBackOff": "trying and failing to pull image", "ErrImagePull": "image can't be pulled"}
-            why = pulls.get(reason, reason)
-            raise bad_request(f'container "{wanted}" in pod "{call.name}" is waiting to start: {why}')
-        return Text(_NO_LOG)
+        text = self._logs(item.obj, wanted, call.flag("previous"))
+        tail = call.one("tailLines")
+        lines = text.splitlines(keepends=True)
+        return Text("".join(lines[-reading.number(tail) :] if tail and tail != "0" else [] if tail else lines))
 
     # -- service accounts
 

@@ -27,7 +27,9 @@ def make(resource: Resource, items: Sequence[Item], meta: dict[str, Any], versio
 
 
 def _has_printer(resource: Resource) -> bool:
-    """Whether the real server prints this kind itself; others have the generic table, whose rows are null when there are none."""
+    """Whether the real server prints this kind itself; others have the generic table, whose rows are null when there
+    are none.
+    """
     return resource.custom is not None or cells.columns(resource.storage)[-1]["name"] != "Created At"
 
 

@@ -104,7 +104,7 @@ class CustomRules(Protocol):
     """What custom resources ask of their objects."""
 
     def prune(self, resource: Resource, obj: Object) -> tuple[Object, list[str]]: ...
-    def defaults(self, resource: Resource, obj: Object) -> Object: ...
+    def defaults(self, resource: Resource, obj: Object, *, applied: bool = False) -> Object: ...
     def prepare(self, resource: Resource, old: Object | None, new: Object, subresource: str) -> Object: ...
     def validate(self, resource: Resource, obj: Object, old: Object | None, subresource: str) -> list[Cause]: ...
     def schema(self, resource: Resource) -> Schema: ...
@@ -293,7 +293,7 @@ class Writer:
         """
         if live is None:
             obj = {**obj, "metadata": self._new_metadata(write, obj, applied=True)}
-        return self._complete(write.resource, obj)
+        return self._complete(write.resource, obj, applied=True)
 
     # -- steps
 
@@ -327,7 +327,8 @@ class Writer:
             if resource.custom is None and self.registry.by_kind(version, kind) is None:
                 why = f'no kind "{kind}" is registered for version "{version}" in scheme "pkg/runtime/scheme.go:111"'
             else:
-                why = f"converting ({own}.{kind}) to ({resource.group.partition('.')[0] or 'core'}.{resource.kind}): unknown conversion"
+                internal = f"{resource.group.partition('.')[0] or 'core'}.{resource.kind}"
+                why = f"converting ({own}.{kind}) to ({internal}): unknown conversion"
             raise bad_request(f'{kind} in version "{own}" cannot be handled as a {resource.kind}: {why}')
         metadata = obj.get("metadata")
         if metadata is None:
@@ -340,13 +341,15 @@ class Writer:
         if write.name and name and name != write.name:
             raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({write.name})")
 
-    def _complete(self, resource: Resource, obj: Object) -> Object:
+    def _complete(self, resource: Resource, obj: Object, *, applied: bool = False) -> Object:
         """Typed and defaulted, in storage version, fields in order."""
         storage = self.registry.storage_resource(resource)
         if storage is not resource:
             obj = to_storage(resource, storage, obj)
         if storage.custom is not None:
-            return views.ordered(storage, self.custom.defaults(resource, typed(obj, self.schema(storage))))
+            return views.ordered(
+                storage, self.custom.defaults(storage, typed(obj, self.schema(storage)), applied=applied)
+            )
         made = self.strategies.apply_defaults(storage.id, typed(obj, self.schema(storage)))
         return views.ordered(storage, made)
 
@@ -393,7 +396,9 @@ class Writer:
             raise invalid(storage.group, storage.kind, new["metadata"].get("name", ""), causes)
 
     def _bad_prefix(self, storage: Resource, new: Object, found: list[Any]) -> list[Cause]:
-        """What is wrong with a name is wrong with the prefix that it was generated from as well, a dash at its end apart."""
+        """What is wrong with a name is wrong with the prefix that it was generated from as well, a dash at its end
+        apart.
+        """
         if not any(cause.field == "metadata.name" for cause in found):
             return []
         prefix = new["metadata"]["generateName"]
