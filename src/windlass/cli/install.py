@@ -24,8 +24,8 @@ def command(
 ) -> int:
     """Print what a cluster needs to run the controller: CRDs, least rights, Deployment, probes, network policies.
 
-    Put it into a folder in Git and apply it once: first --crds, then --export (`kubectl apply --server-side -f -`); from
-    then on an Application over that folder keeps it.
+    Put it into a folder in Git and apply it once: first --crds, then --export (`kubectl apply --server-side -f -`);
+    from then on an Application over that folder keeps it.
     """
     from windlass.core.documents import write
     from windlass.core.kinds.deploy import CONTAINERFILE, Deploy, definitions, manifests

@@ -121,9 +121,8 @@ async def tell(stop: asyncio.Event, say: Say, *, keep: bool, folder: Path | None
             folder = Path(context.enter_context(tempfile.TemporaryDirectory(prefix="windlass-demo-")))
         stack = await context.enter_async_context(running(folder))
         say("Everything runs on this machine, and nothing leaves it.")
-        say(
-            f"  Kubernetes  {stack.cluster.client.access.server}     try: kubectl --kubeconfig {stack.kubeconfig} get all"
-        )
+        say(f"  Kubernetes  {stack.cluster.client.access.server}")
+        say(f"              try: kubectl --kubeconfig {stack.kubeconfig} get all")
         say(f"  Git         {stack.repository_url}")
         teller = Teller(stack, say)
         code = await _told(teller)

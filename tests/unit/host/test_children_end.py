@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+
 from windlass.adapters.host.children import ChildOutput, ChildTimeout, Limits, find_program, run_child
 
 

@@ -10,6 +10,7 @@ somebody else wrote in between (409) or took away (404) is tried again at once, 
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -97,7 +98,7 @@ class Queue:
         self._timers.clear()
 
 
-class Controller:
+class Controller(ABC):
     """The base of all controllers. ``resource`` is what its keys name, ``children`` what it makes; ``watched`` adds
     others.
     """
@@ -134,11 +135,11 @@ class Controller:
                         found.append(key)
         return found
 
+    @abstractmethod
     async def reconcile(self, key: Any) -> float | None:
         """Bring one key to what it should be. Gives the seconds after which to look again, None for "when something
         changes".
         """
-        raise NotImplementedError
 
     def event(self, about: Object, reason: str, message: str, kind: str = "Normal") -> None:
         """Record an Event about an object."""
