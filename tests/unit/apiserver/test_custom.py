@@ -207,6 +207,16 @@ async def test_deleting_a_definition_removes_its_objects_and_its_discovery(clien
     assert client.machine.store.count("widgets.example.com") == 0
 
 
+async def test_deleting_a_definition_ends_its_watches(client: Client) -> None:
+    await established(client)
+    await client.make(WIDGETS, "a", spec={"size": "small"})
+    watching = asyncio.get_running_loop().create_task(client("GET", f"{WIDGETS}?watch=true"))
+    await asyncio.sleep(0.01)
+    await client("DELETE", f"{CRDS}/widgets.example.com")
+    answer = await asyncio.wait_for(watching, 5)
+    assert [line["type"] for line in answer.lines] == ["ADDED", "DELETED"]
+
+
 async def test_a_bad_definition_is_refused(client: Client) -> None:
     definition = crd(scope="Foo")
     definition["spec"]["versions"][0]["schema"] = {

@@ -70,6 +70,9 @@ class Definitions:
         item = self._store.get(SHELF, "", name)
         if item is None:
             self._registry.drop_custom(name)
+            for watch in self._store.watches():
+                if watch.resources == frozenset((name,)):
+                    watch.close()
             return
         if item.obj["metadata"].get("deletionTimestamp"):
             await self._clean_up(item.obj)
