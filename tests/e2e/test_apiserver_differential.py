@@ -175,6 +175,7 @@ def tell(both: tuple[Cluster, Cluster], kind: str, seed: int, requests: int) -> 
     for cluster, texts in zip(both, told, strict=True):
         name = f"t-{secrets.token_hex(4)}"
         c = Conversation(cluster, name, "random")
+        c.any_order = True
         assert c.quietly("POST", "/api/v1/namespaces", {"metadata": {"name": name}}).code == 201
         story = Story(seed)
         collection, identity, made = (MAPS if kind == "config_map" else TEMPLATES), {}, None
