@@ -32,7 +32,7 @@ class Conversation:
     """Requests to one cluster and their answers, as text. `NS` in paths and bodies stands for the test's namespace.
 
     Set `busy` where controllers write to the objects at the same time: then their traces (status, their manager's
-    entries, the revision annotation, the numbers of resource versions) are left out. Set `any_order` where an object can
+    entries, the revision annotation, the numbers of resource versions) are left out. Set `any_order` if an object can
     have several faults: the real server lists those of a custom resource in no order.
     """
 
