@@ -105,6 +105,9 @@ class Sources:
     async def _look(self, state: SourceState, written: Repository) -> None:
         began = self._clock.monotonic()
         mirror = await self._mirror(state, written)
+        if not state.folder and state.commit and await mirror.has(state.commit):
+            # Git may be away at a start: what was fetched before it says what is wanted.
+            state.folder = str(mirror.folder)
         ref = written.spec.ref
         fetched = await mirror.fetch(RefSpec(branch=ref.branch, tag=ref.tag, semver=ref.semver, commit=ref.commit))
         self._metrics.fetches.labels("ok").inc()

@@ -139,7 +139,8 @@ class Synchronizer:
         if source is None:
             raise RepositoryMissing(written.spec.source.repository, state.key.namespace)
         commit = written.spec.source.at or source.commit
-        if not commit:
+        if not commit or not source.folder:
+            # After a start the commit is known from the status before the mirror is: nothing can be read yet.
             raise SourceNotReady(source.error)
         request, asked = state.request, state.request != state.request_done
         try:
