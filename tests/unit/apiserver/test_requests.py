@@ -84,8 +84,8 @@ MERGE = "application/merge-patch+json"
             {"metadata": {"name": "b"}, "spec": {"replicas": "1"}},
             400,
             "BadRequest",
-            'Deployment in version "v1" cannot be handled as a Deployment: json: cannot unmarshal string into Go struct '
-            "field DeploymentSpec.spec.replicas of type int32",
+            'Deployment in version "v1" cannot be handled as a Deployment: json: cannot unmarshal string into Go '
+            "struct field DeploymentSpec.spec.replicas of type int32",
         ),
         (
             "GET",

@@ -12,8 +12,8 @@ import base64
 import ssl
 import uuid
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-import aiohttp
 import msgspec
 
 from windlass.core.manifests.schemas import UNTYPED
@@ -23,6 +23,9 @@ from windlass.devstack.apiserver.patching import JSON_PATCH, run_patch
 from windlass.devstack.apiserver.reviews import user_info
 from windlass.devstack.apiserver.store import Store
 from windlass.devstack.apiserver.writing import Object, Write
+
+if TYPE_CHECKING:
+    import aiohttp
 
 _GROUP = "admissionregistration.k8s.io"
 MUTATING, VALIDATING = f"mutatingwebhookconfigurations.{_GROUP}", f"validatingwebhookconfigurations.{_GROUP}"
@@ -100,6 +103,8 @@ class Webhooks:
             why = f'admission webhook "{hook["name"]}" does not support dry run'
             raise ApiError(400, "BadRequest", why)
         seconds = float(hook.get("timeoutSeconds") or 10)
+        import aiohttp  # a third of the server's imports, and most clusters have no webhook
+
         try:
             return await self._call(hook, _review(operation, write, obj, old), seconds)
         except (OSError, ValueError, TypeError, aiohttp.ClientError, TimeoutError, msgspec.DecodeError) as error:
@@ -119,6 +124,8 @@ class Webhooks:
         if client.get("caBundle"):
             context = ssl.create_default_context(cadata=base64.b64decode(client["caBundle"]).decode())
         if self._session is None:
+            import aiohttp
+
             self._session = aiohttp.ClientSession()
         async with asyncio.timeout(seconds):
             headers = {"content-type": "application/json"}
