@@ -21,7 +21,6 @@ from windlass.devstack.apiserver.errors import bad_request
 from windlass.devstack.apiserver.local import LocalApi
 from windlass.devstack.apiserver.machine import Machine
 from windlass.devstack.apiserver.server import ApiServer, kubeconfig, write_private
-from windlass.devstack.gitserver import GitServer, Notifier
 from windlass.devstack.workloads.logs import NoLog, pod_log
 from windlass.devstack.workloads.start import run as run_workloads
 from windlass.devstack.workloads.strategy import Strategies
@@ -66,6 +65,8 @@ async def _git(settings: GitSettings | None) -> AsyncIterator[None]:
     if settings is None:
         yield
         return
+    from windlass.devstack.gitserver import GitServer, Notifier  # with its HTTP client a quarter of the start-up
+
     notify = Notifier(settings.notify, settings.secret) if settings.notify else None
     async with GitServer(str(settings.root), notify=notify).serve(port=settings.port):
         yield
