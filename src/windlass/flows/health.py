@@ -21,6 +21,7 @@ from windlass.core.health.pods import PodFacts, pod_facts
 from windlass.core.health.rollup import overdue, worst
 from windlass.core.kinds.fields import seconds
 from windlass.core.model import Health, HealthStatus, LiveObject, ObjectHealth, ObjectRef, Resource
+from windlass.core.plan.ownership import LABEL
 from windlass.errors import WindlassError
 from windlass.flows.fleet import ApplicationState, Fleet, Key
 from windlass.flows.queue import WorkQueue
@@ -73,6 +74,14 @@ class HealthWatch:
             return
         live = self._cluster.live.get(ref)
         now = self._clock.now()
+        if live is not None and live.labels.get(LABEL) != state.claim.label:
+            # Another Application's, seen with rights that this one may not have: how it does is not told here.
+            told = ObjectHealth(ref, Health(HealthStatus.UNKNOWN, "is not managed by this Application"))
+            self._look_behind(state, ref, None, told.health)
+            if state.objects.get(ref) != told:
+                state.objects[ref] = told
+                self._mark(state)
+            return
         health = self._health(state, ref, live, now)
         pods = state.pods.get(ref)  # as looked at a moment ago: time alone changes what they say
         details = pods.lines if pods is not None and health.status is not HealthStatus.HEALTHY else ()
