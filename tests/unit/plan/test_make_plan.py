@@ -140,6 +140,22 @@ def test_another_applications_object_is_never_taken() -> None:
     assert "windlass.dev/release" in change.mend
 
 
+def test_what_an_application_that_is_no_more_left_behind_is_free_and_its_entry_becomes_ours() -> None:
+    found = live(desired(), claim=OTHER)
+    made = make_plan(
+        SHOP,
+        commit="c",
+        settings=PlanSettings(),
+        desired=[desired()],
+        owned={},
+        found={found.ref: found},
+        intact=lambda desired, live: True,
+        dead=lambda label: label == OTHER.label,
+    )
+    change = only(made)
+    assert (change.action, change.takeover) == (Action.ADOPT, (OTHER.manager,))
+
+
 def test_a_controllers_object_is_never_taken_even_under_our_own_label() -> None:
     found = live(desired(), controller=Owner("apps/v1", "ReplicaSet", "web-7d9c", "u"))
     assert only(plan([desired()], [found], adopt=Adopt.ALL)).action is Action.REFUSE

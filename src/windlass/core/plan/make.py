@@ -14,6 +14,7 @@ import msgspec
 from windlass.core.model import Action, Change, Desired, LiveObject, ManagedEntry, ObjectRef, Plan
 from windlass.core.plan.ownership import (
     APPLIED,
+    LABEL,
     RELEASE,
     RELEASED_MANAGER,
     Claim,
@@ -21,6 +22,7 @@ from windlass.core.plan.ownership import (
     Ownership,
     is_ours,
     owner_of,
+    owns_label,
     owns_path,
     takeover_managers,
 )
@@ -47,16 +49,18 @@ def make_plan(
     owned: Mapping[ObjectRef, LiveObject],
     found: Mapping[ObjectRef, LiveObject | None],
     intact: Intact,
+    dead: Callable[[str], bool] = lambda label: False,
 ) -> Plan:
     """The plan, its changes in order of wave, tier and reference, with prunes and keeps behind.
 
     ``owned`` is the label index of this Application, ``found`` what was looked up of ``unknown_to_us`` (None: it is
     not there; a missing key: not known). ``desired`` must be complete: never call it with the rest of a broken render.
+    ``dead`` tells of a label that no Application has it any more: what carries it is free.
     """
     blocked = _doubles(desired)
     if blocked:
         return Plan(claim.application, commit, [], blocked=blocked, mend="take one of the two out of Git")
-    work = _Planner(claim, settings, owned, found, intact)
+    work = _Planner(claim, settings, owned, found, intact, dead)
     ordered = sorted(desired, key=lambda each: (each.wave, each.tier, each.ref))
     changes = [work.change(each) for each in ordered]
     changes += plan_prunes(claim, settings, (each.ref for each in desired), owned)
@@ -101,12 +105,14 @@ class _Planner:
         owned: Mapping[ObjectRef, LiveObject],
         found: Mapping[ObjectRef, LiveObject | None],
         intact: Intact,
+        dead: Callable[[str], bool],
     ) -> None:
         self._claim = claim
         self._settings = settings
         self._owned = owned
         self._found = found
         self._intact = intact
+        self._dead = dead
 
     def change(self, desired: Desired) -> Change:
         ref = desired.ref
@@ -158,10 +164,15 @@ class _Planner:
         return self._apply(Action.CONFIGURE, desired, live, body=body, takeover=takeover)
 
     def _adopt(self, desired: Desired, live: LiveObject, owner: Ownership) -> Change:
+        dead: set[str] = set()
+        if owner.kind is OwnerKind.APPLICATION and self._dead(live.labels.get(LABEL, "")):
+            # Left behind when its Application was deleted, renamed or moved: nobody is there to release it.
+            owner = Ownership(OwnerKind.FREE)
+            dead = {entry.manager for entry in live.managed if owns_label(entry)}
         why, mend = self._hands_off(desired.ref, owner)
         if why:
             return Change(Action.REFUSE, desired.ref, desired, live, why=why, mend=mend)
-        takeover = takeover_managers(live.managed, adopting=True)
+        takeover = tuple(sorted({*takeover_managers(live.managed, adopting=True), *dead}))
         why = "exists and belongs to nobody" if owner.kind is OwnerKind.FREE else f"taken over from {owner}"
         if live.labels.get("windlass.dev/application") == self._claim.label:
             why = "carries our label, but was not applied by us"
