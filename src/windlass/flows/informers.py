@@ -106,7 +106,9 @@ class Informers:
         if state is None:
             state = self._fleet.sources[key] = SourceState(key)
             state.status = read_status(content, RepositoryStatus)
-            state.commit = state.status.commit
+            if state.status.observed_generation == content["metadata"].get("generation", 0):
+                # Of another spec (its url, its branch) the commit may be of a history that has nothing to do with it.
+                state.commit = state.status.commit
         generation = content["metadata"].get("generation", 0)
         if generation == state.generation:
             return

@@ -111,12 +111,16 @@ class Sources:
         ref = written.spec.ref
         fetched = await mirror.fetch(RefSpec(branch=ref.branch, tag=ref.tag, semver=ref.semver, commit=ref.commit))
         self._metrics.fetches.labels("ok").inc()
+        if state.written is not written:
+            # Another spec came while this was fetched (and another look with it): the answer is to an old question.
+            return
         state.folder = str(mirror.folder)
         if fetched.commit == state.commit and state.fetched_at is not None:
-            state.held = ""
+            state.held, state.followed = "", written.spec.ref
             return
         if state.commit and fetched.commit != state.commit:
             await self._check_history(state, written, mirror, fetched.commit)
+        state.followed = written.spec.ref
         await self._advance(state, mirror, fetched.commit, began)
 
     async def _check_history(self, state: SourceState, written: Repository, mirror: Mirror, commit: str) -> None:
@@ -125,6 +129,8 @@ class Sources:
         follows = not (written.spec.ref.tag or written.spec.ref.semver or written.spec.ref.commit)
         if not follows or written.spec.history.rewritten == "accept":
             return
+        if state.followed is not None and state.followed != written.spec.ref:
+            return  # a person named another branch: it need not come from the one before
         if await mirror.moved(state.commit, commit) is not Move.FORWARD:
             state.held = commit
             raise HistoryRewritten(state.commit, commit)
@@ -164,9 +170,11 @@ class Sources:
         woken = 0
         for user in users:
             name = str(user.key)
-            if user.rendered is not None and name in reads and name not in touched:
+            moved_on = user.rendered is not None and name in reads and name not in touched
+            if user.rendered is not None and moved_on:
                 user.rendered = msgspec.structs.replace(user.rendered, commit=commit)
-            else:
+            # One that is being rendered now (from another folder) has not told yet what it reads.
+            if not moved_on or user.looking is not None:
                 woken += 1
                 self._wake(user.key)
         return woken
