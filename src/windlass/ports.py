@@ -70,10 +70,12 @@ class ObjectMissing(TryLater):
 
 
 class KindUnknown(TryLater):
-    """The cluster serves no such kind now (its CRD may come), or discovery was partial and cannot tell."""
+    """The cluster serves no such kind now (its CRD may come), or discovery was partial and cannot tell:
+    then ``partial`` is True, and its objects may be there."""
 
     slug: ClassVar[str] = "kind-unknown"
     reason: ClassVar[str] = "KindUnknown"
+    partial = False
 
 
 class NamespaceTerminating(TryLater):

@@ -171,6 +171,10 @@ class DriftFlow:
             ):
                 self._suspect(state.key, ref)
         self._note_admission(state, ref, altered)
+        wanted = state.desired.get(ref)
+        if wanted is None or wanted.digest != desired.digest:
+            # Git moved on while this was on its way: what was written is not wanted any more.
+            self._wake(state.key)
         # What Git names is as Git says now; what others added is still there.
         left = [one for one in state.drift.get(ref, ()) if one.cause is DriftCause.ADDED]
         if len(left) != len(state.drift.get(ref, ())):
@@ -291,6 +295,9 @@ class DriftFlow:
             # It could not be put back: it stays open, and is tried again.
             self._open(state, desired.ref, found)
             self.queue.retry(item)
+            if content is None:
+                # Its namespace may be gone with it, which only a sync makes again.
+                self._wake(state.key)
             return
         self._open(state, desired.ref, left)
         self._seen.pop(item, None)

@@ -18,7 +18,7 @@ from windlass.core.kinds.fields import stamp
 from windlass.core.kinds.kind import GROUP
 from windlass.core.model import Action, Change, Desired, Drift, LiveObject, ObjectRef, Outcome, Resource, Result
 from windlass.core.plan.drift import admission_changes
-from windlass.core.plan.ownership import ADOPTED, LEAVING, RELEASED_MANAGER
+from windlass.core.plan.ownership import ADOPTED, LEAVING, RELEASED_MANAGER, is_ours
 from windlass.core.plan.takeover import handover_body, release_patch, takeover_patch
 from windlass.errors import NeedsHuman, TryLater, WindlassError
 from windlass.flows.metrics import Metrics
@@ -108,6 +108,8 @@ class Effects:
         resource = await self._cluster.resource(desired.api_version, desired.ref.kind)
         for attempt in range(PRECONDITION_TRIES):
             live = change.live if attempt == 0 else await self._cluster.look(resource, desired.ref)
+            if attempt and live is not None and made_anew(acting, change, live):
+                raise WriteConflict(f"{desired.ref} was made anew by others", hint="it is looked at again")
             try:
                 if live is not None:
                     await self._prepare(acting, resource, change, live)
@@ -247,6 +249,12 @@ class Effects:
                 resource, change.ref, patch, form="json", manager=acting.manager, user=acting.user
             )
         return Result.RELEASED, change.why
+
+
+def made_anew(acting: Acting, change: Change, live: LiveObject) -> bool:
+    """Whether another object than the planned one has the name now, and not by our hand: nobody decided on it yet."""
+    same = change.live is not None and change.live.uid == live.uid
+    return not same and not is_ours(live, acting.label, acting.manager)
 
 
 def outcome_of(change: Change, result: Result, message: str) -> Outcome:

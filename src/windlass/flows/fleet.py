@@ -17,7 +17,7 @@ from windlass.core.health.pods import PodFacts
 from windlass.core.kinds.application import Application
 from windlass.core.kinds.application_status import ApplicationStatus
 from windlass.core.kinds.installation import Installation
-from windlass.core.kinds.repository import Repository, RepositoryStatus
+from windlass.core.kinds.repository import Ref, Repository, RepositoryStatus
 from windlass.core.model import Desired, Drift, Health, HealthStatus, ObjectHealth, ObjectRef, Outcome, Rendered
 from windlass.core.plan.ownership import Claim
 from windlass.errors import WindlassError
@@ -58,6 +58,7 @@ class SourceState:
     commit: str = ""
     fetched_at: datetime | None = None
     held: str = ""
+    followed: Ref | None = None  # what ``commit`` was found at, None where that was before this process
     error: WindlassError | None = None
     status: RepositoryStatus | None = None
     folder: str = ""
@@ -97,7 +98,8 @@ class ApplicationState:
     outcomes: dict[ObjectRef, Outcome] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     synced_at: datetime | None = None
-    began: float | None = None
+    began: float | None = None  # since when it waits for health, by the monotonic clock; for what: ``began_for``
+    began_for: tuple[int, str, int] = (0, "", 0)
     looking: float | None = None  # since when a worker is at it, by the monotonic clock
     decided: bool = False  # whether a look since the start has come to anything: before, the old status stays
     waiting_for: frozenset[ObjectRef] = frozenset()

@@ -17,7 +17,7 @@ from windlass.core.kinds.kind import API_VERSION, GROUP, VERSION
 from windlass.core.manifests.resources import by_kind
 from windlass.core.model import Desired, LiveObject, ObjectRef, Resource
 from windlass.core.model.references import split_api_version
-from windlass.errors import WindlassError
+from windlass.errors import TryLater, WindlassError
 from windlass.ports import ApplyRequest, Clock, Cluster, KindUnknown
 
 INSTALLATIONS = Resource(GROUP, VERSION, "installations", "Installation", False)
@@ -53,6 +53,21 @@ class Inventory:
                 await self.watch([await self._cluster.resource(api_version, kind)])
             except WindlassError as error:
                 unknown(word, error)
+
+    async def all_seen(self) -> None:
+        """Raises while a kind that was recorded is served and its objects are not known: then a count of what is left
+        would be wrong."""
+        for word in sorted(self._recorded):
+            api_version, _, kind = word.rpartition("/")
+            try:
+                resource = await self._cluster.resource(api_version, kind)
+            except KindUnknown as error:
+                if error.partial:
+                    raise
+                continue  # its definition is gone, and its objects with it
+            await self.watch([resource])
+            if not self._cluster.live.synced(resource.group, kind):
+                raise self._cluster.live.trouble(resource.group, kind) or TryLater(f"{kind} objects are not listed yet")
 
     async def resources(
         self, objects: Iterable[Desired]
@@ -152,8 +167,10 @@ class Inventory:
             survey = await self._cluster.survey(resource)
         except BaseException as error:
             del self._surveys[key]
-            # Whoever shares this list hears of the same failure; nobody else has to.
-            future.set_exception(error if isinstance(error, WindlassError) else asyncio.CancelledError())
+            # Whoever shares this list hears of the same failure; nobody else has to. That one worker was cancelled
+            # must not look to the others as if they were.
+            cancelled = TryLater(f"the list of {resource.kind} was given up")
+            future.set_exception(error if isinstance(error, Exception) else cancelled)
             future.exception()
             raise
         future.set_result(survey)

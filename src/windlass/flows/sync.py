@@ -99,8 +99,6 @@ class Synchronizer:
                 state.decided = True
                 self._looks.changed(state)
             return
-        if state.began is None:
-            state.began = self._clock.monotonic()
         retry = state.written.spec.sync.retry
         state.looking = self._clock.monotonic()
         try:
@@ -109,7 +107,12 @@ class Synchronizer:
             # Right after a start no Repository has been asked: that is no news, and passes in a moment.
             state.decided = state.decided or not (isinstance(error, SourceNotReady) and error.unasked)
             state.waiting = error.at(Where(application=state.name))
-            state.waiting_for = error.refs if isinstance(error, StageWaits) else frozenset()
+            state.waiting_for = error.refs if isinstance(error, (StageWaits, TimedOut)) else frozenset()
+            if not isinstance(error, (StageWaits, TimedOut, PartlyApplied)):
+                # It does not wait for health now; when it does again, that is a new wait.
+                state.began = None
+            # A namespace that was deleted is not remembered as there: the next look makes it again.
+            self._inventory.namespaces.discard(state.written.namespace)
             if any(self._arrived(state, ref) for ref in state.waiting_for):
                 # It came while we looked, before anybody knew that it is waited for.
                 self._queue.add(key)
@@ -126,6 +129,16 @@ class Synchronizer:
         finally:
             state.looking = None
             self._looks.changed(state)
+            self._wake_dependents(state)
+
+    def _wake_dependents(self, state: ApplicationState) -> None:
+        """Health may have come before the end of the sync: then nothing else tells those who wait for both."""
+        if not state.ready():
+            return
+        for key in self._fleet.dependents.get(state.key, ()):
+            other = self._fleet.applications.get(key)
+            if other is not None and isinstance(other.waiting, DependencyNotReady):
+                self._queue.add(key)
 
     # --- what to do --------------------------------------------------------------------------------------------------
 
@@ -227,6 +240,7 @@ class Synchronizer:
             owned=owned,
             found=found,
             intact=lambda desired, live: self._intact(state, desired, live),
+            dead=lambda label: label not in self._fleet.by_label,
         )
         left_alone = {problem.ref for problem in rendered.invalid if problem.ref is not None}
         if left_alone:
@@ -276,13 +290,21 @@ class Synchronizer:
                 self._check_gates(state, stage)
         except StageWaits as waits:
             self._note(state, plan, outcomes)
-            began = state.began if state.began is not None else self._clock.monotonic()
-            if self._clock.monotonic() - began > seconds(written.spec.sync.timeout):
-                raise TimedOut(written.spec.sync.timeout, waits.what) from waits
-            self._queue.add_after(state.key, seconds(written.spec.sync.timeout))
+            left = seconds(written.spec.sync.timeout) - self._waited(state)
+            if left <= 0:
+                raise TimedOut(written.spec.sync.timeout, waits) from waits
+            self._queue.add_after(state.key, left + 0.1)
             raise
         self._note(state, plan, outcomes)
         self._conclude(state, plan, outcomes, only=only)
+
+    def _waited(self, state: ApplicationState) -> float:
+        """Seconds since it began to wait for the health of just this: what Git wants, as its spec and people say."""
+        now = self._clock.monotonic()
+        mark = (state.generation, state.request, hash(frozenset(one.digest for one in state.desired.values())))
+        if state.began is None or state.began_for != mark:
+            state.began, state.began_for = now, mark
+        return now - state.began
 
     def _conclude(self, state: ApplicationState, plan: Plan, outcomes: dict[ObjectRef, Outcome], *, only: str) -> None:
         wrong = [one for one in outcomes.values() if one.result in WRONG]
@@ -290,9 +312,6 @@ class Synchronizer:
             state.synced_at = self._clock.now()
         if wrong:
             state.sync = "OutOfSync"
-            if state.written is not None:
-                # One that was deleted is not remembered as there: the next look makes it again.
-                self._inventory.namespaces.discard(state.written.namespace)
             raise PartlyApplied(wrong, len(outcomes), plan.commit)
         if only and any(str(change.ref) != only for stage in stages(plan) for change in stage.changes):
             # One object was asked for, and nothing else was touched: the rest is still to be done.
@@ -399,6 +418,8 @@ class Synchronizer:
             going = [one.ref for one in plan.changes if one.action is Action.PRUNE or (one.live and one.live.deleting)]
             if going:
                 raise StageWaits(f"waits until {named(going)} is gone", frozenset(going))
+            # What can't be seen may still be there; without this Application nobody would ever find it.
+            await self._inventory.all_seen()
         await self._inventory.remove_application(state.key, state.uid)
 
 

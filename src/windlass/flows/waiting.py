@@ -103,11 +103,12 @@ class TimedOut(NeedsHuman):
     slug: ClassVar[str] = "timed-out"
     reason: ClassVar[str] = Reason.TIMED_OUT.value
 
-    def __init__(self, timeout: str, what: str) -> None:
+    def __init__(self, timeout: str, waits: StageWaits) -> None:
         super().__init__(
-            f"not done after {timeout}: {what}",
+            f"not done after {timeout}: {waits.what}",
             hint="see why those are not Healthy (windlass status), or raise spec.sync.timeout",
         )
+        self.refs = waits.refs
 
 
 class BadManifest(NeedsHuman):

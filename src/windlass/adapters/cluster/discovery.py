@@ -149,11 +149,13 @@ class Discovery:
         group, _ = split_api_version(api_version)
         after = max(0.0, self._looked + SELDOM - self._monotonic())
         if group in self._table.unknown:
-            return ports.KindUnknown(
+            error = ports.KindUnknown(
                 f"can't tell whether the cluster serves {kind} of {api_version}: its group does not answer discovery",
                 after=after,
                 hint="look at the APIService of the group: `kubectl get apiservices`",
             )
+            error.partial = True
+            return error
         other = self.known(group, kind)
         hint = (
             f"the cluster serves it as {other.api_version}: write that"
