@@ -23,8 +23,8 @@ T = TypeVar("T")
 
 
 def run(main: Callable[[asyncio.Event], Coroutine[Any, Any, T]]) -> T:
-    """Runs a coroutine to its end. Its argument is set at the first SIGINT or SIGTERM; the second ends it the hard
-    way.
+    """Runs a coroutine to its end. Its argument is set at the first SIGINT, SIGTERM or SIGHUP; the second ends it the
+    hard way.
     """
 
     async def guarded() -> T:
@@ -37,7 +37,9 @@ def run(main: Callable[[asyncio.Event], Coroutine[Any, Any, T]]) -> T:
                 signal.raise_signal(number)
             stop.set()
 
-        for number in (signal.SIGINT, signal.SIGTERM):
+        # The terminal's end (SIGHUP) is a wish to stop too, but not under nohup.
+        hang_up = [signal.SIGHUP] if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN else []
+        for number in (signal.SIGINT, signal.SIGTERM, *hang_up):
             loop.add_signal_handler(number, ask, number)
         return await main(stop)
 

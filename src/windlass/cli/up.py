@@ -13,7 +13,9 @@ import click
 @click.option("--branch", default="main", show_default=True, help="The branch that is followed, of a URL.")
 @click.option("--name", default="", help="The Application's name; the last part of the path where none is given.")
 @click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="Keep everything in this folder.")
-@click.option("--port", default=0, help="Port of the Kubernetes API; 0 takes a free one.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, help="Port of the Kubernetes API; 0 takes a free one."
+)
 @click.option("--log-format", type=click.Choice(["json", "text", "none"]), default="none", show_default=True)
 def command(repo: str, path: str, branch: str, name: str, data: Path | None, port: int, log_format: str) -> int:
     """Run the whole system on this machine: a Kubernetes API server, a Git server, and the controller.

@@ -12,7 +12,7 @@ import secrets
 import shutil
 import socket
 import sys
-from asyncio.subprocess import DEVNULL, Process
+from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,7 +83,8 @@ async def running(folder: Path, *, port: int = 0, keep_state: bool = False) -> A
     secret_file = folder / "hook-secret"
     await asyncio.to_thread(_prepare, folder, kubeconfig, secret_file)
     git_port, hook_port = free_port(), free_port()
-    options = ["--port", str(port), "--kubeconfig", str(kubeconfig)]
+    # Its end of the pipe closes when this process ends, however: nothing is left running after a kill.
+    options = ["--port", str(port), "--kubeconfig", str(kubeconfig), "--end-with-stdin"]
     options += ["--git-port", str(git_port), "--git-root", str(folder / "git")]
     options += ["--git-notify", f"http://127.0.0.1:{hook_port}/hooks/git/default/{REPOSITORY}"]
     options += ["--git-notify-secret-file", str(secret_file)]
@@ -137,7 +138,7 @@ async def devstack(options: Sequence[str], kubeconfig: Path) -> AsyncIterator[No
     out = await asyncio.to_thread(log.open, "wb")
     try:
         child = await asyncio.create_subprocess_exec(
-            *command, stdin=DEVNULL, stdout=out, stderr=out, env=settings.child_environment(), start_new_session=True
+            *command, stdin=PIPE, stdout=out, stderr=out, env=settings.child_environment(), start_new_session=True
         )
     finally:
         out.close()
@@ -160,12 +161,17 @@ async def _ready(child: Process, kubeconfig: Path, log: Path) -> None:
         async with asyncio.timeout(START):
             while not await asyncio.to_thread(kubeconfig.exists):
                 if child.returncode is not None:
-                    raise NeedsHuman(
-                        f"the devstack ended at its start (exit code {child.returncode})", hint=f"see {log}"
-                    )
+                    raise await asyncio.to_thread(_ended, child.returncode, log)
                 await asyncio.sleep(0.01)
     except TimeoutError:
         raise TryLater(f"the devstack was not ready within {START:.0f} s", hint=f"see {log}") from None
+
+
+def _ended(code: int, log: Path) -> NeedsHuman:
+    """Why the devstack ended, in its own last words: the folder of its log may be gone in a moment."""
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip(" |+-")]
+    why = f": {lines[-1][:300]}" if lines else ""
+    return NeedsHuman(f"the devstack ended at its start (exit code {code}){why}", hint="mend that, and try again")
 
 
 async def _install(stack: Stack) -> None:

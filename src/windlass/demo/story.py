@@ -23,6 +23,8 @@ from windlass.errors import WindlassError
 
 Say = Callable[[str], None]
 PATIENCE = 30.0
+STOPPED = 130
+"""The exit code after Ctrl-C, as of every command that a person waits for."""
 WEB = ("apps/v1", "Deployment", "default", "web")
 
 
@@ -113,7 +115,7 @@ class Teller:
 
 
 async def tell(stop: asyncio.Event, say: Say, *, keep: bool, folder: Path | None) -> int:
-    """The whole story. 0 when every check passed, else 1."""
+    """The whole story. 0 when every check passed, 130 when it was stopped, else 1."""
     loop = asyncio.get_running_loop()
     began = loop.time()
     async with AsyncExitStack() as context:
@@ -125,7 +127,7 @@ async def tell(stop: asyncio.Event, say: Say, *, keep: bool, folder: Path | None
         say(f"              try: kubectl --kubeconfig {stack.kubeconfig} get all")
         say(f"  Git         {stack.repository_url}")
         teller = Teller(stack, say)
-        code = await _told(teller)
+        code = await _until_stopped(teller, stop)
         took = loop.time() - began
         if code == 0:
             say("")
@@ -135,6 +137,21 @@ async def tell(stop: asyncio.Event, say: Say, *, keep: bool, folder: Path | None
             say(f"It goes on until Ctrl-C. kubectl --kubeconfig {stack.kubeconfig} get applications -A")
             await stop.wait()
     return code
+
+
+async def _until_stopped(teller: Teller, stop: asyncio.Event) -> int:
+    """The story, or as much of it as is told when Ctrl-C comes."""
+    story, asked = asyncio.ensure_future(_told(teller)), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait([story, asked], return_when=asyncio.FIRST_COMPLETED)
+        if story.done():
+            return story.result()
+        teller.say("stopped")
+        return STOPPED
+    finally:
+        asked.cancel()
+        story.cancel()
+        await asyncio.wait([story, asked])
 
 
 async def _told(teller: Teller) -> int:

@@ -16,7 +16,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from windlass.adapters.git import Author, GitRefused, Store, commit_files, folder_snapshot, on_git_thread
+from windlass.adapters.git import (
+    Author,
+    GitRefused,
+    Store,
+    commit_files,
+    folder_snapshot,
+    on_git_thread,
+    open_snapshot,
+)
 from windlass.adapters.git import push as push_commits
 from windlass.core.kinds.kind import GROUP, VERSION
 from windlass.core.model import Resource
@@ -41,6 +49,7 @@ class Wish(NamedTuple):
 
 async def up(wish: Wish, stop: asyncio.Event, say: Say) -> int:
     """Runs until ``stop`` is set. Returns the exit code."""
+    wish = await asyncio.to_thread(checked, wish)
     async with AsyncExitStack() as stack:
         folder = wish.data
         if folder is None:
@@ -60,6 +69,22 @@ async def up(wish: Wish, stop: asyncio.Event, say: Say) -> int:
         await first_of(stop, told(running_stack, say))
         say("stopped")
     return 0
+
+
+def checked(wish: Wish) -> Wish:
+    """The wish with its folder in full, or NeedsHuman before anything starts. ``file://`` is the folder it names."""
+    if wish.path.startswith("/") or ".." in wish.path.split("/"):
+        raise NeedsHuman(
+            f"the path {wish.path} leaves the repository", hint="name a folder in the repository: --path deploy"
+        )
+    if not wish.repo or is_url(wish.repo):
+        return wish
+    folder = Path(wish.repo.removeprefix("file://")).resolve()
+    if not folder.is_dir():
+        raise NeedsHuman(f"there is no folder {wish.repo}", hint="name a repository or a folder of manifests")
+    if repository_at(folder) is None and next(iter(folder_snapshot(str(folder))), None) is None:
+        raise NeedsHuman(f"the folder {wish.repo} holds no files", hint="name a folder of manifests")
+    return wish._replace(repo=str(folder))
 
 
 async def first_of(stop: asyncio.Event, work: Any) -> None:
@@ -111,22 +136,19 @@ async def serve(stack: Stack, wish: Wish, say: Say) -> tuple[str, str]:
     if not wish.repo:
         say(f"              git push {stack.repository_url} HEAD:main")
         return stack.repository_url, "main"
-    folder = await asyncio.to_thread(Path(wish.repo).resolve)
-    if not await asyncio.to_thread(folder.is_dir):
-        raise NeedsHuman(f"there is no folder {wish.repo}", hint="name a repository or a folder of manifests")
-    root = await asyncio.to_thread(repository_root, folder)
-    if root is None:
-        commit = await on_git_thread(copy_folder, str(folder), bare)
+    own = await on_git_thread(repository_at, Path(wish.repo))
+    if own is None:
+        commit = await on_git_thread(copy_folder, wish.repo, bare)
         say(f"              the files of {wish.repo} as they are, commit {commit[:7]}")
     else:
-        commit = await copy_head(root, stack.repository_url)
+        commit = await copy_head(own, stack.repository_url)
         say(f"              {wish.repo} at its commit {commit[:7]}; what is not committed is not served")
     say(f"              next change: git push {stack.repository_url} HEAD:main")
     return stack.repository_url, "main"
 
 
 def is_url(text: str) -> bool:
-    return "://" in text or re.match(r"[\w.-]+@[\w.-]+:", text) is not None
+    return ("://" in text and not text.startswith("file://")) or re.match(r"[\w.-]+@[\w.-]+:", text) is not None
 
 
 def name_of(wish: Wish) -> str:
@@ -139,33 +161,45 @@ def name_of(wish: Wish) -> str:
     return "app"
 
 
-def repository_root(folder: Path) -> Path | None:
-    """The Git repository that a folder is in the root of, with a commit in it; None for a plain folder."""
-    if not (folder / ".git").exists() and not (folder / "HEAD").exists():
+def repository_at(folder: Path) -> Store | None:
+    """The Git repository that a folder is the root of, bare or not; None for a plain folder, or before the first commit
+    of a work tree. Raises NeedsHuman for one whose history can't be pushed.
+    """
+    work_tree = (folder / ".git").exists()
+    if not work_tree and not (folder / "HEAD").exists():
         return None
     try:
-        store = Store(str(folder))
+        # The folder of Git itself: the git program is told it, and a work tree is none.
+        store = Store(Store(str(folder)).repository.path)
     except GitRefused:
         return None
-    return folder if store.resolve("HEAD") else None
+    if store.resolve("HEAD") is None:
+        if work_tree:
+            return None
+        raise NeedsHuman(f"the repository {folder} has no commit", hint="name one with a commit that HEAD stands for")
+    if store.repository.is_shallow:
+        raise NeedsHuman(
+            f"the repository {folder} is a shallow clone", hint=f"git -C {folder} fetch --unshallow, and try again"
+        )
+    return store
 
 
 def copy_folder(folder: str, bare: str) -> str:
-    """Commits a plain folder's files into the bare repository, on top of what is there."""
+    """Commits a plain folder's files into the bare repository, in place of what is there."""
     snapshot = folder_snapshot(folder)
     files: dict[str, bytes | None] = {path: snapshot[path] for path in snapshot}
-    if not files:
-        raise NeedsHuman(f"the folder {folder} holds no files", hint="name a folder of manifests")
     store = Store(bare)
     parent = store.resolve("refs/heads/main")
+    if parent is not None:
+        # What was in the folder at the last start, and is not any more.
+        files.update(dict.fromkeys(path for path in open_snapshot(bare, parent) if path not in files))
     name = os.path.basename(folder) or "folder"
     author = Author("windlass up", "up@windlass.invalid", datetime.now(UTC))
     return commit_files(store, parent, files, f"The files of {name}", author, branch="main")
 
 
-async def copy_head(root: Path, url: str) -> str:
+async def copy_head(store: Store, url: str) -> str:
     """Pushes the repository's HEAD to the devstack."""
-    store = await on_git_thread(Store, str(root))
     commit = await on_git_thread(store.resolve, "HEAD")
     assert commit is not None, "checked before"
     await push_commits(store, url, {"refs/heads/main": commit})

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -110,11 +111,19 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None, ready:
         await server.close()
 
 
-async def _main(settings: Settings) -> None:
+async def _main(settings: Settings, *, end_with_stdin: bool) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+
+    def heard() -> None:
+        if not os.read(sys.stdin.fileno(), 4096):
+            loop.remove_reader(sys.stdin.fileno())
+            stop.set()
+
+    if end_with_stdin:
+        loop.add_reader(sys.stdin.fileno(), heard)
 
     def ready(url: str, token: str) -> None:
         sys.stdout.write(f"{url}\n")
@@ -138,6 +147,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--git-port", type=int, default=0, help="port of the Git server on 127.0.0.1")
     parser.add_argument("--git-notify", default="", metavar="URL", help="tell this URL of pushes, as GitHub does")
     parser.add_argument("--git-notify-secret-file", type=Path, metavar="FILE", help="the secret that signs them")
+    parser.add_argument("--end-with-stdin", action="store_true", help="end when standard input closes: with the parent")
     given = parser.parse_args(arguments)
     git = None
     if given.git_root is not None:
@@ -151,7 +161,7 @@ def main(arguments: list[str] | None = None) -> None:
     else:
         loop_factory = uvloop.new_event_loop
     with asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(_main(settings))
+        runner.run(_main(settings, end_with_stdin=given.end_with_stdin))
 
 
 if __name__ == "__main__":

@@ -58,6 +58,20 @@ class Process:
 MAPS = "/api/v1/namespaces/default/configmaps"
 
 
+def test_it_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
+    file = tmp_path / "kubeconfig"
+    command = [sys.executable, "-m", "windlass.devstack.serve", "--kubeconfig", str(file), "--end-with-stdin"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 20
+        while not file.exists():
+            assert process.poll() is None, "it ended at once"
+            assert time.monotonic() < deadline, "it did not start"
+            time.sleep(0.02)
+        assert process.stdin is not None
+        process.stdin.close()
+        assert process.wait(10) == 0
+
+
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL])
 def test_a_restart_keeps_what_was_acknowledged(tmp_path: Path, ending: int) -> None:
     data = tmp_path / "data"

@@ -1,0 +1,147 @@
+"""What `windlass up` makes of the repository or folder that a person names."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from windlass.adapters.git import Store, folder_snapshot, open_snapshot
+from windlass.demo.stack import devstack
+from windlass.demo.story import STOPPED, Teller, _until_stopped
+from windlass.demo.up import Wish, checked, copy_folder, copy_head, is_url, name_of, repository_at
+from windlass.devstack.gitserver import GitServer
+from windlass.errors import NeedsHuman
+
+MAP = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n"
+
+
+def wish(repo: Path | str, path: str = ".") -> Wish:
+    return Wish(str(repo), path, "main", "", None, 0)
+
+
+def git(folder: Path, *arguments: str) -> str:
+    who = ["-c", "user.name=ada", "-c", "user.email=ada@acme.example", "-c", "init.defaultBranch=trunk"]
+    done = subprocess.run(["git", *who, *arguments], cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    """A work tree with one commit on a branch that is not called main, and a file that is not committed."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    git(folder, "init", "-q")
+    (folder / "a.yaml").write_text(MAP)
+    git(folder, "add", ".")
+    git(folder, "commit", "-q", "-m", "One")
+    (folder / "later.yaml").write_text(MAP)
+    return folder
+
+
+async def served(source: Path, root: Path) -> list[str]:
+    """The paths on main of the Git server after the source's HEAD was pushed there."""
+    server = GitServer(str(root))
+    await server.create("config")
+    async with server.serve() as url:
+        own = repository_at(source)
+        assert own is not None
+        commit = await copy_head(own, f"{url}/config.git")
+    assert Store(str(root / "config.git")).resolve("refs/heads/main") == commit
+    return list(open_snapshot(str(root / "config.git"), commit))
+
+
+async def test_the_head_of_a_work_tree_is_served(work: Path, tmp_path: Path) -> None:
+    assert await served(work, tmp_path / "served") == ["a.yaml"]
+
+
+async def test_the_head_of_a_bare_repository_is_served(work: Path, tmp_path: Path) -> None:
+    git(tmp_path, "clone", "-q", "--bare", str(work), "bare.git")
+    assert await served(tmp_path / "bare.git", tmp_path / "served") == ["a.yaml"]
+
+
+async def test_the_head_of_a_linked_work_tree_is_served(work: Path, tmp_path: Path) -> None:
+    git(work, "worktree", "add", "-q", "-b", "other", str(tmp_path / "linked"))
+    assert await served(tmp_path / "linked", tmp_path / "served") == ["a.yaml"]
+
+
+def test_a_shallow_clone_is_refused_with_what_to_do(work: Path, tmp_path: Path) -> None:
+    (work / "a.yaml").write_text(MAP + "data: {}\n")
+    git(work, "commit", "-q", "-a", "-m", "Two")
+    git(tmp_path, "clone", "-q", "--depth", "1", work.as_uri(), "shallow")
+    with pytest.raises(NeedsHuman, match="shallow clone"):
+        checked(wish(tmp_path / "shallow"))
+
+
+def test_a_bare_repository_without_a_commit_is_no_folder_of_manifests(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", "--bare", "bare.git")
+    with pytest.raises(NeedsHuman, match="has no commit"):
+        checked(wish(tmp_path / "bare.git"))
+
+
+@pytest.mark.parametrize(("name", "words"), [("missing", "no folder"), ("empty", "no files"), ("file", "no folder")])
+def test_what_can_not_be_served_is_refused_before_anything_starts(tmp_path: Path, name: str, words: str) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NeedsHuman, match=words):
+        checked(wish(tmp_path / name))
+
+
+@pytest.mark.parametrize("path", ["/etc", "../beside", "a/../../b"])
+def test_a_path_out_of_the_repository_is_refused_before_anything_starts(work: Path, path: str) -> None:
+    with pytest.raises(NeedsHuman, match="leaves the repository"):
+        checked(wish(work, path))
+
+
+def test_a_file_url_is_the_folder_that_it_names(work: Path) -> None:
+    assert checked(wish(work.as_uri())).repo == str(work)
+    assert not is_url(work.as_uri())
+    assert is_url("https://git.example/a.git")
+    assert is_url("git@git.example:a.git")
+
+
+def test_what_left_a_plain_folder_leaves_what_is_served(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", "--bare", "bare.git")
+    folder, bare = tmp_path / "folder", str(tmp_path / "bare.git")
+    folder.mkdir()
+    for name in ("a.yaml", "b.yaml"):
+        (folder / name).write_text(MAP)
+    first = copy_folder(str(folder), bare)
+    assert copy_folder(str(folder), bare) == first, "nothing changed, so nothing is committed"
+    (folder / "b.yaml").unlink()
+    second = copy_folder(str(folder), bare)
+    assert list(open_snapshot(bare, second)) == list(folder_snapshot(str(folder))) == ["a.yaml"]
+
+
+def test_the_application_is_named_after_the_path_or_the_repository() -> None:
+    assert name_of(wish("/srv/My Shop.git")) == "my-shop"
+    assert name_of(wish("/srv/shop", "deploy/prod")) == "prod"
+    assert name_of(wish("")) == "app"
+
+
+async def test_a_devstack_that_can_not_start_says_why_in_its_own_words(tmp_path: Path) -> None:
+    with pytest.raises(NeedsHuman, match="port must be"):
+        async with devstack(["--port", "99999"], tmp_path / "kubeconfig"):
+            raise AssertionError("it started")
+
+
+async def test_ctrl_c_ends_the_story_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> None:
+    cancelled = asyncio.Event()
+
+    async def endless(teller: Teller) -> int:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+        return 0
+
+    monkeypatch.setattr("windlass.demo.story._told", endless)
+    said: list[str] = []
+    teller = Teller(stack=None, say=said.append)  # type: ignore[arg-type]
+    stop = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.02, stop.set)
+    assert await _until_stopped(teller, stop) == STOPPED
+    assert cancelled.is_set()
+    assert said == ["stopped"]
