@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,6 +50,27 @@ async def test_a_cancelled_caller_leaves_no_child(tmp_path: Path) -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+    assert not alive(int(note.read_text()))
+
+
+async def test_a_caller_that_is_cancelled_during_the_start_leaves_no_child(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note, original = tmp_path / "pid", asyncio.create_subprocess_exec
+
+    async def slow(*arguments: Any, **options: Any) -> Any:
+        made = await original(*arguments, **options)
+        while not note.exists() or not note.read_text().strip():
+            await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.sleep(0.05)
+        return made
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", slow)
+    task = asyncio.ensure_future(run_child([SH, "-c", f"echo $$ > {note}; sleep 60"], env=PATH))
+    async with asyncio.timeout(20):
+        with pytest.raises(asyncio.CancelledError):
+            await task
     assert not alive(int(note.read_text()))
 
 

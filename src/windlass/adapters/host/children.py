@@ -14,9 +14,9 @@ import resource
 import shutil
 import signal
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from windlass.errors import NeedsHuman, TryLater
 
@@ -121,15 +121,17 @@ async def open_child(
     Only the limits of the kernel are set here; deadline and output are the caller's. Raises :class:`ProgramMissing`.
     """
     try:
-        process = await asyncio.create_subprocess_exec(
-            *argv,
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=stderr,
-            env=dict(env or {}),
-            cwd=cwd,
-            start_new_session=True,
-            limit=_CHUNK,
+        process = await _start(
+            asyncio.create_subprocess_exec(
+                *argv,
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=stderr,
+                env=dict(env or {}),
+                cwd=cwd,
+                start_new_session=True,
+                limit=_CHUNK,
+            )
         )
     except FileNotFoundError:
         if os.access(argv[0], os.X_OK):
@@ -140,6 +142,19 @@ async def open_child(
         yield process
     finally:
         await _end(process)
+
+
+async def _start(start: Coroutine[Any, Any, Process]) -> Process:
+    """Starts to the end, also when cancelled: asyncio would kill the child alone, and wait for as long as its own
+    children hold the pipes.
+    """
+    starting = asyncio.ensure_future(start)
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        with contextlib.suppress(OSError):
+            await _end(await starting)
+        raise
 
 
 async def _talk(child: Process, stdin: bytes, most: int, name: str) -> Finished:
