@@ -153,6 +153,11 @@ class Controller:
             health.forget_all(state)
             drift.forget(state)
 
+        def installed() -> None:
+            if fleet.installation is not None:
+                inventory.restore(fleet.installation.status.kinds)
+            reporter.installation_changed()
+
         informers = Informers(
             fleet,
             cluster,
@@ -160,7 +165,7 @@ class Controller:
             ask=asks.add,
             gone=gone,
             source_gone=sources.gone,
-            installed=reporter.installation_changed,
+            installed=installed,
             synced=lambda kind: self._synced[kind].set(),
         )
         self.metrics.watch(Numbers(fleet, desires, reporter, syncs, asks, supervisor))

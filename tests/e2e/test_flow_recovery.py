@@ -115,3 +115,46 @@ def test_who_waits_for_a_dependency_goes_on_when_its_sync_ends_after_its_health(
         files = {"shop/a.yaml": config_map("a", level=f"t{turn}"), "later/b.yaml": config_map("b", at=f"t{turn}")}
         commit = team.commit({**files, **gone})
         team.until_synced(commit, "later", seconds=10)
+
+
+def test_an_object_that_moves_to_another_application_is_handed_on_and_not_deleted(team: Team) -> None:
+    team.repository()
+    team.application()
+    team.application("store", "store")
+    first = team.commit(
+        {"shop/a.yaml": config_map("a"), "shop/b.yaml": config_map("b"), "store/c.yaml": config_map("c")}
+    )
+    team.until_synced(first)
+    team.until_synced(first, "store")
+    uid = team.get("v1/configmaps/a")["metadata"]["uid"]  # type: ignore[index]
+    team.commit({"store/a.yaml": config_map("a")})
+    team.until(lambda: team.ready("store").get("reason") == "PartlyApplied", "it still belongs to the other")
+    commit = team.commit({"shop/a.yaml": None})
+    team.until_synced(commit)
+    team.until(lambda: team.ready("store").get("status") == "True", "the other has it", 30)
+    found = team.get("v1/configmaps/a")
+    assert found is not None
+    assert found["metadata"]["uid"] == uid
+    assert found["metadata"]["labels"]["windlass.dev/application"] == f"{team.namespace}.store"
+
+
+def test_two_applications_may_swap_objects(team: Team) -> None:
+    team.repository()
+    team.application()
+    team.application("store", "store")
+    keep = {"shop/c.yaml": config_map("c"), "store/d.yaml": config_map("d")}
+    first = team.commit({"shop/a.yaml": config_map("a"), "store/b.yaml": config_map("b"), **keep})
+    team.until_synced(first)
+    team.until_synced(first, "store")
+    team.commit(
+        {"shop/a.yaml": None, "store/b.yaml": None, "shop/b.yaml": config_map("b"), "store/a.yaml": config_map("a")}
+    )
+
+    def owner(name: str) -> str:
+        found = team.get(f"v1/configmaps/{name}")
+        return str(found["metadata"].get("labels", {}).get("windlass.dev/application")) if found else ""
+
+    swapped = (f"{team.namespace}.store", f"{team.namespace}.shop")
+    team.until(lambda: (owner("a"), owner("b")) == swapped, "each has the other's", 40)
+    for name in ("shop", "store"):
+        team.until(lambda name=name: team.ready(name).get("status") == "True", f"{name} is well", 40)

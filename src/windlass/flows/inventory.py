@@ -30,20 +30,23 @@ FEW = 4
 
 
 class Inventory:
-    """``recorded`` starts with what the Installation says and only grows: a kind once used may have objects left."""
+    """What was recorded once is never given up: a kind once used may have objects left."""
 
     def __init__(self, cluster: Cluster, clock: Clock) -> None:
         self._cluster = cluster
         self._clock = clock
         self._recorded: set[str] = set()
+        self._known: set[str] = set()
         self._watched: set[Resource] = set()
         self._recording = asyncio.Lock()
         self._surveys: dict[tuple[Resource, str], tuple[float, asyncio.Future[Mapping[ObjectRef, LiveObject]]]] = {}
         self.namespaces: set[str] = set()
 
     def restore(self, kinds: Iterable[str]) -> None:
-        """What the Installation's status said at the start."""
-        self._recorded.update(kinds)
+        """What the Installation's status says. What it lost (it was made anew) is recorded again at the next need."""
+        self._known |= self._recorded
+        self._known.update(kinds)
+        self._recorded = set(kinds)
 
     async def watch_recorded(self, unknown: Callable[[str, WindlassError], None]) -> None:
         """Watches every kind that was recorded; those that are not served any more are told and left."""
@@ -57,7 +60,7 @@ class Inventory:
     async def all_seen(self) -> None:
         """Raises while a kind that was recorded is served and its objects are not known: then a count of what is left
         would be wrong."""
-        for word in sorted(self._recorded):
+        for word in sorted(self._known | self._recorded):
             api_version, _, kind = word.rpartition("/")
             try:
                 resource = await self._cluster.resource(api_version, kind)
@@ -108,7 +111,7 @@ class Inventory:
             missing = new - self._recorded
             if not missing:
                 return
-            kinds = sorted(self._recorded | missing)
+            kinds = sorted(self._known | self._recorded | missing)
             await self._cluster.patch(
                 INSTALLATIONS,
                 ObjectRef(GROUP, "Installation", "", NAME),
@@ -117,7 +120,7 @@ class Inventory:
                 manager=MANAGER,
                 subresource="status",
             )
-            self._recorded.update(missing)
+            self._recorded.update(kinds)
 
     async def look_up(
         self, refs: Sequence[ObjectRef], served: Mapping[tuple[str, str], Resource], *, since: float | None

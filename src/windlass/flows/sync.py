@@ -242,12 +242,28 @@ class Synchronizer:
             intact=lambda desired, live: self._intact(state, desired, live),
             dead=lambda label: label not in self._fleet.by_label,
         )
+        if any(change.action is Action.PRUNE for change in plan.changes):
+            plan = msgspec.structs.replace(plan, changes=[self._moved(state, change) for change in plan.changes])
         left_alone = {problem.ref for problem in rendered.invalid if problem.ref is not None}
         if left_alone:
             plan = msgspec.structs.replace(
                 plan, changes=[keep_invalid(change) if change.ref in left_alone else change for change in plan.changes]
             )
         return plan
+
+    def _moved(self, state: ApplicationState, change: Change) -> Change:
+        """What moved to another Application is let go of and not deleted: its place in Git changed, nothing else.
+
+        Only inside one namespace: nobody keeps what another team wants to be gone by naming it.
+        """
+        if change.action is not Action.PRUNE:
+            return change
+        for other in self._fleet.applications.values():
+            near = other is not state and other.key.namespace == state.key.namespace
+            if near and change.ref in other.desired:
+                why = f"Application {other.name} has it in Git now"
+                return msgspec.structs.replace(change, action=Action.RELEASE, why=why)
+        return change
 
     def _intact(self, state: ApplicationState, desired: Desired, live: LiveObject) -> bool:
         entry = live.applied_by(state.claim.manager)

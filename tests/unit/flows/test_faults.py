@@ -150,3 +150,25 @@ async def test_a_write_that_git_no_longer_wants_is_looked_at_again() -> None:
     state.desired = {}
     drift.settled(ACTING, desired("d1"), ApplyAnswer(True, live("u", "4"), {}), [])
     assert len(woken) == 2, "what left Git was made again"
+
+
+class Recording(OneMap):
+    """Keeps what is written on the Installation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kinds: list[list[str]] = []
+
+    async def patch(self, resource: Resource, ref: ObjectRef, patch: Any, **how: Any) -> None:
+        self.kinds.append(patch["status"]["kinds"])
+
+
+async def test_an_installation_that_was_made_anew_gets_all_kinds_again() -> None:
+    cluster = Recording()
+    inventory = Inventory(cast(Cluster, cluster), SystemClock())
+    inventory.restore(["apps/v1/Deployment", "v1/ConfigMap"])
+    await inventory.record_and_watch({("v1", "ConfigMap"): MAPS})
+    assert cluster.kinds == [], "nothing new"
+    inventory.restore([])
+    await inventory.record_and_watch({("v1", "ConfigMap"): MAPS})
+    assert cluster.kinds == [["apps/v1/Deployment", "v1/ConfigMap"]]
