@@ -12,6 +12,9 @@ from real.cluster import JSON_PATCH, MERGE, STRATEGIC
 
 WEB = "apps/v1/deployments/web"
 
+ONLY_REAL = pytest.mark.parametrize("cluster", [pytest.param("real", marks=pytest.mark.real)], indirect=True)
+"""The devcluster stores admission policies and evaluates none (docs/limits.md)."""
+
 
 @pytest.fixture
 def shop(team: Team) -> Team:
@@ -217,10 +220,8 @@ def test_who_takes_a_field_back_a_third_time_is_no_longer_fought(shop: Team) -> 
     assert replicas(shop) == 8
 
 
-@pytest.mark.real
+@pytest.mark.slow
 def test_an_autoscaler_above_gits_replicas_ends_the_fight(team: Team) -> None:
-    if team.cluster.name != "real":
-        pytest.skip("the devcluster's autoscaler is tried with the workloads")
     team.repository()
     team.application()
     hpa = {
@@ -259,10 +260,8 @@ def test_letting_go_of_replicas_hands_the_live_value_over_in_place_of_resetting_
     assert replicas(team) == 4
 
 
-@pytest.mark.real
+@ONLY_REAL
 def test_what_admission_changes_is_told_once_and_not_fought(team: Team) -> None:
-    if team.cluster.name != "real":
-        pytest.skip("the devcluster evaluates no mutating policies")
     name = f"rewrite-{team.namespace}"
     policy = {
         "apiVersion": "admissionregistration.k8s.io/v1",

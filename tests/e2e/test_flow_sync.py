@@ -6,6 +6,9 @@ import pytest
 
 from e2e.team import Team, config_map, deployment, secret
 
+ONLY_REAL = pytest.mark.parametrize("cluster", [pytest.param("real", marks=pytest.mark.real)], indirect=True)
+"""The devcluster stores admission policies and evaluates none (docs/limits.md)."""
+
 
 def test_a_commit_becomes_the_running_state_and_the_next_one_changes_only_what_it_changed(team: Team) -> None:
     team.repository()
@@ -280,10 +283,8 @@ def test_a_forged_hook_is_refused(team: Team, secret_value: bytes) -> None:
     assert team.hook(secret_value) == 403
 
 
-@pytest.mark.real
+@ONLY_REAL
 def test_asking_for_a_sync_needs_a_verb_of_its_own(team: Team) -> None:
-    if team.cluster.name != "real":
-        pytest.skip("the devcluster evaluates no admission policies")
     team.repository()
     team.application(sync={"mode": "manual"})
     team.commit({"shop/a.yaml": config_map("a")})
