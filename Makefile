@@ -7,10 +7,10 @@ BIN := .venv/bin
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
 export PYTHONDONTWRITEBYTECODE := 1
-UV = $(shell cat .stamps/uv 2>/dev/null)
 SYNC = "$$(cat .stamps/uv)" sync --quiet --locked --inexact --python "$$(cat .stamps/python)"
 INPUTS := pyproject.toml uv.lock
 
+.DELETE_ON_ERROR:
 .PHONY: help demo test test-all lint bench real schemas soak clean
 
 help:
@@ -22,13 +22,15 @@ help:
 	@echo "make real      builds the real control plane for tests (needs Go)"
 	@echo "make schemas   makes the compact Kubernetes schemas of the package again"
 
-# The newest Python that can make a virtual environment, and uv from PATH or pinned into .tools (never inside .venv).
+# The newest Python that can make a virtual environment, and uv from PATH (one that knows groups: 0.5 or later) or pinned
+# into .tools (never inside .venv).
 .stamps/uv:
 	@mkdir -p .stamps
 	@tools/find-python > .stamps/python.new && mv .stamps/python.new .stamps/python
-	@if uv --version >/dev/null 2>&1; then command -v uv > $@; else \
+	@if uv sync --help 2>/dev/null | grep -q -e --group; then command -v uv > $@; else \
 	  test -x .tools/bin/uv || { echo "setting up uv $(UV_VERSION) in .tools"; \
-	    "$$(cat .stamps/python)" -m venv .tools && .tools/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); } ; \
+	    "$$(cat .stamps/python)" -m venv .tools && \
+	    .tools/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); } || exit 1; \
 	  echo "$(CURDIR)/.tools/bin/uv" > $@; fi
 
 .stamps/run: .stamps/uv $(INPUTS)

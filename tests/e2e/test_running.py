@@ -72,6 +72,7 @@ class TestRestart:
     def crew(self, own: Installed, namespace: str, tmp_path: Path) -> Team:
         return Team(own, namespace, tmp_path)
 
+    @pytest.mark.slow  # the lease of the one that was killed has to run out
     def test_killed_and_started_again_it_finishes_and_touches_nothing_that_was_right(
         self, own: Installed, crew: Team
     ) -> None:

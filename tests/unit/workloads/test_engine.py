@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from memory_api import MemoryApi
+from simulated import World, deployment
 
-from conftest import World, deployment
 from windlass.adapters.host.clock import SystemClock
 from windlass.devstack.workloads import run
 from windlass.devstack.workloads.api import CONFIG_MAPS, DEPLOYMENTS, EVENTS, PODS, ApiError, Change

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from simulated import World, deployment
 
-from conftest import World, deployment
 from windlass.devstack.workloads.api import (
     AUTOSCALERS,
     BUDGETS,

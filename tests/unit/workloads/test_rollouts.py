@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from conftest import World, deployment
+import pytest
+from simulated import World, deployment
+
 from windlass.devstack.workloads.api import DEPLOYMENTS, PODS, REPLICA_SETS
 
 
@@ -202,6 +204,7 @@ async def test_a_namespace_that_is_deleted_takes_everything_along(world: World) 
     assert [k for shelf in world.api.shelves.values() for k in shelf if k[0] == "shop"] == []
 
 
+@pytest.mark.slow
 async def test_a_thousand_deployments(world: World) -> None:
     began = time.monotonic()
     for number in range(1000):

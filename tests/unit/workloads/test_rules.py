@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from simulated import deployment
 
-from conftest import deployment
 from windlass.devstack.apiserver.errors import ApiError
 from windlass.devstack.workloads import Strategies
 from windlass.devstack.workloads import api as kinds
