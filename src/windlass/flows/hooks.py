@@ -53,10 +53,13 @@ class Hooks:
         if state is None or state.written is None or state.written.spec.hook is None:
             self.refused += 1
             return refusal
-        secret = await self._secrets.hook(key, state.written.spec.hook.secret)
+        name = state.written.spec.hook.secret
+        secret = await self._secrets.hook(key, name)
         if not secret or not signed(secret, headers, body):
-            self.refused += 1
-            return refusal
+            secret = await self._secrets.hook(key, name, again=True)
+            if not secret or not signed(secret, headers, body):
+                self.refused += 1
+                return refusal
         self.received += 1
         now = self._clock.monotonic()
         wait = self._looked.get(key, float("-inf")) + SPACING - now

@@ -19,6 +19,7 @@ from windlass.flows.fleet import Key
 from windlass.ports import Clock, Cluster
 
 KEEP = 600.0
+AGAIN = 10.0
 SECRETS = Resource("", "v1", "secrets", "Secret", True)
 
 
@@ -39,6 +40,7 @@ class SecretReader:
         self._cluster = cluster
         self._clock = clock
         self._kept: dict[Key, tuple[float, Credential]] = {}
+        self._hooked: dict[Key, float] = {}
 
     async def read(self, namespace: str, name: str, *, fresh: bool = False) -> Credential:
         """Raises NeedsHuman when the Secret is not there or holds something else than base64."""
@@ -58,10 +60,20 @@ class SecretReader:
         self._kept[key] = (now, credential)
         return credential
 
-    async def hook(self, source: Key, name: str) -> bytes:
-        """The HMAC secret of a Repository's push hooks, b"" where there is none."""
+    async def hook(self, source: Key, name: str, *, again: bool = False) -> bytes:
+        """The HMAC secret of a Repository's push hooks, b"" where there is none.
+
+        ``again``: what was kept did not fit, it may have been rotated. Anybody may send a hook, so the cluster is
+        asked at most each ``AGAIN`` seconds, whether the Secret is there or not.
+        """
+        key, now = Key(source.namespace, name), self._clock.monotonic()
+        kept = self._kept.get(key)
+        if kept is None or again:
+            if now - self._hooked.get(key, float("-inf")) < AGAIN:
+                return kept[1].get("token", b"") if kept is not None else b""
+            self._hooked[key] = now
         try:
-            credential = await self.read(source.namespace, name)
+            credential = await self.read(source.namespace, name, fresh=again)
         except NeedsHuman:
             return b""
         return credential.get("token", b"")
