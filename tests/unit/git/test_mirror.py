@@ -155,24 +155,30 @@ async def test_credentials_are_in_no_argument_and_leave_no_file(
 async def test_who_is_away_slow_or_not_there_is_told_apart(tmp_path: Path, origin: Origin, url: str) -> None:
     with pytest.raises(GitUnavailable):
         await Mirror(str(tmp_path / "a"), "http://127.0.0.1:9/config.git").fetch(MAIN)
-    with pytest.raises(GitRefused) as missing:
-        await Mirror(str(tmp_path / "c"), url.replace("config", "nothing")).fetch(MAIN)
-    assert missing.value.cause == "repository-missing"
-    held = await asyncio.start_server(lambda reader, writer: asyncio.sleep(60), "127.0.0.1", 0)
-    port = held.sockets[0].getsockname()[1]
-    with pytest.raises(GitUnavailable) as slow:
-        await Mirror(str(tmp_path / "d"), f"http://127.0.0.1:{port}/x.git", transport=Transport(ask_timeout=0.5)).fetch(
-            MAIN
-        )
-    assert slow.value.cause == "timeout"
-    held.close()
-
-
-@pytest.mark.slow  # where no resolver answers, the system asks for 20 s before it says so
-async def test_a_name_that_does_not_resolve_is_told_as_such(tmp_path: Path) -> None:
     with pytest.raises(GitUnavailable) as unknown:
         await Mirror(str(tmp_path / "b"), "https://no-such-host.invalid/config.git").fetch(MAIN)
     assert unknown.value.cause == "dns"
+    with pytest.raises(GitRefused) as missing:
+        await Mirror(str(tmp_path / "c"), url.replace("config", "nothing")).fetch(MAIN)
+    assert missing.value.cause == "repository-missing"
+
+
+@pytest.mark.parametrize(
+    "transport",
+    [
+        Transport(timeout=0.5),
+        # Git itself gives up after 20 s of silence, which is long before our own deadline.
+        pytest.param(Transport(), marks=pytest.mark.slow),
+    ],
+    ids=["our-deadline", "silence"],
+)
+async def test_who_says_nothing_is_told_to_be_slow(tmp_path: Path, transport: Transport) -> None:
+    held = await asyncio.start_server(lambda reader, writer: asyncio.sleep(60), "127.0.0.1", 0)
+    port = held.sockets[0].getsockname()[1]
+    with pytest.raises(GitUnavailable) as slow:
+        await Mirror(str(tmp_path / "d"), f"http://127.0.0.1:{port}/x.git", transport=transport).fetch(MAIN)
+    assert slow.value.cause == "timeout"
+    held.close()
 
 
 async def test_a_redirect_is_not_followed_with_credentials(tmp_path: Path) -> None:
