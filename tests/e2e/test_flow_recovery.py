@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from e2e.team import Team, config_map, git
+from e2e.team import Team, config_map, deployment, git
 from real.cluster import Cluster
 
 SHOP = "/apis/windlass.dev/v1alpha1/namespaces/{}/applications/shop"
@@ -158,3 +158,16 @@ def test_two_applications_may_swap_objects(team: Team) -> None:
     team.until(lambda: (owner("a"), owner("b")) == swapped, "each has the other's", 40)
     for name in ("shop", "store"):
         team.until(lambda name=name: team.ready(name).get("status") == "True", f"{name} is well", 40)
+
+
+def test_a_commit_after_one_that_timed_out_has_its_own_time_and_goes_on_as_soon_as_it_can(team: Team) -> None:
+    team.repository()
+    team.application(sync={"timeout": "2s", "retry": {"backoff": "5m", "max": "10m"}})
+    late = config_map("late").replace("metadata:", "metadata:\n  annotations: {windlass.dev/wave: '1'}")
+    team.commit(
+        {"shop/a.yaml": deployment("web", minReadySeconds=3600, progressDeadlineSeconds=7200), "shop/b.yaml": late}
+    )
+    team.until(lambda: team.ready().get("reason") == "TimedOut", "it timed out", 30)
+    commit = team.commit({"shop/a.yaml": deployment("web", progressDeadlineSeconds=7200)})
+    team.until_synced(commit, seconds=20)
+    assert team.get("v1/configmaps/late") is not None
