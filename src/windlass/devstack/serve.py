@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from windlass.adapters.host.clock import SystemClock
+from windlass.adapters.host.files import write_atomic
 from windlass.devstack.apiserver.errors import bad_request
 from windlass.devstack.apiserver.local import LocalApi
 from windlass.devstack.apiserver.machine import Machine
-from windlass.devstack.apiserver.server import ApiServer, kubeconfig, write_private
+from windlass.devstack.apiserver.server import ApiServer, kubeconfig
 from windlass.devstack.workloads.logs import NoLog, pod_log
 from windlass.devstack.workloads.start import run as run_workloads
 from windlass.devstack.workloads.strategy import Strategies
@@ -93,7 +94,7 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None, ready:
             ca = server.certificates.ca
             if settings.kubeconfig is not None:
                 settings.kubeconfig.parent.mkdir(parents=True, exist_ok=True)
-                write_private(settings.kubeconfig, kubeconfig(server.url, ca, server.token))
+                write_atomic(settings.kubeconfig, kubeconfig(server.url, ca, server.token))
             work = None
             if settings.workloads:
                 work = group.create_task(run_workloads(LocalApi(machine), clock=SystemClock(), root_ca=ca.decode()))

@@ -1,4 +1,4 @@
-"""Order, quantities, selectors, masking and differences of manifests."""
+"""Order, quantities, selectors, and masking of manifests."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from windlass.core.manifests.differences import Difference, differences
 from windlass.core.manifests.order import LAST, tier, tier_of
 from windlass.core.manifests.quantities import QuantityError, equal, parse, same_amount
 from windlass.core.manifests.redact import LAST_APPLIED, Masked, masked, printable
-from windlass.core.manifests.schemas import Schemas
 from windlass.core.manifests.selectors import FieldSelector, LabelSelector, SelectorError
 from windlass.core.model import ObjectRef
 
@@ -168,86 +166,3 @@ def test_malformed_secrets_are_hidden_too_and_others_are_left() -> None:
     assert masked(plain) is plain
     item = {"apiVersion": "v1", "kind": "SecretList", "items": [{"data": {"p": "hunter2"}}]}
     assert "hunter2" not in str(masked(item))
-
-
-DESIRED: dict[str, Any] = {
-    "metadata": {"name": "w", "labels": {"a.b/c": "1"}},
-    "spec": {
-        "replicas": 3,
-        "template": {
-            "spec": {
-                "containers": [
-                    {
-                        "name": "web",
-                        "image": "a:1",
-                        "env": [{"name": "A", "value": "1"}, {"name": "E", "value": ""}],
-                        "ports": [{"containerPort": 80}],
-                        "resources": {"limits": {"cpu": "1000m"}},
-                        "readinessProbe": {"httpGet": {"port": 80}},
-                    }
-                ],
-                "hostNetwork": False,
-                "volumes": [],
-            }
-        },
-    },
-}
-
-
-def as_live() -> dict[str, Any]:
-    live = copy.deepcopy(DESIRED)
-    pod = live["spec"]["template"]["spec"]
-    pod["containers"].insert(0, {"name": "injected", "image": "x"})
-    web = pod["containers"][1]
-    web["env"] = [{"name": "E"}, {"name": "A", "value": "1"}]
-    web["ports"][0]["protocol"] = "TCP"
-    web["resources"]["limits"]["cpu"] = "1"
-    web["imagePullPolicy"] = "Always"
-    del pod["hostNetwork"], pod["volumes"]
-    live["spec"]["paused"] = True
-    return live
-
-
-@pytest.mark.parametrize("schema", [None, Schemas.builtin().kind("apps/v1", "Deployment")])
-def test_defaults_and_the_fields_of_others_are_no_difference(schema: Any) -> None:
-    assert differences(DESIRED, as_live(), schema) == []
-
-
-@pytest.mark.parametrize("schema", [None, Schemas.builtin().kind("apps/v1", "Deployment")])
-def test_each_difference_is_told_with_its_place_and_values(schema: Any) -> None:
-    live = as_live()
-    live["spec"]["replicas"] = 7
-    web = live["spec"]["template"]["spec"]["containers"][1]
-    web["image"] = "a:2"
-    web["env"] = [{"name": "E"}]
-    live["metadata"]["labels"]["a.b/c"] = "2"
-    assert differences(DESIRED, live, schema) == [
-        Difference("metadata.labels[a.b/c]", "1", "2"),
-        Difference("spec.replicas", 3, 7),
-        Difference("spec.template.spec.containers[name=web].image", "a:1", "a:2"),
-        Difference("spec.template.spec.containers[name=web].env[name=A]", {"name": "A", "value": "1"}, None),
-    ]
-
-
-def test_our_entry_tells_the_keys_of_a_kind_without_schema() -> None:
-    desired = {"spec": {"rules": [{"id": "b", "v": 1}]}}
-    live = {"spec": {"rules": [{"id": "a", "v": 9}, {"id": "b", "v": 2}]}}
-    entry = {"f:spec": {"f:rules": {'k:{"id":"b"}': {".": {}, "f:id": {}, "f:v": {}}}}}
-    assert differences(desired, live, entry=entry) == [Difference("spec.rules[id=b].v", 1, 2)]
-    whole = {"f:spec": {"f:rules": {}}}
-    assert [each.path for each in differences(desired, live, entry=whole)] == ["spec.rules"]
-
-
-@settings(max_examples=100, deadline=None)
-@given(
-    st.recursive(
-        st.one_of(st.booleans(), st.integers(0, 3), st.sampled_from(["x", "80", ""])),
-        lambda inner: st.one_of(
-            st.lists(inner, max_size=2), st.dictionaries(st.sampled_from(["a", "name", "port"]), inner, max_size=3)
-        ),
-        max_leaves=10,
-    )
-)
-def test_nothing_differs_from_itself(value: Any) -> None:
-    body = {"spec": value}
-    assert differences(body, copy.deepcopy(body)) == []

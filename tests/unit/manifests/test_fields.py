@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from windlass.core.manifests import fields as f
-from windlass.core.manifests.fields import FieldPathError, FieldSet, extra, path_text, uncovered
+from windlass.core.manifests.fields import FieldPathError, FieldSet, path_text, uncovered
 from windlass.core.manifests.schemas import DEDUCED, Schemas
 
 ELEMENT = st.one_of(
@@ -159,26 +159,6 @@ def test_an_entry_that_is_gone_covers_nothing() -> None:
     assert uncovered({}, BODY) == ["metadata.labels", "spec"]
 
 
-def test_what_others_added_inside_is_told_and_what_they_say_beside_is_not() -> None:
-    theirs = f.from_paths(
-        [
-            ("f:metadata", "f:annotations", "f:deployment.kubernetes.io/revision"),
-            ("f:status", "f:replicas"),
-            ("f:spec", "f:replicas"),
-            ("f:spec", "f:template", "f:spec", "f:hostPID"),
-            (*CONTAINER, "f:command"),
-            (*CONTAINER[:-1], 'k:{"name":"sidecar"}'),
-            (*CONTAINER[:-1], 'k:{"name":"sidecar"}', "f:image"),
-        ]
-    )
-    assert sorted(extra(theirs, OURS)) == [
-        "spec.template.spec.containers[name=sidecar]",
-        "spec.template.spec.containers[name=web].command",
-        "spec.template.spec.hostPID",
-    ]
-    assert extra({"f:data": {".": {}, "f:k": {}}}, {"f:spec": {}}) == ["data.k"]
-
-
 @settings(max_examples=100, deadline=None)
 @given(
     st.recursive(
@@ -192,4 +172,3 @@ def test_what_others_added_inside_is_told_and_what_they_say_beside_is_not() -> N
 def test_an_apply_owns_all_of_its_body(spec: dict[str, Any]) -> None:
     body = {"spec": spec}
     assert uncovered(f.fields_of(body, DEDUCED), body) == []
-    assert extra(f.fields_of(body, DEDUCED), f.fields_of(body, DEDUCED)) == []

@@ -556,7 +556,6 @@ def test_the_third_time_within_five_minutes_is_given_up_until_it_is_quiet() -> N
     corner = (REF, "spec.replicas", "kube-controller-manager")
     assert [fights.record(*corner, now) for now in (0.0, 100.0, 200.0)] == [False, False, True]
     assert fights.given_up(*corner, 299.0)
-    assert fights.quiet_at(250.0) == 300.0
     assert not fights.given_up(*corner, 300.0)
     assert fights.record(*corner, 520.0) is False
 
@@ -565,8 +564,6 @@ def test_slow_or_different_corners_are_no_fight() -> None:
     fights = Fights()
     assert not any(fights.record(REF, "spec.replicas", "kubectl", now) for now in (0.0, 299.0, 599.0, 900.0))
     assert not any(fights.record(REF, field, "kubectl", 1000.0) for field in ("a", "b", "c"))
-    fights.forget(REF)
-    assert fights.quiet_at(1000.0) is None
 
 
 # --- properties ------------------------------------------------------------------------------------------------------

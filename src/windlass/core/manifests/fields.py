@@ -2,7 +2,7 @@
 
 Used by server-side apply, drift and the plan. A set is kept as its fieldsV1 dict: nested by path element, ``{}`` for a
 member without children, ``"."`` for a member that has some. Dicts are shared between sets and never changed. Whoever
-asks only whether a body is still owned takes ``uncovered`` and ``extra`` (of ``ownership``), which need no schema.
+asks only whether a body is still owned takes ``uncovered`` (of ``ownership``), which needs no schema.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from windlass.core.manifests.fieldpaths import (
     value_element,
 )
 from windlass.core.manifests.fieldpaths import server_text as _text
-from windlass.core.manifests.ownership import extra, uncovered
+from windlass.core.manifests.ownership import uncovered
 from windlass.core.manifests.schemas import DEDUCED, UNTYPED, Schema
 
-__all__ = ["FieldPathError", "FieldSet", "Fields", "extra", "fields_of", "item_element", "path_text", "uncovered"]
+__all__ = ["FieldPathError", "FieldSet", "Fields", "fields_of", "item_element", "path_text", "uncovered"]
 
 Fields = Mapping[str, Any]
 """The fieldsV1 form of a set."""

@@ -1,7 +1,7 @@
-"""Whether what was applied is still owned, and what others own beside it: drift by ``managedFields`` alone, no schema.
+"""Whether what was applied is still owned: drift by ``managedFields`` alone, no schema.
 
-``uncovered`` and ``extra`` are asked for every changed object of a cluster, 10,000 of them in a check, so both walk
-plain dicts and make little but the paths that they report. They tell where ownership moved, not which values are there.
+``uncovered`` is asked for every changed object of a cluster, 10,000 of them in a check, so it walks plain dicts and
+makes little but the paths that it reports. It tells where ownership moved, not which values are there.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ _UNOWNED = frozenset(
         "clusterName",
     }
 )
-_BESIDE = ("f:metadata", "f:status", "f:apiVersion", "f:kind")
 
 
 def _raw(fields: Any) -> Mapping[str, Any]:
@@ -155,40 +154,3 @@ def _item_path(node: Mapping[str, Any], item: dict[str, Any], place: int, path: 
     if not names:
         return f"{path}[{place}]"
     return f"{path}[{','.join(f'{name}={item[name]}' for name in names)}]"
-
-
-def extra(entry: Any, ours: Any) -> list[str]:
-    """What ``entry`` owns of the object's content (``spec``, ``data``, ``rules``, ...) and ``ours`` does not.
-
-    Metadata and status are left out. A part that is not ours as a whole is told once, by its own path.
-    """
-    theirs, own = _raw(entry), _raw(ours)
-    out: list[str] = []
-    for element, node in theirs.items():
-        if element in _BESIDE or element == _SELF:
-            continue
-        mine = own.get(element)
-        if mine is None:
-            _top(node, element, out)
-        elif mine and node:
-            _extra(node, mine, (None, element), out)
-    return out
-
-
-def _top(node: Mapping[str, Any], element: str, out: list[str]) -> None:
-    """A top-level field that is not ours at all: its children are told, for ``spec`` alone says nothing."""
-    below = [each for each in node if each != _SELF]
-    path = join("", element)
-    if not below:
-        out.append(path)
-    out.extend(join(path, each) for each in below)
-
-
-def _extra(theirs: Mapping[str, Any], ours: Mapping[str, Any], place: _Place, out: list[str]) -> None:
-    for element, node in theirs.items():
-        mine = ours.get(element)
-        if mine is None:
-            if element != _SELF:
-                out.append(_text((place, element)))
-        elif mine and node:
-            _extra(node, mine, (place, element), out)

@@ -4,9 +4,8 @@
 owns what is asked elsewhere. Forms that an API server treats as equal are equal here: quantities, int-or-string,
 ``stringData``, empty collections and nulls, zero values that a typed server leaves out.
 
-``manifests.differences`` answers the same question for text alone. Here each difference carries its path in fieldsV1
-elements, because its owner has to be looked up by it, and a `false` that a server keeps (a pointer) is not the same as
-nothing, because somebody may have taken it away.
+Each difference carries its path in fieldsV1 elements, because its owner has to be looked up by it, and a `false` that a
+server keeps (a pointer) is not the same as nothing, because somebody may have taken it away.
 """
 
 from __future__ import annotations

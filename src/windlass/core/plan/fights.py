@@ -37,19 +37,3 @@ class Fights:
         """Whether the field is left to that manager at this time."""
         recent = [at for at in self._taken.get((ref, field, manager), ()) if now - at < self._window]
         return len(recent) >= self._times
-
-    def quiet_at(self, now: float) -> float | None:
-        """The next time at which a fight ends by itself, or None: when to try again."""
-        ends = [
-            recent[0] + self._window
-            for recent in self._taken.values()
-            if sum(now - at < self._window for at in recent) >= self._times
-        ]
-        return min(ends, default=None)
-
-    def forget(self, ref: ObjectRef | None = None, *, now: float | None = None) -> None:
-        """Forgets an object (it is gone, or Git changed it), or with ``now`` all that is past the window."""
-        for corner in list(self._taken):
-            past = now is not None and all(now - at >= self._window for at in self._taken[corner])
-            if corner[0] == ref or past:
-                del self._taken[corner]

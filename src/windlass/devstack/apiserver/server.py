@@ -10,7 +10,6 @@ import base64
 import contextlib
 import datetime
 import ipaddress
-import os
 import secrets
 import socket
 import ssl
@@ -27,6 +26,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from typing_extensions import override
 
+from windlass.adapters.host.files import write_atomic
 from windlass.devstack.apiserver.auth import AUTHENTICATED
 from windlass.devstack.apiserver.bootstrap import bootstrap
 from windlass.devstack.apiserver.http import App
@@ -68,7 +68,7 @@ def certificates(folder: Path | None) -> Certificates:
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in zip(names, (made.ca, made.certificate, made.key), strict=True):
-            write_private(folder / name, content)
+            write_atomic(folder / name, content)
     return made
 
 
@@ -124,15 +124,6 @@ def _builder(
         .not_valid_before(now)
         .not_valid_after(now + _YEARS)
     )
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """A file that only its owner reads, whole or not at all."""
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-    fresh.replace(path)
 
 
 def kubeconfig(url: str, ca: bytes, token: str) -> bytes:
@@ -243,8 +234,8 @@ class ApiServer:
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         with tempfile.TemporaryDirectory() as folder:
             chain, key = Path(folder) / "chain", Path(folder) / "key"
-            write_private(chain, self.certificates.certificate)
-            write_private(key, self.certificates.key)
+            write_atomic(chain, self.certificates.certificate)
+            write_atomic(key, self.certificates.key)
             context.load_cert_chain(chain, key)
         return context
 
@@ -275,5 +266,5 @@ def _kept_token(data: Path | None) -> str:
     token = secrets.token_urlsafe(32)
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_private(path, token.encode())
+        write_atomic(path, token.encode())
     return token
