@@ -79,7 +79,7 @@ def test_a_field_that_is_removed_comes_back(shop: Team) -> None:
     path = "/spec/template/spec/containers/0/env"
     shop.patch(WEB, [{"op": "remove", "path": path}], form=JSON_PATCH)
     shop.until(lambda: web(shop).get("env") == [{"name": "LEVEL", "value": "info"}], "put back")
-    assert "env" in told(shop)[0]["field"]
+    assert "env" in shop.until(lambda: told(shop), "it is told")[0]["field"]
 
 
 def test_a_client_side_apply_and_a_server_side_one_are_put_back(shop: Team, kubectl: object) -> None:
