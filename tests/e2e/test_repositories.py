@@ -112,7 +112,9 @@ def test_a_wrong_token_is_refused_and_the_right_one_is_taken_up_without_a_restar
     team.until_synced(commit)
 
 
-@pytest.mark.skipif(SSHD is None, reason="openssh-server is not installed")
+@pytest.mark.skipif(
+    SSHD is None or shutil.which("ssh-keygen") is None, reason="OpenSSH (sshd, ssh-keygen) is not installed"
+)
 def test_ssh_with_a_pinned_host_key_and_not_with_another(team: Team, tmp_path: Path) -> None:
     def key(name: str) -> Path:
         path = tmp_path / name
