@@ -31,7 +31,7 @@ from windlass.adapters.render import Workers
 from windlass.core.kinds import application, installation, repository
 from windlass.core.kinds.deploy import DIGEST_SECRET, LEASE
 from windlass.core.model import HealthStatus, ObjectRef, Resource
-from windlass.errors import TryLater, WindlassError
+from windlass.errors import NeedsHuman, TryLater, WindlassError
 from windlass.flows.desires import Desires
 from windlass.flows.drift import DriftFlow
 from windlass.flows.effects import Effects
@@ -174,9 +174,11 @@ class Controller:
         await self._synced[installation.KIND].wait()
         if fleet.installation is not None:
             inventory.restore(fleet.installation.status.kinds)
-            await inventory.watch_recorded(
+            left = await inventory.watch_recorded(
                 lambda word, error: log.warning("kind not watched", kind=word, error=error.what)
             )
+            if left:
+                _ = supervisor.spawn(watch_rest(inventory), "kinds not watched")
         supervisor.keep(informers.repositories, "repositories")
         await self._synced[repository.KIND].wait()
         supervisor.keep(informers.applications, "applications")
@@ -349,6 +351,17 @@ async def first(supervisor: Supervisor, wanted: Coroutine[Any, Any, None], stop:
     return one.done()
 
 
+async def watch_rest(inventory: Inventory) -> None:
+    """Kinds that were recorded and are not served at the start (an aggregated API that is down, a CRD that comes back):
+    asked for again at growing distances, so that what left Git in the meantime is pruned."""
+    wait = 5.0
+    while await inventory.watch_recorded(
+        lambda word, error: log.debug("kind not watched", kind=word, error=error.what)
+    ):
+        await asyncio.sleep(wait)
+        wait = min(wait * 2, 300.0)
+
+
 async def digest_key(cluster: KubeCluster, namespace: str) -> bytes:
     """The key of this cluster for digests of Secrets, made once. Without it a digest in an annotation could be guessed
     back to a short value."""
@@ -374,4 +387,9 @@ async def digest_key(cluster: KubeCluster, namespace: str) -> bytes:
                 raise
         else:
             return key
-    return decoded(content.get("data") or {}, DIGEST_SECRET)["key"]
+    key = decoded(content.get("data") or {}, DIGEST_SECRET).get("key", b"")
+    if not key:
+        raise NeedsHuman(
+            f"Secret {namespace}/{DIGEST_SECRET} holds no key", hint="delete it: the controller makes a new one"
+        )
+    return key

@@ -335,3 +335,25 @@ def test_a_destination_namespace_is_made_with_the_rights_of_the_application_only
     team.until_synced(commit, seconds=40)
     assert team.cluster.request("GET", f"/api/v1/namespaces/{other}/configmaps/a").code == 200
     team.cluster.request("DELETE", f"/api/v1/namespaces/{other}")
+
+
+def test_a_later_wave_does_not_wait_for_what_is_suspended_on_purpose(team: Team) -> None:
+    job = """
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: nightly}
+spec:
+  schedule: "0 3 * * *"
+  suspend: true
+  jobTemplate:
+    spec:
+      template:
+        spec:
+          restartPolicy: Never
+          containers: [{name: work, image: registry.example/work:1}]
+"""
+    late = config_map("late").replace("name: late", 'name: late\n  annotations: {windlass.dev/wave: "1"}')
+    team.repository()
+    team.application()
+    team.commit({"shop/job.yaml": job, "shop/late.yaml": late})
+    team.until(lambda: team.get("v1/configmaps/late"), "the second wave is applied")

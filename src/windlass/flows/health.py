@@ -93,7 +93,7 @@ class HealthWatch:
         if before == told:
             return
         state.objects[ref] = told
-        if ref in state.waiting_for and health.status is HealthStatus.HEALTHY:
+        if ref in state.waiting_for and health.status in (HealthStatus.HEALTHY, HealthStatus.SUSPENDED):
             self._wake(state.key)
         self._mark(state)
 

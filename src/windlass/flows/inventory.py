@@ -48,14 +48,17 @@ class Inventory:
         self._known.update(kinds)
         self._recorded = set(kinds)
 
-    async def watch_recorded(self, unknown: Callable[[str, WindlassError], None]) -> None:
-        """Watches every kind that was recorded; those that are not served any more are told and left."""
+    async def watch_recorded(self, unknown: Callable[[str, WindlassError], None]) -> list[str]:
+        """Watches every kind that was recorded. Returns those that are not served (now), each told."""
+        left: list[str] = []
         for word in sorted(self._recorded):
             api_version, _, kind = word.rpartition("/")
             try:
                 await self.watch([await self._cluster.resource(api_version, kind)])
             except WindlassError as error:
+                left.append(word)
                 unknown(word, error)
+        return left
 
     async def all_seen(self) -> None:
         """Raises while a kind that was recorded is served and its objects are not known: then a count of what is left

@@ -384,7 +384,8 @@ class Synchronizer:
 
     def _healthy(self, state: ApplicationState, ref: ObjectRef) -> bool:
         told = state.objects.get(ref)
-        return told is not None and told.health.status is HealthStatus.HEALTHY
+        # What is suspended on purpose (a CronJob) never gets healthier: later waves need not wait for it.
+        return told is not None and told.health.status in (HealthStatus.HEALTHY, HealthStatus.SUSPENDED)
 
     def _note(self, state: ApplicationState, plan: Plan, outcomes: dict[ObjectRef, Outcome]) -> None:
         counts: dict[str, int] = {}
