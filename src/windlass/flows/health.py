@@ -146,7 +146,9 @@ class HealthWatch:
         if state is None:
             return
         before = state.health.status
-        state.health = worst(state.objects.values())
+        # Before anything was ever wanted there is nothing to be healthy; a folder that is empty on purpose is Healthy.
+        known = bool(state.objects or state.desired_commit)
+        state.health = worst(state.objects.values()) if known else Health(HealthStatus.UNKNOWN)
         if before is not state.health.status:
             log.info("health", application=state.name, health=state.health.status.value, message=state.health.message)
         if state.ready():

@@ -188,7 +188,11 @@ class Reporter:
             await self._patch(INSTALLATIONS, ObjectRef(GROUP, installation.KIND, "", installation.NAME), old, new)
 
     async def _patch(self, resource: Resource, ref: ObjectRef, old: object, new: object) -> None:
-        patch = difference(msgspec.to_builtins(old), msgspec.to_builtins(new))
+        told = msgspec.to_builtins(new)
+        if isinstance(new, ApplicationStatus):
+            # "Unknown" is an answer too, and stands in the columns.
+            told |= {"sync": new.sync, "health": new.health}
+        patch = difference(msgspec.to_builtins(old), told)
         self.status_writes += 1
         await self._cluster.patch(resource, ref, {"status": patch}, form="merge", manager=MANAGER, subresource="status")
 
