@@ -188,11 +188,9 @@ class Reporter:
             await self._patch(INSTALLATIONS, ObjectRef(GROUP, installation.KIND, "", installation.NAME), old, new)
 
     async def _patch(self, resource: Resource, ref: ObjectRef, old: object, new: object) -> None:
-        told = msgspec.to_builtins(new)
-        if isinstance(new, ApplicationStatus):
-            # "Unknown" is an answer too, and stands in the columns.
-            told |= {"sync": new.sync, "health": new.health}
-        patch = difference(msgspec.to_builtins(old), told)
+        # Where nothing was written yet, what reads like nothing ("Unknown") is an answer too, and stands in the columns.
+        before = msgspec.to_builtins(old) if old != type(old)() else {}
+        patch = difference(before, msgspec.to_builtins(new))
         self.status_writes += 1
         await self._cluster.patch(resource, ref, {"status": patch}, form="merge", manager=MANAGER, subresource="status")
 
