@@ -188,7 +188,7 @@ class Reporter:
             await self._patch(INSTALLATIONS, ObjectRef(GROUP, installation.KIND, "", installation.NAME), old, new)
 
     async def _patch(self, resource: Resource, ref: ObjectRef, old: object, new: object) -> None:
-        # Where nothing was written yet, what reads like nothing ("Unknown") is an answer too, and stands in the columns.
+        # Where nothing was written yet, what reads like nothing ("Unknown") is an answer too and stands in the columns.
         before = msgspec.to_builtins(old) if old != type(old)() else {}
         patch = difference(before, msgspec.to_builtins(new))
         self.status_writes += 1
