@@ -111,7 +111,8 @@ class HealthWatch:
             self._forget(state, ref)
         for ref in state.desired:
             self.assess(state, ref)
-        self._mark(state)
+        # At once, not in a moment: a status that is written now must not say Unknown of what has just been seen.
+        self.roll_up(state.key)
 
     def forget_all(self, state: ApplicationState) -> None:
         for ref in list(state.objects):
