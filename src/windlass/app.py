@@ -134,7 +134,7 @@ class Controller:
         health = HealthWatch(fleet, cluster, clock, supervisor, wake=syncs.add, report=reporter.changed)
         stack.callback(health.again.close)
         secrets = SecretReader(cluster, clock)
-        inventory = Inventory(cluster, clock)
+        inventory = Inventory(cluster)
         drift = DriftFlow(fleet, cluster, clock, health, reporter, self.metrics, wake=syncs.add)
         stack.callback(drift.queue.close)
         effects = Effects(cluster, clock, drift, self.metrics, tracer)

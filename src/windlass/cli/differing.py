@@ -46,7 +46,7 @@ async def differences(word: str, namespace: str, kubeconfig: Path | None, contex
         applied = app.status.commit or newest.commit
         place = newest.at(applied)
         key = await living.digest_key(to)
-        inventory = Inventory(to.cluster, to.clock)
+        inventory = Inventory(to.cluster)
         rendered = await render_for(app, found.claim, place, inventory, key or b"")
         if rendered.problems:
             return tell_problems(rendered, place.commit, place.repository)

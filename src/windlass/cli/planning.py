@@ -102,7 +102,7 @@ async def against_cluster(asked: Asked, kubeconfig: Path | None, context: str | 
         app = found.decoded()
         place = await place_of(to, app, asked.path, asked.commit)
         key = await living.digest_key(to)
-        inventory = Inventory(to.cluster, to.clock)
+        inventory = Inventory(to.cluster)
         rendered = await render_for(app, found.claim, place, inventory, key or b"")
         if rendered.problems:
             applied = app.status.commit[:7]

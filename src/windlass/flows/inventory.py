@@ -13,12 +13,11 @@ from typing import Any
 import msgspec
 
 from windlass.core.kinds.installation import NAME
-from windlass.core.kinds.kind import API_VERSION, GROUP, VERSION
+from windlass.core.kinds.kind import GROUP, VERSION
 from windlass.core.manifests.resources import by_kind
 from windlass.core.model import Desired, LiveObject, ObjectRef, Resource
-from windlass.core.model.references import split_api_version
 from windlass.errors import TryLater, WindlassError
-from windlass.ports import ApplyRequest, Clock, Cluster, KindUnknown
+from windlass.ports import ApplyRequest, Cluster, KindUnknown
 
 INSTALLATIONS = Resource(GROUP, VERSION, "installations", "Installation", False)
 APPLICATIONS = Resource(GROUP, VERSION, "applications", "Application", True)
@@ -32,9 +31,8 @@ FEW = 4
 class Inventory:
     """What was recorded once is never given up: a kind once used may have objects left."""
 
-    def __init__(self, cluster: Cluster, clock: Clock) -> None:
+    def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._clock = clock
         self._recorded: set[str] = set()
         self._known: set[str] = set()
         self._watched: set[Resource] = set()
@@ -210,8 +208,3 @@ class Inventory:
 def kind_word(resource: Resource) -> str:
     """``apps/v1/Deployment``, ``v1/Secret``."""
     return f"{resource.api_version}/{resource.kind}"
-
-
-def is_own_kind(api_version: str) -> bool:
-    """Whether a kind is one of Windlass's own."""
-    return split_api_version(api_version)[0] == split_api_version(API_VERSION)[0]

@@ -99,7 +99,7 @@ async def test_what_others_made_under_the_name_in_the_meantime_is_not_taken() ->
 async def test_who_shares_a_list_that_fails_is_not_cancelled(trouble: BaseException) -> None:
     cluster = OneMap()
     cluster.wrong = trouble
-    inventory = Inventory(cast(Cluster, cluster), SystemClock())
+    inventory = Inventory(cast(Cluster, cluster))
     served = {("v1", "ConfigMap"): MAPS}
     one = asyncio.ensure_future(inventory.look_up([REF], served, since=0.0))
     await cluster.asked.wait()
@@ -114,7 +114,7 @@ async def test_who_shares_a_list_that_fails_is_not_cancelled(trouble: BaseExcept
 @pytest.mark.parametrize("partial", [True, False])
 async def test_an_application_does_not_end_while_a_kind_can_not_be_seen(partial: bool) -> None:
     cluster = OneMap()
-    inventory = Inventory(cast(Cluster, cluster), SystemClock())
+    inventory = Inventory(cast(Cluster, cluster))
     inventory.restore(["v1/ConfigMap"])
     with pytest.raises(TryLater, match="not listed yet"):
         await inventory.all_seen()
@@ -165,7 +165,7 @@ class Recording(OneMap):
 
 async def test_an_installation_that_was_made_anew_gets_all_kinds_again() -> None:
     cluster = Recording()
-    inventory = Inventory(cast(Cluster, cluster), SystemClock())
+    inventory = Inventory(cast(Cluster, cluster))
     inventory.restore(["apps/v1/Deployment", "v1/ConfigMap"])
     await inventory.record_and_watch({("v1", "ConfigMap"): MAPS})
     assert cluster.kinds == [], "nothing new"

@@ -12,7 +12,7 @@ from itertools import groupby
 import msgspec
 
 from windlass.core.manifests.order import tier
-from windlass.core.model import Action, Change, LiveObject, ObjectRef, Plan
+from windlass.core.model import Action, Change, ObjectRef, Plan
 from windlass.core.plan.ownership import WAVE
 
 _WRITES = frozenset({Action.CREATE, Action.ADOPT, Action.CONFIGURE, Action.RELEASE})
@@ -69,8 +69,3 @@ def wave_of(annotations: Mapping[str, str]) -> int:
             except ValueError:
                 return 0
     return 0
-
-
-def live_wave(live: LiveObject) -> int:
-    """As ``wave_of``, of an object."""
-    return wave_of(live.annotations)
