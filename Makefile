@@ -16,10 +16,10 @@ INPUTS := pyproject.toml uv.lock
 help:
 	@echo "make demo      the whole story on the embedded devstack, each step checked"
 	@echo "make test      the default test suite"
-	@echo "make test-all  also the slow tests, and those on the real control plane once 'make real' has built it"
+	@echo "make test-all  also the slow tests, and those on real programs once 'make real' has built them"
 	@echo "make lint      formatting, lint, types, import contracts"
 	@echo "make bench     the figures of docs/performance.md"
-	@echo "make real      builds the real control plane for tests (needs Go)"
+	@echo "make real      builds the real control plane and the oracles for tests (needs Go)"
 	@echo "make schemas   makes the compact Kubernetes schemas of the package again"
 
 # The newest Python that can make a virtual environment, and uv from PATH (one that knows groups: 0.5 or later) or pinned

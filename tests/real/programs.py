@@ -1,7 +1,8 @@
-"""Which programs the real control plane is made of, and where they are on this machine.
+"""Which real programs the tests compare with and run, and where they are on this machine.
 
-Used by the `build` script beside it and by `controlplane.py`. It starts nothing but `go version`, and needs only the
-standard library.
+The control plane, and the oracles and clients of `oracles/`: what users' own programs make of the same input. Used by
+the `build` script beside it, by `controlplane.py` and by the tests that compare. It starts nothing but `go version`,
+and needs only the standard library.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ class Program:
     module: str = "."
 
 
+ORACLES = "oracles"
+
 # The API server first: it is the longest build, and what the others need is compiled with it.
 PROGRAMS = (
     Program("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"),
@@ -36,6 +39,14 @@ PROGRAMS = (
     Program("kube-scheduler", "k8s.io/kubernetes/cmd/kube-scheduler"),
     Program("kwok", "sigs.k8s.io/kwok/cmd/kwok"),
     Program("kubectl-old", "k8s.io/kubernetes/cmd/kubectl", "kubectl-old"),
+    Program("kustomize", "sigs.k8s.io/kustomize/kustomize/v5", ORACLES),
+    Program("jsonnet", "github.com/google/go-jsonnet/cmd/jsonnet", ORACLES),
+    Program("age", "filippo.io/age/cmd/age", ORACLES),
+    Program("age-keygen", "filippo.io/age/cmd/age-keygen", ORACLES),
+    Program("crane", "github.com/google/go-containerregistry/cmd/crane", ORACLES),
+    Program("helm", "helm.sh/helm/v4/cmd/helm", ORACLES),
+    Program("sops", "github.com/getsops/sops/v3/cmd/sops", ORACLES),
+    Program("cosign", "github.com/sigstore/cosign/v3/cmd/cosign", ORACLES),
 )
 
 
@@ -57,8 +68,8 @@ def go_version() -> str | None:
 
 
 @functools.cache
-def assets_folder() -> Path | None:
-    """The folder that `build` fills: $WINDLASS_REAL, or one of the cache named after go.mod files and Go version.
+def assets_folder(module: str) -> Path | None:
+    """The folder that `build` fills for a module: $WINDLASS_REAL, or one of the cache named after go.mod and Go.
 
     None where neither the variable is set nor Go is there to name it.
     """
@@ -67,16 +78,15 @@ def assets_folder() -> Path | None:
     version = go_version()
     if version is None:
         return None
-    digest = hashlib.sha256(version.encode())
-    for module in sorted({program.module for program in PROGRAMS}):
-        digest.update((HERE / module / "go.mod").read_bytes())
+    digest = hashlib.sha256(version.encode() + (HERE / module / "go.mod").read_bytes())
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return cache / "windlass-real" / digest.hexdigest()[:16] / "bin"
 
 
 def find(name: str) -> Path | None:
-    """Where a program is: in $KUBEBUILDER_ASSETS, else where `build` put it; None where it is in neither."""
+    """Where one of PROGRAMS is: in $KUBEBUILDER_ASSETS, else where `build` put it; None where it is in neither."""
+    program = next(one for one in PROGRAMS if one.name == name)
     folders = [Path(named)] if (named := os.environ.get("KUBEBUILDER_ASSETS")) else []
-    if (built := assets_folder()) is not None:
+    if (built := assets_folder(program.module)) is not None:
         folders.append(built)
     return next((folder / name for folder in folders if os.access(folder / name, os.X_OK)), None)
