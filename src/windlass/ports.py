@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Protocol
 
 import msgspec
 
+from windlass.core.kinds.rendering import Render
 from windlass.core.model import LiveObject, ObjectRef, Rendered, Resource
 from windlass.errors import NeedsHuman, TryLater, WindlassError
 
@@ -258,7 +259,8 @@ class Leadership(Protocol):
 class RenderRequest(msgspec.Struct, frozen=True):
     """What a render is a function of. ``folder`` holds the Git objects; ``namespace`` is the destination that fills in
     objects without one; ``digest_key`` keys the digests of Secrets. ``namespaced`` tells for kinds outside the built-in
-    table whether they are namespaced: "<group>/<kind>" to bool, as the cluster and CRDs in the render say."""
+    table whether they are namespaced: "<group>/<kind>" to bool, as the cluster and CRDs in the render say.
+    ``settings`` is ``spec.render`` of the Application."""
 
     folder: str
     commit: str
@@ -271,6 +273,7 @@ class RenderRequest(msgspec.Struct, frozen=True):
     exclude: tuple[str, ...] = ()
     digest_key: bytes = b""
     namespaced: dict[str, bool] = {}
+    settings: Render = Render()
 
 
 class Renderer(Protocol):

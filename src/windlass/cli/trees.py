@@ -6,7 +6,7 @@ Repository of the cluster is rendered by a worker, with the limits that the cont
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -14,6 +14,7 @@ import msgspec
 from windlass.adapters.git import Store
 from windlass.adapters.render import Workers, render_folder
 from windlass.core.kinds.application import Application
+from windlass.core.kinds.rendering import Render
 from windlass.core.model import Rendered
 from windlass.core.plan.ownership import Claim
 from windlass.errors import NeedsHuman
@@ -33,6 +34,7 @@ class Place:
     exclude: tuple[str, ...] = ()
     repository: str = ""
     own: bool = True
+    settings: Render = field(default_factory=Render)
 
     def at(self, commit: str) -> Place:
         """The same folder at a commit: a branch, a tag, an id or its beginning, ``HEAD~1``. Raises NeedsHuman."""
@@ -104,12 +106,14 @@ def request_of(
         include=place.include,
         exclude=place.exclude,
         digest_key=digest_key,
+        settings=place.settings,
     )
 
 
 def of_application(app: Application, place: Place) -> Place:
     """A place with what an Application says of its files."""
-    return replace(place, include=tuple(app.spec.source.include), exclude=tuple(app.spec.source.exclude))
+    spec = app.spec
+    return replace(place, include=tuple(spec.source.include), exclude=tuple(spec.source.exclude), settings=spec.render)
 
 
 async def render_for(app: Application, claim: Claim, place: Place, inventory: Inventory, digest_key: bytes) -> Rendered:

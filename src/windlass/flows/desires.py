@@ -68,6 +68,7 @@ class Desires:
             exclude=inputs.exclude,
             digest_key=self._digest_key,
             namespaced=dict(self._fleet.namespaced),
+            settings=inputs.settings,
         )
         self.renders += 1
         with self._tracer.span("render", application=state.name, commit=commit):
@@ -81,6 +82,7 @@ class Desires:
             tuple(spec.include),
             tuple(spec.exclude),
             written.namespace,
+            written.spec.render,
         )
 
     async def keep_basis(self, state: ApplicationState, source: SourceState, written: Application) -> None:

@@ -17,6 +17,7 @@ from windlass.core.health.pods import PodFacts
 from windlass.core.kinds.application import Application
 from windlass.core.kinds.application_status import ApplicationStatus
 from windlass.core.kinds.installation import Installation
+from windlass.core.kinds.rendering import Render
 from windlass.core.kinds.repository import Ref, Repository, RepositoryStatus
 from windlass.core.model import Desired, Drift, Health, HealthStatus, ObjectHealth, ObjectRef, Outcome, Rendered
 from windlass.core.plan.ownership import Claim
@@ -42,6 +43,7 @@ class RenderInputs(NamedTuple):
     include: tuple[str, ...]
     exclude: tuple[str, ...]
     namespace: str
+    settings: Render
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from windlass.adapters.git.snapshot import Entry, Snapshot
 from windlass.adapters.render.documents import Documents
-from windlass.adapters.render.plain import render
+from windlass.adapters.render.steps import render
 from windlass.core.model import Rendered
 from windlass.ports import RenderRequest
 

@@ -61,6 +61,11 @@ class Snapshot(Mapping[str, bytes]):
         names = self._list(true) if found is None or found.kind == "folder" else None
         return None if names is None else tuple(names[name] for name in sorted(names))
 
+    def names(self, folder: str = "") -> Mapping[str, Entry]:
+        """What is in a folder by name, in no order; empty where there is no such folder. Links are followed."""
+        _, true, found = self._find(clean_path(folder))
+        return (self._list(true) if found is None or found.kind == "folder" else None) or {}
+
     def tree(self, prefix: str = "") -> tuple[str, ...]:
         """The names in a folder, those of folders with a slash behind, sorted; empty where there is no such folder."""
         return tuple(entry.name + ("/" if entry.kind == "folder" else "") for entry in self.entries(prefix) or ())

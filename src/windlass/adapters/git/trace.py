@@ -38,9 +38,13 @@ class TracedSnapshot(Snapshot):
         self.trace = Trace()
 
     def _note(self, path: str) -> None:
-        clean = clean_path(path)
-        for step in (*self.inner.hops(clean), self.inner.true_path(clean)):
-            self.trace.read[step] = look(self.inner, step)
+        links, folder, found = self.inner._find(clean_path(path))
+        for link in links:
+            self.trace.read[link] = look(self.inner, link)
+        if found is None or found.kind == "folder":
+            self.trace.read[folder] = ""
+        else:
+            self.trace.read[f"{folder}/{found.name}" if folder else found.name] = found.id
 
     @override
     def entries(self, folder: str = "") -> tuple[Entry, ...] | None:
@@ -92,7 +96,7 @@ def look(snapshot: Snapshot, path: str) -> str:
         entries = snapshot.entries(path[:-1])
         return "" if entries is None else digest_of_names(entries)
     folder, _, name = path.rpartition("/")
-    found = next((entry for entry in snapshot.entries(folder) or () if entry.name == name), None)
+    found = snapshot.names(folder).get(name)
     if found is None or found.kind == "folder":
         return ""
     return found.id

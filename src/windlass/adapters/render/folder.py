@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from windlass.adapters.git.snapshot import folder_snapshot
 from windlass.adapters.render.documents import Documents
-from windlass.adapters.render.plain import render
+from windlass.adapters.render.steps import render
 from windlass.adapters.render.trees import Trees
 from windlass.core.model import Rendered
 from windlass.ports import RenderRequest
@@ -21,7 +21,7 @@ def render_folder(request: RenderRequest) -> Rendered:
     """
     if request.commit:
         tree = Trees().at(request.folder, request.commit)
-        return render(request, tree, Documents(), tree.last_changed)
+        return render(request, tree.snapshot, Documents(), tree.last_changed)
     return render(request, folder_snapshot(request.folder), Documents(), _unknown)
 
 

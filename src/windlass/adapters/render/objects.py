@@ -43,13 +43,18 @@ _MOST_MISTAKES = 10
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """One object as it was found: ``value`` is no List any more; ``path`` leads to it inside its document."""
+    """One object as a renderer made it: ``value`` is no List any more; ``path`` leads to it inside its document.
+
+    ``exact``: it stands so in the file, and the line of each of its fields can be looked up there. What is generated,
+    patched or evaluated is not: then ``line`` is all that is known of its place.
+    """
 
     value: Any
     file: str
     line: int
     index: int
     path: tuple[str | int, ...] = ()
+    exact: bool = True
 
 
 class Prepared(NamedTuple):
@@ -294,7 +299,8 @@ class Preparer:
         slug: str,
         field: str = "",
     ) -> Problem:
-        line = locate(self.data(raw.file), raw.index, [*raw.path, *path]) if path or raw.path else raw.line
+        sought = raw.exact and (path or raw.path)
+        line = locate(self.data(raw.file), raw.index, [*raw.path, *path]) if sought else raw.line
         return Problem(what, raw.file, line or raw.line, field or _field(path), hint, slug, ref)
 
     def _bad(
@@ -313,6 +319,8 @@ class Preparer:
 
     @staticmethod
     def _leave_out(raw: Raw) -> str:
+        if not raw.exact:
+            return "mend what makes it, or take it out there"
         return f'if it is meant for another program, leave it out: source.exclude: ["{raw.file.rpartition("/")[2]}"]'
 
 

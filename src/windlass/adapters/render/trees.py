@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
-from windlass.adapters.git.snapshot import CommitSnapshot, Entry, open_snapshot
+from windlass.adapters.git.snapshot import CommitSnapshot, open_snapshot
 from windlass.adapters.render.history import History
 
 _OPEN = 4
@@ -22,15 +22,6 @@ class CommitTree:
     def __init__(self, snapshot: CommitSnapshot, history: History) -> None:
         self.snapshot = snapshot
         self._history = history
-
-    def entries(self, folder: str) -> Sequence[Entry] | None:
-        return self.snapshot.entries(folder)
-
-    def read(self, path: str) -> bytes:
-        return self.snapshot.read(path)
-
-    def hops(self, path: str) -> Sequence[str]:
-        return self.snapshot.hops(path)
 
     def last_changed(self, paths: Sequence[str]) -> Mapping[str, str]:
         """The commit that made each file what it is."""

@@ -8,33 +8,21 @@ of files: applying that folder with ``kubectl apply -k`` gives the same objects.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from windlass.adapters.git.errors import GitRefused
 from windlass.adapters.git.snapshot import Entry
 from windlass.adapters.git.trace import digest_of_names
-from windlass.adapters.render.findings import Findings
 from windlass.adapters.render.globs import matches_any
 from windlass.core.documents import DocumentError, locate, read
+
+if TYPE_CHECKING:
+    from windlass.adapters.render.work import Work
 
 ENDINGS = (".yaml", ".yml", ".json")
 KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 DEEPEST = 64
 GONE = "the file went away while it was read"
-
-
-class Tree(Protocol):
-    """The files of one commit, read-only. Paths are relative to its root; "" is the root itself."""
-
-    def entries(self, folder: str) -> Sequence[Entry] | None:
-        """What is in a folder, sorted by name; None where there is no such folder."""
-        ...
-
-    def read(self, path: str) -> bytes: ...
-
-    def hops(self, path: str) -> Sequence[str]:
-        """The links that lead to a path."""
-        ...
 
 
 class File(NamedTuple):
@@ -45,15 +33,18 @@ class File(NamedTuple):
 
 
 class Walk:
-    """One walk. ``read`` is the trace: path to blob id ("" for absent), folder (slash behind) to a digest of names."""
+    """One walk. It keeps the trace itself, for it knows the ids already: path to blob id ("" for absent), folder (slash
+    behind) to a digest of names."""
 
-    def __init__(self, tree: Tree, root: str, include: Sequence[str], exclude: Sequence[str], found: Findings) -> None:
-        self.tree = tree
-        self.root = root
-        self.include = include
-        self.exclude = exclude
-        self.found = found
-        self.read: dict[str, str] = {}
+    def __init__(self, work: Work) -> None:
+        self.tree = work.tree.inner
+        self.read = work.tree.trace.read
+        self.root = work.root
+        self.include = work.request.include
+        self.exclude = work.request.exclude
+        self.found = work.found
+        # Named in the Application: what kustomize and Jsonnet would read is no manifest, and is passed over.
+        self.literal = work.request.settings.plain is not None
 
     def files(self) -> Iterator[File]:
         """The manifest files, folder by folder, sorted. What is refused is in the findings."""
@@ -73,12 +64,12 @@ class Walk:
             names = {one.name: one for one in shown}
             if self._refused(folder, names):
                 continue
-            listed = self._kustomization(folder, names)
+            listed = self._kustomization(folder, names) if not self.literal else None
             if listed is not None:
                 yield from listed
                 continue
             for one in shown:
-                if one.kind == "file" and one.name.endswith(ENDINGS):
+                if one.kind == "file" and one.name.endswith(ENDINGS) and one.name not in KUSTOMIZATIONS:
                     yield self._file(folder, one)
             below = [join(folder, one.name) for one in shown if one.kind == "folder"]
             if below and folder.count("/") >= DEEPEST:
@@ -144,7 +135,7 @@ class Walk:
             return True
         for name, one in names.items():
             path = join(folder, name)
-            if name.endswith(".jsonnet"):
+            if name.endswith(".jsonnet") and not self.literal:
                 self._unsupported(folder, name, "Jsonnet", path)
             elif one.kind == "module":
                 self._unsupported(folder, name, "a submodule", path)

@@ -16,7 +16,7 @@ import msgspec
 
 from windlass.adapters.render.documents import Documents
 from windlass.adapters.render.frames import FAILURE, HEADER, READY, REQUEST, Failure, answer, frame
-from windlass.adapters.render.plain import render
+from windlass.adapters.render.steps import render
 from windlass.adapters.render.trees import Trees
 from windlass.errors import TryLater, WindlassError
 from windlass.ports import RenderRequest
@@ -57,7 +57,7 @@ def _answers(job: Job, documents: Documents, trees: Trees) -> list[bytes]:
     _bound_cpu(job.cpu)
     try:
         tree = trees.at(job.request.folder, job.request.commit)
-        return list(answer(render(job.request, tree, documents, tree.last_changed)))
+        return list(answer(render(job.request, tree.snapshot, documents, tree.last_changed)))
     except MemoryError:
         failure = Failure("memory", "rendering needed more memory than it may", "split the source into smaller folders")
     except RecursionError:

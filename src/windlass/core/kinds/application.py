@@ -20,6 +20,7 @@ from windlass.core.kinds.fields import (
     seconds,
 )
 from windlass.core.kinds.kind import Column, Kind, Metadata, read_metadata, read_spec, read_status
+from windlass.core.kinds.rendering import Render, check_render
 from windlass.core.kinds.shape import Form, Least, Part, Rule, Says, mistake, shown
 
 KIND = "Application"
@@ -237,6 +238,9 @@ class ApplicationSpec(Part, frozen=True):
     """The spec of an Application."""
 
     source: Annotated[Source, Says("From where.")]
+    render: Annotated[Render, Says("How the source becomes objects, where the folder itself does not say it.")] = (
+        msgspec.field(default_factory=Render)
+    )
     destination: Annotated[Destination, Says("To where.")] = msgspec.field(default_factory=Destination)
     service_account: Annotated[
         str,
@@ -299,6 +303,7 @@ def decode(content: dict[str, Any]) -> Application:
 def _check(spec: ApplicationSpec, metadata: Metadata) -> None:
     if ".." in spec.source.path.split("/"):
         raise mistake("spec.source.path", f"stays in the repository, not {shown(spec.source.path)}", "path: apps/shop")
+    check_render(spec.render)
     if spec.suspend:
         try:
             moment(spec.suspend.until)

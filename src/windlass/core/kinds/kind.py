@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from windlass.core.kinds.shape import BadSpec, Part, check, mistake
+from windlass.core.kinds.shape import BadSpec, Part, check, dense, mistake
 from windlass.errors import Where
 
 GROUP = "windlass.dev"
@@ -83,7 +83,7 @@ def read_spec(content: dict[str, Any], spec: type[SpecT]) -> SpecT:
     raw = content.get("spec")
     raw = {} if raw is None else raw
     check(raw, spec, "spec")
-    return msgspec.convert(_dense(raw), spec)
+    return msgspec.convert(dense(raw, spec), spec)
 
 
 def read_status(content: dict[str, Any], status: type[StatusT]) -> StatusT:

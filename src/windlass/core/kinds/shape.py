@@ -190,6 +190,8 @@ def check(value: object, part: type[Part], path: str) -> None:
 
 def _check_value(value: object, typed: _Typed, path: str, name: str) -> None:
     base, origin = typed.base, get_origin(typed.base)
+    if base is Any:
+        return
     if _is_part(base):
         check(value, base, path)
     elif origin is list:
@@ -246,6 +248,27 @@ def _example(typed: _Typed) -> str:
     return {bool: "true", int: str(typed.least if typed.least is not None else 1)}.get(typed.base, "...")
 
 
+def dense(value: object, part: type[Part]) -> dict[str, Any]:
+    """A checked object without nulls: an explicit null says the same as nothing. Not so in a field that may hold any
+    value (the values of a chart): there it is one."""
+    assert isinstance(value, dict)
+    typed = {name: one for name, one, _, _ in _fields(part)}
+    return {name: _dense_value(one, typed[name]) for name, one in value.items() if one is not None}
+
+
+def _dense_value(value: Any, typed: _Typed) -> Any:
+    base, origin = typed.base, get_origin(typed.base)
+    if _is_part(base):
+        return dense(value, base)
+    if origin is list:
+        inner = _typed(get_args(base)[0])
+        return [_dense_value(one, inner) for one in value]
+    if origin is dict:
+        inner = _typed(get_args(base)[1])
+        return {key: _dense_value(one, inner) for key, one in value.items() if one is not None or inner.base is Any}
+    return value
+
+
 # --- the CRD --------------------------------------------------------------------------------------------------------
 
 
@@ -282,6 +305,8 @@ def _schema_of(typed: _Typed) -> dict[str, Any]:
         made |= {"type": "object", "additionalProperties": _schema_of(_typed(get_args(base)[1]))}
     elif origin is Literal:
         made |= {"type": "string", "enum": list(get_args(base))}
+    elif base is Any:
+        made |= {"x-kubernetes-preserve-unknown-fields": True}
     elif base is bool:
         made |= {"type": "boolean"}
     elif base is int:
@@ -323,4 +348,4 @@ def _form(typed: _Typed) -> str:
         return f"map of {_form(_typed(get_args(base)[1]))}s"
     if origin is Literal:
         return " \\| ".join(f"`{one}`" for one in get_args(base))
-    return {bool: "boolean", int: "integer"}.get(base, "string")
+    return {bool: "boolean", int: "integer", Any: "value"}.get(base, "string")

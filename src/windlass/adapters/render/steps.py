@@ -1,0 +1,49 @@
+"""A render, step by step: what is the folder, its renderer, and what comes after for all renderers alike.
+
+Called by the worker and, in process, by the command line. A pure function over a Tree: it opens nothing by itself.
+``work`` says how a renderer is added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from windlass.adapters.git.snapshot import Snapshot
+from windlass.adapters.git.trace import TracedSnapshot
+from windlass.adapters.render.desired import LastChanged, find_duplicates, scope_of, to_desired
+from windlass.adapters.render.documents import Documents
+from windlass.adapters.render.findings import Findings
+from windlass.adapters.render.objects import Preparer
+from windlass.adapters.render.plain import plain
+from windlass.adapters.render.recognise import recognise
+from windlass.adapters.render.work import Renderer, Work
+from windlass.core.model import Problem, Rendered
+from windlass.ports import RenderRequest
+
+RENDERERS: Mapping[str, Renderer] = {"plain": plain}
+"""By the names of ``spec.render``. What is recognised and not here is refused by name."""
+
+
+def render(request: RenderRequest, tree: Snapshot, documents: Documents, last_changed: LastChanged) -> Rendered:
+    """Renders one folder. ``request.label`` "" leaves the marks of Windlass out (the command line shows manifests)."""
+    found = Findings()
+    work = Work(request, TracedSnapshot(tree), request.path.strip("/"), documents, found)
+    chosen = recognise(work, RENDERERS)
+    raws = list(RENDERERS[chosen](work)) if chosen else []
+    preparer = Preparer(found, tree.read, scope_of(request, raws))
+    prepared = [one for one in (preparer.prepare(raw, request.namespace) for raw in raws) if one is not None]
+    find_duplicates(prepared, found)
+    objects = to_desired(request, prepared, last_changed)
+    problems = list(found.told())
+    return Rendered(
+        request.commit,
+        [] if problems else objects,
+        problems,
+        sorted(found.invalid, key=_place),
+        sorted(found.warnings, key=_place),
+        work.tree.trace.read,
+    )
+
+
+def _place(problem: Problem) -> tuple[str, int, str]:
+    return problem.file, problem.line, problem.field
