@@ -28,7 +28,7 @@ class Render(Part, frozen=True):
     rules = (
         Rule(
             " + ".join(f"(has(self.{name}) ? 1 : 0)" for name in RENDERERS) + " <= 1",
-            f"name one of {', '.join(RENDERERS)}",
+            f"one renderer can be meant: name one of {', '.join(RENDERERS)}",
         ),
     )
 
