@@ -14,6 +14,7 @@ import msgspec
 
 from windlass.core.kinds.rendering import Render
 from windlass.core.model import LiveObject, ObjectRef, Rendered, Resource
+from windlass.core.model.events import Event
 from windlass.errors import NeedsHuman, TryLater, WindlassError
 
 # --- the cluster ----------------------------------------------------------------------------------------------------
@@ -250,6 +251,28 @@ class Leadership(Protocol):
     @property
     def term(self) -> int:
         """Counts the times that this process came to lead: what was decided in an older term is decided again."""
+        ...
+
+
+# --- the ledger -----------------------------------------------------------------------------------------------------
+
+
+class Ledger(Protocol):
+    """The record of what happened: events on disk at once, and in Git soon. Raises nothing: what stands in the way is
+    told by ``trouble``, and what could not be kept is counted and becomes an event itself."""
+
+    def record(self, event: Event) -> None:
+        """Keeps an event: a kill after this loses nothing. One whose id is known is not kept twice."""
+        ...
+
+    @property
+    def unfinished(self) -> dict[str, str]:
+        """Subject to commit of the plans for which a process before this one told no outcome. Taken out when used."""
+        ...
+
+    @property
+    def trouble(self) -> WindlassError | None:
+        """Why events do not reach Git, or the disk, right now; None when nothing is wrong."""
         ...
 
 
