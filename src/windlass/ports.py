@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Protocol
 
 import msgspec
+from typing_extensions import override
 
 from windlass.core.kinds.rendering import Render
 from windlass.core.model import LiveObject, ObjectRef, Rendered, Resource
@@ -279,11 +280,33 @@ class Ledger(Protocol):
 # --- rendering, time ------------------------------------------------------------------------------------------------
 
 
+class OtherSource(msgspec.Struct, frozen=True):
+    """A further repository that a render may read: its name, the folder of its Git objects, the commit."""
+
+    repository: str
+    folder: str
+    commit: str
+
+
+class ClusterValues(msgspec.Struct, frozen=True):
+    """What was read from the cluster for a render: "ConfigMap/<name>" or "Secret/<name>" to its keys and their bytes.
+    Its text tells only the names."""
+
+    objects: dict[str, dict[str, bytes]] = {}
+
+    @override
+    def __repr__(self) -> str:
+        return f"ClusterValues({', '.join(sorted(self.objects))})"
+
+    __str__ = __repr__
+
+
 class RenderRequest(msgspec.Struct, frozen=True):
     """What a render is a function of. ``folder`` holds the Git objects; ``namespace`` is the destination that fills in
     objects without one; ``digest_key`` keys the digests of Secrets. ``namespaced`` tells for kinds outside the built-in
     table whether they are namespaced: "<group>/<kind>" to bool, as the cluster and CRDs in the render say.
-    ``settings`` is ``spec.render`` of the Application."""
+    ``settings`` is ``spec.render`` of the Application; ``others`` are further repositories by the name that it gives
+    them; ``values`` what it names of the cluster."""
 
     folder: str
     commit: str
@@ -297,6 +320,8 @@ class RenderRequest(msgspec.Struct, frozen=True):
     digest_key: bytes = b""
     namespaced: dict[str, bool] = {}
     settings: Render = Render()
+    others: dict[str, OtherSource] = {}
+    values: ClusterValues = ClusterValues()
 
 
 class Renderer(Protocol):

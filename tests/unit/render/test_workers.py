@@ -230,3 +230,22 @@ def test_a_thousand_traces_are_checked_without_a_worker() -> None:
     assert workers.touched(["apps/7/a.yaml", "docs/x.md"], reads) == {"app7"}
     assert workers.touched(["apps/8/new/b.yaml"], reads) == {"app8"}
     assert workers.touched(["readme.md"], reads) == set()
+
+
+async def test_code_that_crashes_the_renderer_is_a_persons_to_mend(
+    workers: Workers, commit: Commit, tmp_path: Path
+) -> None:
+    chain = "local x = 1; " * 200_000 + "x"
+    made = commit({"heavy/main.jsonnet": chain.encode(), "light/main.jsonnet": MANIFEST})
+    with pytest.raises(RenderStopped, match="crashed"):
+        await workers.render(ask(tmp_path, made, "heavy"))
+    assert (await workers.render(ask(tmp_path, made, "light"))).objects
+
+
+async def test_jsonnet_without_an_end_is_stopped(commit: Commit, tmp_path: Path) -> None:
+    endless = b"std.foldl(function(a, b) a + b, std.range(1, 1000000000), 0)"
+    made = commit({"heavy/main.jsonnet": endless, "light/main.jsonnet": MANIFEST})
+    async with Workers(timeout=1.5) as workers:
+        with pytest.raises(RenderStopped):
+            await workers.render(ask(tmp_path, made, "heavy"))
+        assert (await workers.render(ask(tmp_path, made, "light"))).objects

@@ -19,10 +19,15 @@ def render_folder(request: RenderRequest) -> Rendered:
     """What ``request.path`` renders to. Without a ``commit``, ``request.folder`` is a folder on disk, taken as it is
     now; with one, a Git repository. Raises GitRefused, BadPath; what is wrong with manifests is in ``problems``.
     """
+    trees = Trees()
+    others = {
+        name: trees.at(other.folder, other.commit).snapshot if other.commit else folder_snapshot(other.folder)
+        for name, other in request.others.items()
+    }
     if request.commit:
-        tree = Trees().at(request.folder, request.commit)
-        return render(request, tree.snapshot, Documents(), tree.last_changed)
-    return render(request, folder_snapshot(request.folder), Documents(), _unknown)
+        tree = trees.at(request.folder, request.commit)
+        return render(request, tree.snapshot, Documents(), tree.last_changed, others)
+    return render(request, folder_snapshot(request.folder), Documents(), _unknown, others)
 
 
 def _unknown(paths: Sequence[str]) -> Mapping[str, str]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from windlass.core.model import Desired, Problem, Rendered
+from windlass.core.model import Desired, OtherRead, Problem, Rendered
 
 HEADER = struct.Struct(">IB")
 """Length of the payload, and the letter."""
@@ -43,8 +43,10 @@ def answer(rendered: Rendered) -> Iterator[bytes]:
     yield from _sliced(PROBLEMS, rendered.problems)
     yield from _sliced(INVALID, rendered.invalid)
     yield from _sliced(WARNINGS, rendered.warnings)
-    yield from _sliced(TRACE, rendered.read.items())
-    yield frame(END, _encode(rendered.commit))
+    yield from _sliced(TRACE, (("", path, seen) for path, seen in rendered.read.items()))
+    for name, other in rendered.others.items():
+        yield from _sliced(TRACE, ((name, path, seen) for path, seen in other.read.items()))
+    yield frame(END, _encode((rendered.commit, {name: other.commit for name, other in rendered.others.items()})))
 
 
 def _sliced(letter: int, items: Iterable[object]) -> Iterator[bytes]:
@@ -71,14 +73,15 @@ class Answer:
 
     _objects = msgspec.msgpack.Decoder(list[Desired]).decode
     _problems = msgspec.msgpack.Decoder(list[Problem]).decode
-    _trace = msgspec.msgpack.Decoder(list[tuple[str, str]]).decode
-    _text = msgspec.msgpack.Decoder(str).decode
+    _trace = msgspec.msgpack.Decoder(list[tuple[str, str, str]]).decode
+    _commits = msgspec.msgpack.Decoder(tuple[str, dict[str, str]]).decode
 
     def __init__(self) -> None:
         self.objects: list[Desired] = []
         self.told: dict[int, list[Problem]] = {PROBLEMS: [], INVALID: [], WARNINGS: []}
-        self.read: dict[str, str] = {}
+        self.read: dict[str, dict[str, str]] = {"": {}}
         self.commit = ""
+        self.commits: dict[str, str] = {}
 
     def take(self, letter: int, payload: bytes) -> bool:
         """One frame. Raises msgspec.DecodeError or ValueError for what no worker says."""
@@ -87,9 +90,10 @@ class Answer:
         elif letter in self.told:
             self.told[letter] += self._problems(payload)
         elif letter == TRACE:
-            self.read.update(self._trace(payload))
+            for name, path, seen in self._trace(payload):
+                self.read.setdefault(name, {})[path] = seen
         elif letter == END:
-            self.commit = self._text(payload)
+            self.commit, self.commits = self._commits(payload)
             return True
         else:
             raise ValueError(f"no worker says {letter}")
@@ -97,6 +101,6 @@ class Answer:
 
     def rendered(self) -> Rendered:
         """All of it."""
-        return Rendered(
-            self.commit, self.objects, self.told[PROBLEMS], self.told[INVALID], self.told[WARNINGS], self.read
-        )
+        others = {name: OtherRead(commit, self.read.get(name, {})) for name, commit in self.commits.items()}
+        told = self.told
+        return Rendered(self.commit, self.objects, told[PROBLEMS], told[INVALID], told[WARNINGS], self.read[""], others)

@@ -13,21 +13,30 @@ from windlass.adapters.git.trace import TracedSnapshot
 from windlass.adapters.render.desired import LastChanged, find_duplicates, scope_of, to_desired
 from windlass.adapters.render.documents import Documents
 from windlass.adapters.render.findings import Findings
+from windlass.adapters.render.jsonnet import jsonnet
 from windlass.adapters.render.objects import Preparer
 from windlass.adapters.render.plain import plain
 from windlass.adapters.render.recognise import recognise
 from windlass.adapters.render.work import Renderer, Work
-from windlass.core.model import Problem, Rendered
+from windlass.core.model import OtherRead, Problem, Rendered
 from windlass.ports import RenderRequest
 
-RENDERERS: Mapping[str, Renderer] = {"plain": plain}
+RENDERERS: Mapping[str, Renderer] = {"plain": plain, "jsonnet": jsonnet}
 """By the names of ``spec.render``. What is recognised and not here is refused by name."""
 
 
-def render(request: RenderRequest, tree: Snapshot, documents: Documents, last_changed: LastChanged) -> Rendered:
-    """Renders one folder. ``request.label`` "" leaves the marks of Windlass out (the command line shows manifests)."""
+def render(
+    request: RenderRequest,
+    tree: Snapshot,
+    documents: Documents,
+    last_changed: LastChanged,
+    others: Mapping[str, Snapshot] | None = None,
+) -> Rendered:
+    """Renders one folder. ``request.label`` "" leaves the marks of Windlass out (the command line shows manifests).
+    ``others`` are the files of ``request.others``."""
     found = Findings()
-    work = Work(request, TracedSnapshot(tree), request.path.strip("/"), documents, found)
+    further = {name: TracedSnapshot(other) for name, other in (others or {}).items()}
+    work = Work(request, TracedSnapshot(tree), request.path.strip("/"), documents, found, further)
     chosen = recognise(work, RENDERERS)
     raws = list(RENDERERS[chosen](work)) if chosen else []
     preparer = Preparer(found, tree.read, scope_of(request, raws))
@@ -42,6 +51,7 @@ def render(request: RenderRequest, tree: Snapshot, documents: Documents, last_ch
         sorted(found.invalid, key=_place),
         sorted(found.warnings, key=_place),
         work.tree.trace.read,
+        {name: OtherRead(request.others[name].commit, other.trace.read) for name, other in further.items()},
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from windlass.adapters.git.snapshot import CommitSnapshot, open_snapshot
 from windlass.adapters.render.history import History
 
-_OPEN = 4
+_OPEN = 8
 _REPOSITORIES = 32
 
 

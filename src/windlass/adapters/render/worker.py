@@ -18,6 +18,7 @@ from windlass.adapters.render.documents import Documents
 from windlass.adapters.render.frames import FAILURE, HEADER, READY, REQUEST, Failure, answer, frame
 from windlass.adapters.render.steps import render
 from windlass.adapters.render.trees import Trees
+from windlass.core.model import Rendered
 from windlass.errors import TryLater, WindlassError
 from windlass.ports import RenderRequest
 
@@ -56,8 +57,7 @@ def _next(source: IO[bytes]) -> bytes | None:
 def _answers(job: Job, documents: Documents, trees: Trees) -> list[bytes]:
     _bound_cpu(job.cpu)
     try:
-        tree = trees.at(job.request.folder, job.request.commit)
-        return list(answer(render(job.request, tree.snapshot, documents, tree.last_changed)))
+        return list(answer(_render(job.request, documents, trees)))
     except MemoryError:
         failure = Failure("memory", "rendering needed more memory than it may", "split the source into smaller folders")
     except RecursionError:
@@ -71,6 +71,12 @@ def _answers(job: Job, documents: Documents, trees: Trees) -> list[bytes]:
         file = place.filename.rpartition("/")[2]
         failure = Failure("broken", f"the renderer failed: {type(error).__name__} in {file}:{place.lineno}")
     return [frame(FAILURE, msgspec.msgpack.encode(failure))]
+
+
+def _render(request: RenderRequest, documents: Documents, trees: Trees) -> Rendered:
+    tree = trees.at(request.folder, request.commit)
+    others = {name: trees.at(other.folder, other.commit).snapshot for name, other in request.others.items()}
+    return render(request, tree.snapshot, documents, tree.last_changed, others)
 
 
 def _bound_cpu(seconds: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import sys
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Iterable, Mapping
@@ -242,7 +243,22 @@ class Workers(Renderer):
                 if answer.take(letter, payload):
                     return answer.rendered()
         except (asyncio.IncompleteReadError, ConnectionError) as error:
-            raise RenderLost("the render worker died under this render") from error
+            raise await _death(process) from error
+
+
+async def _death(process: Process) -> RenderLost | RenderStopped:
+    """Why a worker died: what its input did to it happens again, what the machine did may not."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(1.0):
+            await process.wait()
+    how = -(process.returncode or 0)
+    if how == signal.SIGXCPU:
+        return RenderStopped("rendering took more computing time than it may", hint="split the source")
+    if how in (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT):
+        return RenderStopped(
+            "the renderer crashed on this source", hint="something in it is nested far too deeply, or far too large"
+        )
+    return RenderLost("the render worker died under this render")
 
 
 def _error(failure: Failure, request: RenderRequest) -> NeedsHuman | TryLater:

@@ -3,7 +3,7 @@
 Everybody imports from here; it imports nothing of Windlass. It decides nothing.
 """
 
-from windlass.core.model.desired import Desired, Origin, Problem, Rendered
+from windlass.core.model.desired import Desired, Origin, OtherRead, Problem, Rendered
 from windlass.core.model.drift import Drift, DriftCause, DriftResponse
 from windlass.core.model.health import Health, HealthStatus, ObjectHealth
 from windlass.core.model.live import LiveObject, ManagedEntry, Owner
@@ -24,6 +24,7 @@ __all__ = [
     "ObjectHealth",
     "ObjectRef",
     "Origin",
+    "OtherRead",
     "Outcome",
     "Owner",
     "Plan",

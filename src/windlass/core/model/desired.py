@@ -56,11 +56,19 @@ class Problem(msgspec.Struct, frozen=True):
     ref: ObjectRef | None = None
 
 
+class OtherRead(msgspec.Struct, frozen=True):
+    """What a render read of a further repository, at which commit: a trace, as in ``Rendered``."""
+
+    commit: str
+    read: dict[str, str] = {}
+
+
 class Rendered(msgspec.Struct, frozen=True):
     """What a render came to: ``objects`` in apply order. With ``problems`` nothing of it may be applied.
 
     ``invalid`` are objects that are wrong by themselves (a bad annotation): they are left as they are, others go on.
-    ``read`` is the trace: per path its blob id or "" for absent, per folder (trailing "/") a digest of its names.
+    ``read`` is the trace: per path its blob id or "" for absent, per folder (trailing "/") a digest of its names;
+    ``others`` the same of further repositories, by the names that the source gives them.
     """
 
     commit: str
@@ -69,3 +77,4 @@ class Rendered(msgspec.Struct, frozen=True):
     invalid: list[Problem] = []
     warnings: list[Problem] = []
     read: dict[str, str] = {}
+    others: dict[str, OtherRead] = {}
