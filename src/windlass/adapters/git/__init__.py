@@ -13,6 +13,7 @@ from windlass.adapters.git.errors import BadPath, BranchMoved, GitRefused, GitUn
 from windlass.adapters.git.mirror import Fetched, Mirror, mirror_folder
 from windlass.adapters.git.program import Transport
 from windlass.adapters.git.refs import RefSpec
+from windlass.adapters.git.signatures import SigningKey, fingerprint, signer
 from windlass.adapters.git.snapshot import (
     CommitSnapshot,
     Entry,
@@ -24,7 +25,7 @@ from windlass.adapters.git.snapshot import (
 from windlass.adapters.git.store import CommitInfo, Move, Store, on_git_thread
 from windlass.adapters.git.trace import Trace, TracedSnapshot
 from windlass.adapters.git.urls import GitUrl, masked, parse_url
-from windlass.adapters.git.write import Author, Pushed, commit_files, init_repository, push
+from windlass.adapters.git.write import Author, Pushed, add_files, commit_files, create_commit, init_repository, push
 
 __all__ = [
     "Author",
@@ -45,12 +46,16 @@ __all__ = [
     "Pushed",
     "RefMissing",
     "RefSpec",
+    "SigningKey",
     "Snapshot",
     "Store",
     "Trace",
     "TracedSnapshot",
     "Transport",
+    "add_files",
     "commit_files",
+    "create_commit",
+    "fingerprint",
     "folder_snapshot",
     "init_repository",
     "masked",
@@ -59,4 +64,5 @@ __all__ = [
     "open_snapshot",
     "parse_url",
     "push",
+    "signer",
 ]

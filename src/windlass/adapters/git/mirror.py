@@ -75,7 +75,7 @@ class Mirror:
                 return await self._fetch_commit(store, spec.commit)
             ours = _ours(spec)
             previous = await on_git_thread(store.resolve, ours) or ""
-            if spec.branch or spec.tag:
+            if spec.branch or spec.tag or spec.name:
                 return await self._fetch_named(spec, ours, previous)
             ref, target = await self._ask(spec)
             if not await on_git_thread(store.has, target):
@@ -87,6 +87,24 @@ class Mirror:
             elif target != previous:
                 await on_git_thread(store.set_ref, ours, target)
             return await self._fetched(target, ref, previous)
+
+    async def listed(self, pattern: str) -> dict[str, str]:
+        """The refs of the remote that fit (``refs/windlass/ledger/prod/*``), by full name, to the ids they are at."""
+        done = await self.remote.git("ls-remote", *argument([self.remote.url.text, pattern]), asking=True)
+        lines = (line.partition("\t") for line in done.stdout.decode(errors="replace").splitlines())
+        return {name: identity for identity, _, name in lines if COMMIT.fullmatch(identity)}
+
+    async def store(self) -> Store:
+        """What is here, for whoever writes into it: go through ``on_git_thread``. Asked for anew after each fetch."""
+        return await self._open()
+
+    async def pushed(self, spec: RefSpec, commit: str) -> None:
+        """A push of ours moved the ref: the next fetch compares with that."""
+        await on_git_thread((await self._open()).set_ref, _ours(spec), commit)
+
+    async def known(self, spec: RefSpec) -> str:
+        """Where the ref was when it was fetched or pushed last, "" where it never was."""
+        return await on_git_thread((await self._open()).resolve, _ours(spec)) or ""
 
     async def snapshot(self, commit: str) -> CommitSnapshot:
         """The files of a commit that was fetched. Raises GitRefused. Workers use ``open_snapshot(mirror.folder,

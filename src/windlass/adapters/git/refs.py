@@ -26,12 +26,16 @@ class RefSpec:
     tag: str = ""
     semver: str = ""
     commit: str = ""
+    name: str = ""
+    """A full name outside of branches and tags: ``refs/windlass/...``."""
 
     def __post_init__(self) -> None:
-        given = [name for name in ("branch", "tag", "semver", "commit") if getattr(self, name)]
+        given = [name for name in ("branch", "tag", "semver", "commit", "name") if getattr(self, name)]
         if len(given) > 1:
             raise _refused(f"{given[0]} and {given[1]} are both set", "set one of branch, tag, semver, commit")
-        for name in (self.branch, self.tag):
+        if self.name and not self.name.startswith("refs/"):
+            raise _refused(f"{_shown(self.name)} is not a full name of a ref", "write refs/windlass/...")
+        for name in (self.branch, self.tag, self.name.removeprefix("refs/")):
             if name:
                 check_name(name)
         if self.commit and not COMMIT.fullmatch(self.commit):
@@ -44,13 +48,15 @@ class RefSpec:
         for kind in ("branch", "tag", "commit"):
             if value := getattr(self, kind):
                 return f"{kind} {value}"
+        if self.name:
+            return self.name
         return f"a tag in {self.semver}" if self.semver else "the default branch"
 
     @property
     def ref(self) -> str:
         """The full name of the ref where there is one to name before asking."""
-        if self.branch:
-            return f"refs/heads/{self.branch}"
+        if self.name or self.branch:
+            return self.name or f"refs/heads/{self.branch}"
         return f"refs/tags/{self.tag}" if self.tag else "" if self.semver or self.commit else "HEAD"
 
 

@@ -22,6 +22,7 @@ from windlass.adapters.git.errors import BranchMoved, GitRefused, GitUnavailable
 from windlass.adapters.git.paths import clean_path, refused
 from windlass.adapters.git.program import Remote, Transport, argument
 from windlass.adapters.git.refs import COMMIT, check_name
+from windlass.adapters.git.signatures import SigningKey
 from windlass.adapters.git.store import Store
 from windlass.adapters.git.urls import parse_url
 from windlass.adapters.git.words import hidden, told
@@ -103,6 +104,67 @@ def commit_files(
     if branch is not None:
         _advance(store, f"refs/heads/{check_name(branch)}", parent, str(made))
     return str(made)
+
+
+def add_files(
+    store: Store,
+    parent: str | None,
+    files: Mapping[str, bytes],
+    message: str,
+    author: Author,
+    *,
+    key: SigningKey | None = None,
+) -> str:
+    """Commit new files on top of ``parent`` and return the commit's id; no ref moves. Only the folders on their way are
+    read: it costs the same in a repository of a million files. Raises BadPath where one is there already."""
+    base = store.commit(parent) if parent is not None else None
+    tree = base.tree if base is not None else None
+    for path, data in files.items():
+        made = _added(store.repository, tree, clean_path(path).split("/"), store.repository.create_blob(data), path)
+        found = store.repository[made]
+        assert isinstance(found, pygit2.Tree)
+        tree = found
+    if tree is None:
+        raise AssertionError("a commit adds something")
+    parents: list[str | pygit2.Oid] = [str(base.id)] if base is not None else []
+    return create_commit(store.repository, tree, parents, message, author, key=key)
+
+
+def create_commit(
+    repository: pygit2.Repository,
+    tree: pygit2.Tree,
+    parents: list[str | pygit2.Oid],
+    message: str,
+    author: Author,
+    *,
+    committer: Author | None = None,
+    key: SigningKey | None = None,
+) -> str:
+    """A commit of a tree, signed where there is a key. No ref moves."""
+    who, by = author.signature(), (committer or author).signature()
+    if key is None:
+        return str(repository.create_commit(None, who, by, message, tree.id, parents))
+    content = str(repository.create_commit_string(who, by, message, tree.id, parents))
+    return str(repository.create_commit_with_signature(content, key.sign(content.encode()), "gpgsig"))
+
+
+def _added(
+    repository: pygit2.Repository, tree: pygit2.Tree | None, parts: list[str], blob: pygit2.Oid, path: str
+) -> pygit2.Oid:
+    builder = repository.TreeBuilder(tree) if tree is not None else repository.TreeBuilder()
+    name = parts[0]
+    there = builder.get(name)
+    if len(parts) == 1:
+        if there is not None:
+            raise refused("the file is there already", path, "a file of the ledger is written once")
+        builder.insert(name, blob, FileMode.BLOB)
+        return builder.write()
+    if there is not None and not isinstance(there, pygit2.Tree):
+        raise refused("a file stands where a folder is needed", path, "take that file out first")
+    below = repository[there.id] if there is not None else None
+    assert below is None or isinstance(below, pygit2.Tree)
+    builder.insert(name, _added(repository, below, parts[1:], blob, path), FileMode.TREE)
+    return builder.write()
 
 
 async def push(
