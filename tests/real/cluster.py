@@ -63,7 +63,7 @@ class Cluster:
         user = next(each["user"] for each in config["users"] if each["name"] == context["user"])
         self.server: str = cluster["server"].rstrip("/")
         self.token: str = user.get("token", "")
-        self._tls = _tls(cluster, user, kubeconfig.parent)
+        self.tls = _tls(cluster, user, kubeconfig.parent)
         self._address = urllib.parse.urlsplit(self.server)
         self._kept: http.client.HTTPSConnection | None = None
         self._cache = tempfile.TemporaryDirectory(prefix="windlass-kubectl-")
@@ -166,7 +166,7 @@ class Cluster:
     def _connect(self, seconds: float = 30) -> http.client.HTTPSConnection:
         assert self._address.hostname is not None
         return http.client.HTTPSConnection(
-            self._address.hostname, self._address.port or 443, timeout=seconds, context=self._tls
+            self._address.hostname, self._address.port or 443, timeout=seconds, context=self.tls
         )
 
 

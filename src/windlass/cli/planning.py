@@ -35,7 +35,8 @@ from windlass.core.plan.settings import PlanSettings
 from windlass.core.words.plain import count, plain
 from windlass.core.words.plans import RESULTS, plan_text
 from windlass.flows.inventory import Inventory
-from windlass.flows.sync import keep_invalid, plan_settings
+from windlass.flows.outcomes import keep_invalid
+from windlass.flows.sync import plan_settings
 
 IDLE = frozenset({Action.UNCHANGED, Action.KEEP, Action.SKIP})
 Details = dict[ObjectRef, Sequence[FieldChange]]

@@ -6,12 +6,18 @@ was applied last stays what is wanted while a newer commit can't be read or may 
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
+from windlass.adapters.git.store import Store, on_git_thread
 from windlass.core.kinds.application import Application
 from windlass.core.model import Desired, ObjectRef, Rendered
-from windlass.errors import WindlassError
+from windlass.errors import NeedsHuman, WindlassError
 from windlass.flows.fleet import ApplicationState, Fleet, RenderInputs, SourceState
 from windlass.flows.inventory import Inventory
 from windlass.ports import Renderer, RenderRequest, Tracer
+
+DIFFERENCES = 64
+"""How many pairs of commits are remembered with what differs between them. Applications of a repository share them."""
 
 
 class Desires:
@@ -26,19 +32,36 @@ class Desires:
         self._digest_key = digest_key
         self._tracer = tracer
         self.renders = 0
+        self._differences: OrderedDict[tuple[str, str, str], list[str] | None] = OrderedDict()
 
     async def render(self, state: ApplicationState, source: SourceState, written: Application, commit: str) -> Rendered:
         """The render at this commit; none is made when the last one's inputs are untouched (``sources`` moves it
         on).
         """
-        inputs = self._inputs(source, written)
-        known = state.rendered
-        if known is not None and known.commit == commit and state.rendered_for == inputs:
-            return known
-        rendered, inputs = await self._render_at(state, source, written, commit)
-        if not rendered.problems:
-            state.rendered, state.rendered_for = rendered, inputs
-        return rendered
+        async with state.rendering:
+            inputs = self._inputs(source, written)
+            known = state.rendered
+            if known is not None and known.commit == commit and state.rendered_for == inputs:
+                return known
+            rendered, inputs = await self._render_at(state, source, written, commit)
+            if not rendered.problems:
+                state.rendered, state.rendered_for = rendered, inputs
+            return rendered
+
+    async def named(self, state: ApplicationState) -> frozenset[ObjectRef]:
+        """What an Application wants by the newest commit, whatever stands between that and its apply. Of a commit that
+        can't be read what can be; with no commit at all what it wanted last."""
+        source, written = self._fleet.source_of(state), state.written
+        commit = written.spec.source.at or (source.commit if source is not None else "") if written is not None else ""
+        if source is None or written is None or not commit or not source.folder:
+            return frozenset(state.desired)
+        try:
+            objects = (await self.render(state, source, written, commit)).objects
+        except NeedsHuman:
+            return frozenset(state.desired)
+        if state.named[0] is not objects:
+            state.named = (objects, frozenset(one.ref for one in objects if not one.hook and not one.release))
+        return state.named[1]
 
     async def _render_at(
         self, state: ApplicationState, source: SourceState, written: Application, commit: str
@@ -73,6 +96,26 @@ class Desires:
         self.renders += 1
         with self._tracer.span("render", application=state.name, commit=commit):
             return await self._renderer.render(request), inputs
+
+    async def differs(self, state: ApplicationState, rendered: Rendered) -> bool:
+        """Whether anything between the commit that the status tells of and this render touched what the render read.
+        True where that can't be told."""
+        source, before = self._fleet.source_of(state), state.applied_commit
+        if source is None or before in ("", rendered.commit):
+            return False
+        changed = await self._changed(source.folder, before, rendered.commit)
+        return changed is None or bool(self._renderer.touched(changed, {state.name: rendered.read}))
+
+    async def _changed(self, folder: str, old: str, new: str) -> list[str] | None:
+        key = (folder, old, new)
+        if key not in self._differences:
+            try:
+                self._differences[key] = await on_git_thread(lambda: Store(folder).changed_paths(old, new))
+            except WindlassError:
+                self._differences[key] = None  # its history is gone
+            while len(self._differences) > DIFFERENCES:
+                self._differences.popitem(last=False)
+        return self._differences[key]
 
     def _inputs(self, source: SourceState, written: Application) -> RenderInputs:
         spec = written.spec.source

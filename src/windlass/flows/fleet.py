@@ -6,7 +6,8 @@ in Git or on the cluster: the label index and the digests on the objects are the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, NamedTuple
@@ -89,6 +90,8 @@ class ApplicationState:
     rendered_for: RenderInputs | None = None
     desired: dict[ObjectRef, Desired] = field(default_factory=dict)
     desired_commit: str = ""
+    rendering: asyncio.Lock = field(default_factory=asyncio.Lock)  # nobody renders the same twice at once
+    named: tuple[Sequence[Desired], frozenset[ObjectRef]] = ((), frozenset())  # a render's objects, by reference
 
     # what became of it
     applied_commit: str = ""

@@ -17,14 +17,12 @@ from windlass.core.kinds.application import Application
 from windlass.core.kinds.fields import moment, seconds
 from windlass.core.model import (
     Action,
-    Change,
     Desired,
     HealthStatus,
     LiveObject,
     ObjectRef,
     Outcome,
     Plan,
-    Problem,
     Rendered,
     Resource,
     Result,
@@ -36,9 +34,10 @@ from windlass.core.plan.settings import Adopt, Conflicts, PlanSettings
 from windlass.core.plan.stages import Stage, stages, waits_for
 from windlass.errors import NeedsHuman, TryLater, Where, WindlassError
 from windlass.flows.desires import Desires, wanted
-from windlass.flows.effects import Acting, Effects, outcome_of
+from windlass.flows.effects import Acting, Effects
 from windlass.flows.fleet import ApplicationState, Fleet, Key
 from windlass.flows.inventory import Inventory
+from windlass.flows.outcomes import WRITES, WRONG, idle, invalid, keep_invalid, moved, standing
 from windlass.flows.queue import WorkQueue
 from windlass.flows.waiting import (
     BadManifest,
@@ -139,6 +138,12 @@ class Synchronizer:
             other = self._fleet.applications.get(key)
             if other is not None and isinstance(other.waiting, DependencyNotReady):
                 self._queue.add(key)
+
+    def _wake_takers(self, state: ApplicationState, released: list[ObjectRef]) -> None:
+        """Who has in Git what was let go of need not wait for a retry."""
+        for other in self._fleet.applications.values() if released else ():
+            if other is not state and any(ref in other.desired for ref in released):
+                self._queue.add(other.key)
 
     # --- what to do --------------------------------------------------------------------------------------------------
 
@@ -243,7 +248,8 @@ class Synchronizer:
             dead=lambda label: label not in self._fleet.by_label,
         )
         if any(change.action is Action.PRUNE for change in plan.changes):
-            plan = msgspec.structs.replace(plan, changes=[self._moved(state, change) for change in plan.changes])
+            others = await self._neighbours(state)
+            plan = msgspec.structs.replace(plan, changes=[moved(change, others) for change in plan.changes])
         left_alone = {problem.ref for problem in rendered.invalid if problem.ref is not None}
         if left_alone:
             plan = msgspec.structs.replace(
@@ -251,19 +257,11 @@ class Synchronizer:
             )
         return plan
 
-    def _moved(self, state: ApplicationState, change: Change) -> Change:
-        """What moved to another Application is let go of and not deleted: its place in Git changed, nothing else.
-
-        Only inside one namespace: nobody keeps what another team wants to be gone by naming it.
-        """
-        if change.action is not Action.PRUNE:
-            return change
-        for other in self._fleet.applications.values():
-            near = other is not state and other.key.namespace == state.key.namespace
-            if near and change.ref in other.desired:
-                why = f"Application {other.name} has it in Git now"
-                return msgspec.structs.replace(change, action=Action.RELEASE, why=why)
-        return change
+    async def _neighbours(self, state: ApplicationState) -> dict[str, frozenset[ObjectRef]]:
+        """What the other Applications of the namespace want by the newest commit, also those that did not look at it
+        yet. Of this namespace only: nobody keeps what another team wants to be gone by naming it."""
+        near = [one for one in self._fleet.applications.values() if one.key.namespace == state.key.namespace]
+        return {one.name: await self._desires.named(one) for one in near if one is not state and not one.leaving}
 
     def _intact(self, state: ApplicationState, desired: Desired, live: LiveObject) -> bool:
         entry = live.applied_by(state.claim.manager)
@@ -303,6 +301,7 @@ class Synchronizer:
                 self._check_turn(state, plan, stage, outcomes)
                 for outcome in await self._effects.carry_out(acting, chosen):
                     outcomes[outcome.ref] = outcome
+                self._wake_takers(state, [ref for ref, one in outcomes.items() if one.result is Result.RELEASED])
                 self._check_gates(state, stage)
         except StageWaits as waits:
             self._note(state, plan, outcomes)
@@ -311,8 +310,10 @@ class Synchronizer:
                 raise TimedOut(written.spec.sync.timeout, waits) from waits
             self._queue.add_after(state.key, left + 0.1)
             raise
-        self._note(state, plan, outcomes)
-        self._conclude(state, plan, outcomes, only=only)
+        # A process before this one may have carried the commit out and died before it could tell.
+        untold = not state.seen and await self._desires.differs(state, rendered)
+        self._note(state, plan, outcomes, untold=untold)
+        self._conclude(state, plan, outcomes, only=only, untold=untold)
 
     def _waited(self, state: ApplicationState) -> float:
         """Seconds since it began to wait for the health of just this: what Git wants, as its spec and people say."""
@@ -322,7 +323,9 @@ class Synchronizer:
             state.began, state.began_for = now, mark
         return now - state.began
 
-    def _conclude(self, state: ApplicationState, plan: Plan, outcomes: dict[ObjectRef, Outcome], *, only: str) -> None:
+    def _conclude(
+        self, state: ApplicationState, plan: Plan, outcomes: dict[ObjectRef, Outcome], *, only: str, untold: bool
+    ) -> None:
         wrong = [one for one in outcomes.values() if one.result in WRONG]
         if state.synced_at is None or state.seen or not idle(outcomes):
             state.synced_at = self._clock.now()
@@ -334,7 +337,7 @@ class Synchronizer:
             state.sync = "OutOfSync"
             return
         news = any(one.result is not Result.UNCHANGED for one in outcomes.values())
-        if news or state.seen or not state.applied_commit:
+        if news or untold or state.seen or not state.applied_commit:
             # After a restart that finds everything as it was, the status goes on to say what it said: no write.
             state.applied_commit = plan.commit
         state.seen = True
@@ -387,14 +390,17 @@ class Synchronizer:
         # What is suspended on purpose (a CronJob) never gets healthier: later waves need not wait for it.
         return told is not None and told.health.status in (HealthStatus.HEALTHY, HealthStatus.SUSPENDED)
 
-    def _note(self, state: ApplicationState, plan: Plan, outcomes: dict[ObjectRef, Outcome]) -> None:
+    def _note(
+        self, state: ApplicationState, plan: Plan, outcomes: dict[ObjectRef, Outcome], *, untold: bool = False
+    ) -> None:
         counts: dict[str, int] = {}
         for outcome in outcomes.values():
             counts[outcome.result.value] = counts.get(outcome.result.value, 0) + 1
         # A later look at the same commit that had nothing to do is no news: what the sync did stays told. Nor is the
         # first look after a start, whatever commits came and went in between.
         well = state.noted or not {Result.FAILED.value, Result.REFUSED.value} & set(state.counts)
-        if idle(outcomes) and state.counts and well and (plan.commit == state.applied_commit or not state.seen):
+        known = plan.commit == state.applied_commit or not (state.seen or untold)
+        if idle(outcomes) and state.counts and well and known:
             kept = {ref: one for ref, one in state.outcomes.items() if one.result not in WRONG}
             state.outcomes = {
                 **kept,
@@ -440,15 +446,6 @@ class Synchronizer:
         await self._inventory.remove_application(state.key, state.uid)
 
 
-WRONG = frozenset({Result.FAILED, Result.REFUSED})
-WRITES = frozenset({Action.CREATE, Action.ADOPT, Action.CONFIGURE, Action.PRUNE, Action.RELEASE})
-
-
-def idle(outcomes: dict[ObjectRef, Outcome]) -> bool:
-    """Whether nothing was done, and nothing was to do."""
-    return all(one.result in (Result.UNCHANGED, Result.KEPT, Result.SKIPPED) for one in outcomes.values())
-
-
 def plan_settings(written: Application) -> PlanSettings:
     """What the Application's ``spec.sync`` says, in the plan's form."""
     sync = written.spec.sync
@@ -461,30 +458,6 @@ def plan_settings(written: Application) -> PlanSettings:
         confirmed=frozenset(sync.confirm),
         allow_empty=sync.allow_empty,
     )
-
-
-def standing(change: Change) -> Outcome:
-    """The outcome of a change that writes nothing."""
-    results = {
-        Action.UNCHANGED: Result.UNCHANGED,
-        Action.KEEP: Result.KEPT,
-        Action.SKIP: Result.SKIPPED,
-        Action.REFUSE: Result.REFUSED,
-    }
-    return outcome_of(change, results[change.action], change.why)
-
-
-def invalid(problem: Problem) -> Outcome:
-    """An object that is wrong by itself: it stays as it is, the others go on."""
-    assert problem.ref is not None
-    return Outcome(problem.ref, Result.REFUSED, problem.what, problem.hint, problem.file, problem.line)
-
-
-def keep_invalid(change: Change) -> Change:
-    """An invalid object is not in the render, but it is in Git: it is never pruned for that."""
-    if change.action is not Action.PRUNE:
-        return change
-    return msgspec.structs.replace(change, action=Action.KEEP, why="its manifest in Git is wrong; it stays as it is")
 
 
 def requested_object(request: str) -> str:
