@@ -95,7 +95,6 @@ BAD = [
     (repo(ref={"branch": "a", "tag": "b"}), "spec.ref follows one thing, not branch and tag", "leave branch alone"),
     (repo(ref={"branch": "--upload-pack=x"}), "spec.ref.branch must be the name of a branch", "main"),
     (repo(ref={"branch": "a..b"}), "spec.ref.branch is not a name that Git allows", "main"),
-    (repo(write={"secret": "x"}), "spec.write is not a known field", "known here:"),
     (repo(verify={}), "spec.verify is not a known field", "known here:"),
 ]
 

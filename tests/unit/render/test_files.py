@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from memory import rendered
 
-from windlass.adapters.render.globs import matches, name_matches
+from windlass.core.documents.globs import matches, name_matches
 
 BOUTIQUE = Path(__file__).parents[4] / "shared" / "corpus" / "online-boutique"
 

@@ -24,6 +24,7 @@ from windlass.adapters.git.snapshot import (
 )
 from windlass.adapters.git.store import CommitInfo, Move, Store, on_git_thread
 from windlass.adapters.git.trace import Trace, TracedSnapshot
+from windlass.adapters.git.upstream import MachineUpstream, Upstream
 from windlass.adapters.git.urls import GitUrl, masked, parse_url
 from windlass.adapters.git.write import Author, Pushed, add_files, commit_files, create_commit, init_repository, push
 
@@ -40,6 +41,7 @@ __all__ = [
     "GitRefused",
     "GitUnavailable",
     "GitUrl",
+    "MachineUpstream",
     "Mirror",
     "Move",
     "PushUnknown",
@@ -52,6 +54,7 @@ __all__ = [
     "Trace",
     "TracedSnapshot",
     "Transport",
+    "Upstream",
     "add_files",
     "commit_files",
     "create_commit",

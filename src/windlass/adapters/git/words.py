@@ -8,6 +8,7 @@ masked rest stays with the error as its cause, for logs at debug level.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from windlass.adapters.git.errors import GitRefused, GitUnavailable, RefMissing
 from windlass.adapters.git.urls import GitUrl, masked
@@ -162,7 +163,7 @@ class GitOutput(Exception):
     """What git said, credentials masked, cut to size. Only ever a cause."""
 
 
-def told(url: GitUrl, done: Finished, secrets: list[str]) -> GitUnavailable | GitRefused:
+def told(url: GitUrl, done: Finished, secrets: Sequence[str]) -> GitUnavailable | GitRefused:
     """The error that a failed command comes to. Its ``__cause__`` is the masked output."""
     text = done.stderr.decode(errors="replace")
     error: GitUnavailable | GitRefused
@@ -184,7 +185,7 @@ def told(url: GitUrl, done: Finished, secrets: list[str]) -> GitUnavailable | Gi
     return error
 
 
-def hidden(text: str, secrets: list[str]) -> str:
+def hidden(text: str, secrets: Sequence[str]) -> str:
     """Output of a child with everything that may be secret masked."""
     for secret in secrets:
         text = text.replace(secret, "****")

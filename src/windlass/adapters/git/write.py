@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -24,12 +24,15 @@ from windlass.adapters.git.program import Remote, Transport, argument
 from windlass.adapters.git.refs import COMMIT, check_name
 from windlass.adapters.git.signatures import SigningKey
 from windlass.adapters.git.store import Store
-from windlass.adapters.git.urls import parse_url
+from windlass.adapters.git.urls import GitUrl, parse_url
 from windlass.adapters.git.words import hidden, told
+from windlass.adapters.host.children import Finished
 
 _SECOND = re.compile(
     r"non-fast-forward|fetch first|stale info|cannot lock ref|failed to update ref|incorrect old value", re.IGNORECASE
 )
+PUSH = ("--porcelain", "--atomic", "--no-verify", "--no-follow-tags", "--no-signed", "--recurse-submodules=no")
+"""How a push is made: all or none, never forced, nothing along with it."""
 _DEFAULT = Transport()
 
 
@@ -80,12 +83,13 @@ def commit_files(
     *,
     branch: str | None = None,
     committer: Author | None = None,
+    key: SigningKey | None = None,
 ) -> str:
     """Commit files (None takes one out) into a store or the bare repository of that folder, on top of ``parent`` (None:
     a first commit) and return the commit's id, or ``parent`` where nothing differs.
 
-    With ``branch``, that branch moves there, if it still is at ``parent``. Raises BadPath, BranchMoved, GitRefused;
-    then nothing has moved.
+    With ``branch``, that branch moves there, if it still is at ``parent``; with ``key`` the commit is signed.
+    Raises BadPath, BranchMoved, GitRefused; then nothing has moved.
     """
     store = store if isinstance(store, Store) else Store(store)
     base = store.commit(parent) if parent is not None else None
@@ -97,10 +101,10 @@ def commit_files(
     tree = index.write_tree(store.repository)
     if base is not None and tree == base.tree.id:
         return str(base.id)
-    parents = [base.id] if base is not None else []
-    made = store.repository.create_commit(
-        None, author.signature(), (committer or author).signature(), message, tree, parents
-    )
+    parents: list[str | pygit2.Oid] = [str(base.id)] if base is not None else []
+    written = store.repository[tree]
+    assert isinstance(written, pygit2.Tree)
+    made = create_commit(store.repository, written, parents, message, author, committer=committer, key=key)
     if branch is not None:
         _advance(store, f"refs/heads/{check_name(branch)}", parent, str(made))
     return str(made)
@@ -185,19 +189,23 @@ async def push(
         check_name(ref.removeprefix("refs/"))
     folder = store.folder if isinstance(store, Store) else store
     remote = Remote(parse_url(url, allow_local=transport.allow_local), credentials, transport)
-    options = ["--porcelain", "--atomic", "--no-verify", "--no-follow-tags", "--no-signed", "--recurse-submodules=no"]
     refspecs = [f"{commit}:{ref}" for ref, commit in commits.items()]
     try:
-        done = await remote.git("push", *options, *argument([remote.url.text, *refspecs]), folder=folder)
+        done = await remote.git("push", *PUSH, *argument([remote.url.text, *refspecs]), folder=folder)
     except GitUnavailable as error:
         raise PushUnknown(f"{error.what}: whether the push arrived is not known", cause=error.cause) from None
+    return pushed(remote.url, commits, done, remote.credentials.secrets())
+
+
+def pushed(url: GitUrl, commits: Iterable[str], done: Finished, secrets: Sequence[str]) -> Pushed:
+    """What ``git push --porcelain`` says it did to the refs ``commits``. Raises as ``push`` does."""
     states = dict(_states(done.stdout.decode(errors="replace")))
     if done.code == 0:
         return Pushed({ref: _STATES.get(states.get(ref, ("=", ""))[0], "moved") for ref in commits})
     rejected = {ref: why for ref, (flag, why) in states.items() if flag == "!"}
     if rejected:
-        raise _rejected(remote, rejected, done.stderr.decode(errors="replace"))
-    trouble = told(remote.url, done, remote.credentials.secrets())
+        raise _rejected(url, rejected, done.stderr.decode(errors="replace"), secrets)
+    trouble = told(url, done, secrets)
     if isinstance(trouble, GitUnavailable):
         what = f"{trouble.what}: whether the push arrived is not known"
         raise PushUnknown(what, cause=trouble.cause) from trouble.__cause__
@@ -259,13 +267,16 @@ def _states(text: str) -> list[tuple[str, tuple[str, str]]]:
     return found
 
 
-def _rejected(remote: Remote, rejected: Mapping[str, str], stderr: str) -> GitRefused | GitUnavailable:
-    host = remote.url.origin
+def _rejected(
+    url: GitUrl, rejected: Mapping[str, str], stderr: str, secrets: Sequence[str]
+) -> GitRefused | GitUnavailable:
+    host = url.origin
     reasons = " ".join(rejected.values())
     names = ", ".join(sorted(ref.removeprefix("refs/heads/") for ref in rejected))
-    cause = Exception(hidden(f"{reasons}\n{stderr}", remote.credentials.secrets()))
+    cause = Exception(hidden(f"{reasons}\n{stderr}", secrets))
     error: GitRefused | GitUnavailable
-    if _SECOND.search(reasons):
+    # Two pushes at the very same time: the server says which lost only on its error output.
+    if _SECOND.search(reasons) or ("atomic transaction failed" in reasons and _SECOND.search(stderr)):
         error = BranchMoved(f"{names} on {host} has moved on", cause="moved")
     else:
         error = GitRefused(

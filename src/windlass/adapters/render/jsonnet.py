@@ -19,13 +19,13 @@ import msgspec
 
 from windlass.adapters.git.errors import GitRefused
 from windlass.adapters.git.trace import TracedSnapshot
-from windlass.adapters.render.globs import matches_any
 from windlass.adapters.render.objects import Raw
 from windlass.adapters.render.places import Place, place_of
 from windlass.adapters.render.plain import expanded
 from windlass.adapters.render.walk import join
 from windlass.adapters.render.work import Work
 from windlass.core.documents import Budget, DocumentError, json_text
+from windlass.core.documents.globs import matches_any
 from windlass.core.words.plain import plain
 
 DEEPEST = 1000

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from windlass.adapters.git.errors import GitRefused
-from windlass.adapters.render.globs import matches_any
 from windlass.adapters.render.walk import ENDINGS, KUSTOMIZATIONS, join
 from windlass.adapters.render.work import Work
+from windlass.core.documents.globs import matches_any
 
 MARKS: Mapping[str, tuple[str, ...]] = {
     "kustomize": KUSTOMIZATIONS,

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from windlass.adapters.git.errors import GitRefused
 from windlass.adapters.git.snapshot import Entry
 from windlass.adapters.git.trace import digest_of_names
-from windlass.adapters.render.globs import matches_any
 from windlass.core.documents import DocumentError, locate, read
+from windlass.core.documents.globs import matches_any
 
 if TYPE_CHECKING:
     from windlass.adapters.render.work import Work

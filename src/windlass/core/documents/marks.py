@@ -61,7 +61,7 @@ def _events(data: bytes) -> Iterator[tuple[int, Path, int]]:
                 stack[-1][1] += 1
                 yield index, _path(stack), line
             elif stack[-1][2]:
-                stack[-1][1] = _key(event)
+                stack[-1][1] = key_of(event)
                 stack[-1][2] = False
                 yield index, _path(stack), line
             else:
@@ -77,7 +77,8 @@ def _path(stack: list[list[Any]]) -> Path:
     return tuple(frame[1] for frame in stack)
 
 
-def _key(event: Any) -> str:
+def key_of(event: Any) -> str:
+    """The text of a key, "" for one that is no text."""
     if not isinstance(event, yaml.ScalarEvent):
         return ""
     plain = (

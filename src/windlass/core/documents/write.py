@@ -2,8 +2,8 @@
 one of the YAML versions in use would take it for something else (``y``, ``1e3``, ``1234567e8``, ``0644``, ``on``,
 dates, ``12:30:45``).
 
-Called by ``windlass render``, ``install --export`` and whatever writes files into Git. It writes values, and keeps no
-comments.
+Called by ``windlass render``, ``install --export`` and, for the pieces that are put into files, by ``splices``. It
+writes values, and keeps no comments.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ def write(values: Iterable[Any]) -> str:
     texts = []
     for value in values:
         lines: list[str] = []
-        _value(value, 0, "", lines, 0)
+        add_lines(value, 0, "", lines, 0)
         texts.append("\n".join(lines) + "\n")
     return "---\n".join(texts)
 
 
-def _value(value: Any, indent: int, lead: str, lines: list[str], depth: int) -> None:
+def add_lines(value: Any, indent: int, lead: str, lines: list[str], depth: int = 0) -> None:
     """Add ``value``. ``lead`` is the text that its first line starts with: indentation, and the dash or the key."""
     if depth > _DEEPEST:
         raise DocumentError(f"the value is more than {_DEEPEST} levels deep", hint="no Kubernetes object is that deep")
@@ -55,7 +55,7 @@ def _value(value: Any, indent: int, lead: str, lines: list[str], depth: int) -> 
         for key, member in value.items():
             first = lead or " " * indent
             lead = ""
-            _member(key, member, indent, first, lines, depth)
+            add_member(key, member, indent, first, lines, depth)
     elif isinstance(value, list | tuple) and value:
         # A list in a mapping is not indented, the style of Kubernetes' own tools.
         if lead.endswith(":"):
@@ -65,25 +65,27 @@ def _value(value: Any, indent: int, lead: str, lines: list[str], depth: int) -> 
         for member in value:
             first = (lead or " " * indent) + "-"
             lead = ""
-            _value(member, indent + 2, first + " ", lines, depth + 1)
+            add_lines(member, indent + 2, first + " ", lines, depth + 1)
     else:
         space = " " if lead.endswith((":", "-")) else ""
-        lines.append(lead + space + _leaf(value, indent))
+        lines.append(lead + space + leaf(value, indent))
 
 
-def _member(key: Any, member: Any, indent: int, first: str, lines: list[str], depth: int) -> None:
+def add_member(key: Any, member: Any, indent: int, first: str, lines: list[str], depth: int = 0) -> None:
+    """Add a key with its value; ``first`` is what its line starts with."""
     if not isinstance(key, str):
         raise DocumentError(f"a key must be text, not {key!r}")
-    text = _quoted(key) if not _is_plain(key) else key
+    text = quoted(key) if not _is_plain(key) else key
     if len(text) > _LONGEST_KEY:
-        lines.append(f"{first}? {_quoted(key)}")
+        lines.append(f"{first}? {quoted(key)}")
         first = " " * indent + ":"
     else:
         first += text + ":"
-    _value(member, indent + 2, first, lines, depth + 1)
+    add_lines(member, indent + 2, first, lines, depth + 1)
 
 
-def _leaf(value: Any, indent: int) -> str:
+def leaf(value: Any, indent: int) -> str:
+    """A value without members, quoted where it has to be; text of several lines as a block with this indentation."""
     if value is None:
         return "null"
     if value is True:
@@ -93,7 +95,7 @@ def _leaf(value: Any, indent: int) -> str:
     if isinstance(value, str):
         if "\n" in value and (block := _block(value, indent)):
             return block
-        return value if _is_plain(value) else _quoted(value)
+        return value if _is_plain(value) else quoted(value)
     if isinstance(value, int):
         return str(value)
     if isinstance(value, float):
@@ -131,7 +133,8 @@ def _is_plain(text: str) -> bool:
     )
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """Text in double quotes."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -84,6 +84,11 @@ class Reason(StrEnum):
     REF_MISSING = "RefMissing", "The branch, tag or version range is not in the repository."
     GIT_REFUSED = "GitRefused", "The repository's address, a right, a key, a certificate or a limit is wrong."
     BAD_PATH = "BadPath", "A path or a link leads out of the repository, or to what is not in it."
+    EDIT_REFUSED = "EditRefused", "A field in Git can't be changed in place without changing something else."
+    PATH_FENCED = (
+        "PathFenced",
+        "The controller may not write that file: write.paths of the Repository does not name it.",
+    )
     HISTORY_REWRITTEN = "HistoryRewritten", "The branch moved backwards or sideways; history.rewritten says what to do."
     AUTHENTICATION_FAILED = "AuthenticationFailed", "The repository refused the credentials, or wants some."
     SECRET_MISSING = "SecretMissing", "A Secret that is named is missing or lacks a key."

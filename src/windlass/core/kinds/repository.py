@@ -13,7 +13,7 @@ import msgspec
 from typing_extensions import override
 
 from windlass.core.kinds.conditions import Condition
-from windlass.core.kinds.fields import COMMIT, Commit, Duration, SecretRef
+from windlass.core.kinds.fields import COMMIT, WORDS, Commit, Duration, Name, SecretRef
 from windlass.core.kinds.kind import Column, Kind, Metadata, read_metadata, read_spec, read_status
 from windlass.core.kinds.shape import Form, Keyed, Part, Rule, Says, mistake, shown
 
@@ -49,6 +49,15 @@ REF = Form(
 RANGE = Form("[0-9A-Za-z.*xX<>=~^|, +-]+", "a version range such as >=1.4 <2", '">=1.4 <2"', 255)
 
 
+EMAIL = Form(r"[^\s<>@\x00-\x1f\x7f]+@[^\s<>@\x00-\x1f\x7f]+", "an address", "windlass@acme.example", 254)
+PATHS = Form(
+    r"[^/\x00-\x1f\x7f\\][^\x00-\x1f\x7f\\]*",
+    "a pattern for paths of the repository, without a slash in front",
+    "apps/*/staging",
+    512,
+)
+
+
 class Ref(Part, frozen=True):
     """What is followed: exactly one of these."""
 
@@ -72,6 +81,31 @@ class Ref(Part, frozen=True):
     def __str__(self) -> str:
         named = ((word, getattr(self, word)) for word in ("branch", "tag", "semver", "commit"))
         return next((f"{word} {value}" for word, value in named if value), "the default branch")
+
+
+class WriteAuthor(Part, frozen=True):
+    """Who the controller's own commits are by."""
+
+    name: Annotated[str, WORDS, Says("The name in its commits.")] = "windlass"
+    email: Annotated[str, EMAIL, Says("The address in its commits.", "windlass@acme.example")] = "windlass@localhost"
+
+
+class Write(Part, frozen=True):
+    """What the controller's own commits are made with. People's commits are made with their own Git."""
+
+    secret: Annotated[
+        Name,
+        Says("Credentials for writing, apart from those for reading, with the same keys. Needs `ref.branch`."),
+    ]
+    author: Annotated[WriteAuthor, Says("Who its commits are by.")] = msgspec.field(default_factory=WriteAuthor)
+    signing_key: Annotated[
+        SecretRef | None,
+        Says("Signs its commits: key `identity`, an OpenSSH private key without passphrase."),
+    ] = None
+    paths: Annotated[
+        list[Annotated[str, PATHS]],
+        Says("The paths that it may change, as patterns from the root on. Without any it changes no file."),
+    ] = msgspec.field(default_factory=list)
 
 
 class History(Part, frozen=True):
@@ -99,6 +133,10 @@ class RepositorySpec(Part, frozen=True):
             "Credentials for reading. Keys: `username` and `password`, or `bearerToken`, with `ca.crt` for a private "
             "CA; `identity` and `known_hosts` for SSH."
         ),
+    ] = None
+    write: Annotated[
+        Write | None,
+        Says("What the controller may write, and as whom. Without it nothing is ever pushed."),
     ] = None
     hook: Annotated[
         SecretRef | None,

@@ -2,7 +2,8 @@
 
 ``*`` matches anything within one name, ``?`` one character, ``[abc]`` and ``[!abc]`` one of some; ``**`` as a whole
 name matches any number of folders, none too. A pattern without a slash matches a name in any folder, as in
-``.gitignore``; one that ends with a slash, or that matches a folder, stands for all below it. Called by ``walk``.
+``.gitignore``; one that ends with a slash, or that matches a folder, stands for all below it. Called by the walk
+of a render, and for the fence of writes.
 """
 
 from __future__ import annotations
