@@ -22,14 +22,24 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     help="An Application's file: its include, exclude and namespace count.",
 )
+@click.option(
+    "--against",
+    type=click.Choice(["kustomize"]),
+    help="Compare with what your own program of that name makes of PATH; exit code 2 where they differ.",
+)
 @output_option
-def command(path: Path, commit: str, app: Path | None, output: str) -> int:
+def command(path: Path, commit: str, app: Path | None, against: str | None, output: str) -> int:
     """Print what PATH (a folder of manifests, or one file) renders to, in the order in which it is applied.
 
     It is what a controller would send, without the marks that Windlass adds. Nothing is asked of a cluster. Secrets in
     the files are printed as they are. Mistakes are told on standard error; then nothing is printed, and the exit code
     is 1.
+
+    With --against, your own program on the PATH renders the same folder, and the differences are printed instead: what
+    Windlass makes stands left of the arrow, what your program makes right of it.
     """
+    if against and (commit or path.is_file()):
+        raise click.UsageError("--against runs your program on a folder as it is now: no --commit, and no single file")
     import sys
     from dataclasses import replace
 
@@ -47,6 +57,10 @@ def command(path: Path, commit: str, app: Path | None, output: str) -> int:
         written = read_application(app)
         place, namespace = of_application(written, replace(place, include=())), written.namespace
     rendered = render_folder(request_of(place, namespace=namespace))
+    if against:
+        from windlass.cli.against import compare_with
+
+        return compare_with(against, rendered, place, namespace=namespace, output=output)
     code = tell_problems(rendered, place.commit, place.repository)
     if rendered.warnings:
         say(problems_text(rendered.warnings, width=width_of(sys.stderr)).replace("error: ", "warning: "), sys.stderr)

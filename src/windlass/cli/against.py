@@ -1,0 +1,141 @@
+"""``windlass render PATH --against kustomize|helm``: what the person's own program makes of the same folder.
+
+``render`` calls it. The program runs as a limited child on the person's machine, with the person's own settings, and
+only here: nothing else in Windlass runs it. Its output is read as plain manifests, and compared object by object.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from windlass import settings
+from windlass.adapters.host.children import Finished, Limits, ProgramMissing, find_program, run_child
+from windlass.adapters.render import render_folder
+from windlass.cli.planning import reference
+from windlass.cli.render import tell_problems
+from windlass.cli.running import run_person
+from windlass.cli.telling import DIFFERS, ERROR, emit, say, width_of
+from windlass.cli.trees import Place, request_of
+from windlass.core.kinds.rendering import Plain, Render
+from windlass.core.model import Rendered
+from windlass.core.plan.changes import changes_between
+from windlass.core.words.against import Beside, against_text
+from windlass.core.words.plain import plain, plain_lines
+
+_OWN = ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "USER", "LOGNAME")
+_LIMITS = Limits(timeout=120.0, output=64 << 20)
+_LINES = 12
+_VERSION = re.compile(r"v\d+\.\d+\.\d+\S*")
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program of the person's: how it is called for a folder, and the name it is told by."""
+
+    called: Sequence[str]
+    words: str
+
+
+def compare_with(name: str, rendered: Rendered, place: Place, *, namespace: str, output: str) -> int:
+    """Compares a render with what the program ``name`` makes of the same folder; the exit code."""
+    folder = Path(place.folder, place.path)
+    program, done = run_person(lambda: _run(name, folder))
+    if done.code != 0:
+        return _refused(program, done, rendered, place)
+    if rendered.problems:
+        code = tell_problems(rendered, place.commit, place.repository)
+        say(f"{plain(program.words)} accepts it\n", sys.stderr)
+        return code
+    with tempfile.TemporaryDirectory(prefix="windlass-") as made:
+        Path(made, f"{name}.yaml").write_bytes(done.stdout)
+        theirs = render_folder(request_of(Place(made, "", settings=Render(plain=Plain())), namespace=namespace))
+    if theirs.problems or theirs.invalid:
+        return tell_problems(theirs, "", "", f"what {program.words} printed can't be compared")
+    found, same = compared(rendered, theirs)
+    if output == "human":
+        say(against_text(program.words, found, same, width=width_of(sys.stdout)))
+    else:
+        emit(against_data(program.words, found, same), output)
+    return DIFFERS if found else 0
+
+
+def compared(ours: Rendered, theirs: Rendered) -> tuple[list[Beside], int]:
+    """The objects that are not the same, and how many are. Values count, and not how they are written."""
+    left = {one.ref: one for one in ours.objects}
+    right = {one.ref: one for one in theirs.objects}
+    found: list[Beside] = []
+    for ref, one in left.items():
+        where = f"{one.origin.file}:{one.origin.line}" if one.origin.file else ""
+        other = right.get(ref)
+        if other is None:
+            found.append(Beside(ref, "ours", where))
+            continue
+        old, new = msgspec.json.decode(one.body), msgspec.json.decode(other.body)
+        if old != new:
+            found.append(Beside(ref, "", where, changes_between(old, new)))
+    found += [Beside(ref, "theirs") for ref in right if ref not in left]
+    return found, len(left.keys() & right.keys()) - sum(not one.only for one in found)
+
+
+def against_data(program: str, found: Sequence[Beside], same: int) -> dict[str, Any]:
+    """The same for programs."""
+    return {
+        "program": program,
+        "same": same,
+        "differences": [
+            {
+                **reference(one.ref),
+                "only": {"ours": "windlass", "theirs": program}.get(one.only, ""),
+                "place": one.place,
+                "fields": [{"field": each.field, "windlass": each.old, "theirs": each.new} for each in one.changes],
+            }
+            for one in sorted(found, key=lambda each: each.ref)
+        ],
+    }
+
+
+def _refused(program: Program, done: Finished, rendered: Rendered, place: Place) -> int:
+    """The program does not accept the folder: both refusing is no difference, though nothing was compared."""
+    told = plain_lines(done.stderr.decode("utf-8", "replace").strip())[-_LINES:]
+    lines = "".join(f"   {line}\n" for line in told)
+    if rendered.problems:
+        tell_problems(rendered, place.commit, place.repository)
+        say(f"{plain(program.words)} refuses it too\n{lines}", sys.stderr)
+        return ERROR
+    say(f"{plain(program.words)} refuses it, and windlass does not\n{lines}", sys.stderr)
+    return DIFFERS
+
+
+async def _run(name: str, folder: Path) -> tuple[Program, Finished]:
+    program = await _kustomize(folder)
+    return program, await _child(program.called)
+
+
+async def _kustomize(folder: Path) -> Program:
+    """``kustomize build``, or where there is none, the one inside ``kubectl``."""
+    try:
+        found = find_program("kustomize")
+        version = _VERSION.search((await _child([found, "version"])).stdout.decode("utf-8", "replace"))
+        return Program([found, "build", str(folder)], f"kustomize {version[0]}" if version else "kustomize")
+    except ProgramMissing as error:
+        try:
+            found = find_program("kubectl")
+        except ProgramMissing:
+            error.hint = "install kustomize, or kubectl, which holds one; or put it on the PATH"
+            raise error from None
+    said = json.loads((await _child([found, "version", "--client", "-o", "json"])).stdout or b"{}")
+    return Program([found, "kustomize", str(folder)], f"kustomize {said.get('kustomizeVersion', '')} of kubectl")
+
+
+async def _child(called: Sequence[str]) -> Finished:
+    own = {name: value for name in _OWN if (value := settings.variable(name))}
+    return await run_child(called, env=settings.child_environment(own), cwd="/", limits=_LIMITS)
