@@ -6,7 +6,6 @@ trouble. A few tries, then the notice is dropped and logged: a listener that was
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 import json
@@ -17,9 +16,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import aiohttp
+from windlass.devstack.posting import post
 
-_TRIES = (0.0, 0.2, 1.0, 5.0)
 _ZERO = "0" * 40
 _log = logging.getLogger(__name__)
 
@@ -68,34 +66,16 @@ class Notifier:
 
     async def tell(self, pushes: Sequence[Push]) -> None:
         """POST each push. Never raises but when cancelled."""
-        timeout = aiohttp.ClientTimeout(total=10)
-        async with aiohttp.ClientSession(timeout=timeout) as session:
-            for push in pushes:
-                await self._tell(session, push)
-
-    async def _tell(self, session: aiohttp.ClientSession, push: Push) -> None:
-        body = json.dumps(push.payload, separators=(",", ":")).encode()
-        headers = {
-            "Content-Type": "application/json",
-            "User-Agent": "GitHub-Hookshot/windlass",
-            "X-GitHub-Event": "push",
-            "X-GitHub-Delivery": str(uuid.uuid4()),
-        }
-        if self.secret:
-            headers["X-Hub-Signature-256"] = "sha256=" + hmac.new(self.secret, body, hashlib.sha256).hexdigest()
-        trouble = ""
-        for pause in _TRIES:
-            await asyncio.sleep(pause)
-            try:
-                options: dict[str, Any] = {"ssl": self.tls} if self.tls else {}
-                async with session.post(
-                    self.url, data=body, headers=headers, allow_redirects=False, **options
-                ) as answer:
-                    if answer.status < 300:
-                        return
-                    trouble = f"status {answer.status}"
-                    if answer.status < 500 and answer.status != 429:
-                        break
-            except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                trouble = type(error).__name__
-        _log.warning("a push to %s was not told to its listener: %s", push.repository, trouble)
+        for push in pushes:
+            body = json.dumps(push.payload, separators=(",", ":")).encode()
+            headers = {
+                "Content-Type": "application/json",
+                "User-Agent": "GitHub-Hookshot/windlass",
+                "X-GitHub-Event": "push",
+                "X-GitHub-Delivery": str(uuid.uuid4()),
+            }
+            if self.secret:
+                headers["X-Hub-Signature-256"] = "sha256=" + hmac.new(self.secret, body, hashlib.sha256).hexdigest()
+            trouble = await post(self.url, body, headers, self.tls)
+            if trouble:
+                _log.warning("a push to %s was not told to its listener: %s", push.repository, trouble)

@@ -8,25 +8,16 @@ beside it.
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
-import hmac
 import os
 import re
-import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import AsyncIterator
 from typing import Any
 
-import uvicorn
-from typing_extensions import override
-
+from windlass.devstack.asgi import Receive, Scope, Send, body_of, given_token, headers_of, plain, same, serving
 from windlass.devstack.gitserver import backend
 from windlass.devstack.gitserver.notify import Notifier, Push
 from windlass.errors import NeedsHuman
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 
 # A name has no parts that begin with a dot, so no way up and nothing hidden.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}(?:/[A-Za-z0-9_][A-Za-z0-9._-]{0,99}){0,4}")
@@ -85,40 +76,8 @@ class GitServer:
         turn TLS on."""
         await backend.check()
         await asyncio.to_thread(os.makedirs, self.root, exist_ok=True)
-        listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        config = uvicorn.Config(
-            self.app,
-            interface="asgi3",
-            log_level="warning",
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            ws="none",
-            timeout_graceful_shutdown=2,
-            ssl_certfile=certificate,
-            ssl_keyfile=key,
-        )
-        server = _Server(config)
-        scheme = "https" if certificate else "http"
-        trouble: Exception | None = None
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(server.serve(sockets=[listener]))
-                telling = tasks.create_task(self.background())
-                try:
-                    await server.ready.wait()
-                    yield f"{scheme}://{host}:{listener.getsockname()[1]}"
-                except Exception as error:  # noqa: BLE001 - handed on below, outside of the group that would wrap it
-                    trouble = error
-                finally:
-                    server.should_exit = True
-                    telling.cancel()
-        finally:
-            listener.close()
-        if trouble is not None:
-            raise trouble
+        async with serving(self.app, self.background, host=host, port=port, certificate=certificate, key=key) as url:
+            yield url
 
     async def background(self) -> None:
         """Tell pushes to the listener until cancelled."""
@@ -129,15 +88,13 @@ class GitServer:
 
     # --- requests -------------------------------------------------------------------------------------------------
 
-    async def app(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI application."""
         if scope["type"] != "http":
             return
-        headers: dict[str, str] = {
-            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
-        }
+        headers = headers_of(scope)
         if not self._allowed(headers.get("authorization", "")):
-            await _plain(
+            await plain(
                 send, 401, "this server needs a token", (b"www-authenticate", b'Basic realm="git", charset="UTF-8"')
             )
             return
@@ -147,10 +104,10 @@ class GitServer:
         except NeedsHuman:
             folder = ""
         if not found or not await asyncio.to_thread(os.path.isdir, folder):
-            await _plain(send, 404, "no such repository")
+            await plain(send, 404, "no such repository")
             return
         if scope["method"] not in ("GET", "POST"):
-            await _plain(send, 405, "only GET and POST")
+            await plain(send, 405, "only GET and POST")
             return
         name = found["name"]
         pushing = scope["method"] == "POST" and found["what"] == "git-receive-pack"
@@ -162,22 +119,9 @@ class GitServer:
             await self._pushed(name, folder, _clone_url(scope, headers, name))
 
     def _allowed(self, authorization: str) -> bool:
-        if self.token is None:
-            return True
-        scheme, _, rest = authorization.partition(" ")
-        given = rest.strip()
-        if scheme.lower() == "basic":
-            try:
-                given = base64.b64decode(given).decode().partition(":")[2]
-            except ValueError:
-                return False
-        elif scheme.lower() != "bearer":
-            return False
-        return hmac.compare_digest(given.encode(), self.token.encode())
+        return self.token is None or same(given_token(authorization), self.token)
 
-    async def _answer(
-        self, scope: MutableMapping[str, Any], headers: dict[str, str], path: str, receive: Receive, send: Send
-    ) -> None:
+    async def _answer(self, scope: Scope, headers: dict[str, str], path: str, receive: Receive, send: Send) -> None:
         gzipped = headers.get("content-encoding", "") in ("gzip", "x-gzip")
         variables = {
             "REQUEST_METHOD": str(scope["method"]),
@@ -193,7 +137,7 @@ class GitServer:
             variables["CONTENT_LENGTH"] = headers["content-length"]
         if protocol := headers.get("git-protocol"):
             variables["GIT_PROTOCOL"] = variables["HTTP_GIT_PROTOCOL"] = protocol
-        async with backend.respond(self.root, variables, _body(receive), gzipped) as answer:
+        async with backend.respond(self.root, variables, body_of(receive), gzipped) as answer:
             await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
             async for part in answer.body:
                 await send({"type": "http.response.body", "body": part, "more_body": True})
@@ -222,41 +166,6 @@ class GitServer:
             self._told.put_nowait(pushes)
 
 
-class _Server(uvicorn.Server):
-    """uvicorn without its hold on the signals of the process: whoever starts the server decides when it stops."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = asyncio.Event()
-
-    @override
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.ready.set()
-
-    @override
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-async def _body(receive: Receive) -> AsyncIterator[bytes]:
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] != "http.request":
-            return
-        yield message.get("body", b"")
-        more = message.get("more_body", False)
-
-
-async def _plain(send: Send, status: int, text: str, *headers: tuple[bytes, bytes]) -> None:
-    body = text.encode() + b"\n"
-    head = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode()), *headers]
-    await send({"type": "http.response.start", "status": status, "headers": head})
-    await send({"type": "http.response.body", "body": body})
-
-
 async def _refs(folder: str) -> dict[str, str]:
     done = await backend.git("for-each-ref", "--format=%(objectname) %(refname)", cwd=folder)
     pairs = (line.split(" ", 1) for line in done.stdout.decode(errors="replace").splitlines())
@@ -280,5 +189,5 @@ async def _head(folder: str, commit: str) -> dict[str, Any] | None:
     }
 
 
-def _clone_url(scope: MutableMapping[str, Any], headers: dict[str, str], name: str) -> str:
+def _clone_url(scope: Scope, headers: dict[str, str], name: str) -> str:
     return f"{scope.get('scheme', 'http')}://{headers.get('host', 'localhost')}/{name}.git"
