@@ -43,13 +43,14 @@ START = 30.0
 
 @dataclass
 class Stack:
-    """What runs: where it is, and what to ask it with. ``folder`` holds everything."""
+    """What runs: where it is, and what to ask it with. ``folder`` holds everything; ``registry`` is host:port."""
 
     folder: Path
     kubeconfig: Path
     cluster: KubeCluster
     controller: Controller
     git_url: str
+    registry: str
     hook_secret: str
     namespace: str = "default"
 
@@ -82,12 +83,13 @@ async def running(folder: Path, *, port: int = 0, keep_state: bool = False) -> A
     kubeconfig = folder / "kubeconfig"
     secret_file = folder / "hook-secret"
     await asyncio.to_thread(_prepare, folder, kubeconfig, secret_file)
-    git_port, hook_port = free_port(), free_port()
+    git_port, hook_port, registry_port = free_port(), free_port(), free_port()
     # Its end of the pipe closes when this process ends, however: nothing is left running after a kill.
     options = ["--port", str(port), "--kubeconfig", str(kubeconfig), "--end-with-stdin"]
     options += ["--git-port", str(git_port), "--git-root", str(folder / "git")]
     options += ["--git-notify", f"http://127.0.0.1:{hook_port}/hooks/git/default/{REPOSITORY}"]
     options += ["--git-notify-secret-file", str(secret_file)]
+    options += ["--registry-port", str(registry_port), "--registry-root", str(folder / "registry")]
     if keep_state:
         options += ["--data", str(folder / "cluster")]
     async with devstack(options, kubeconfig):
@@ -100,6 +102,7 @@ async def running(folder: Path, *, port: int = 0, keep_state: bool = False) -> A
                 cluster=cluster,
                 controller=controller(access, folder, hook_port),
                 git_url=f"http://127.0.0.1:{git_port}",
+                registry=f"127.0.0.1:{registry_port}",
                 hook_secret=await asyncio.to_thread(secret_file.read_text),
             )
             await _install(made)

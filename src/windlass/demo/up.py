@@ -60,6 +60,7 @@ async def up(wish: Wish, stop: asyncio.Event, say: Say) -> int:
         say("Everything runs on this machine, and nothing leaves it." if not is_url(wish.repo) else "Runs here.")
         say(f"  Kubernetes  {running_stack.cluster.client.access.server}")
         say(f"              kubectl --kubeconfig {running_stack.kubeconfig} get pods -A")
+        say(f"  Registry    {running_stack.registry}, for images and charts: crane, skopeo, helm push")
         url, branch = await serve(running_stack, wish, say)
         name = wish.name or name_of(wish)
         await running_stack.apply(repository_object(url, branch, interval="30s"))

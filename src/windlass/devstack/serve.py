@@ -1,4 +1,4 @@
-"""The devstack as a process: the API server with its workload controllers, and the Git server beside it.
+"""The devstack as a process: the API server with its workload controllers, a Git server and a registry beside it.
 
 ``python -m windlass.devstack.serve`` runs it; `serve` is the same as a coroutine, for programs that have a loop
 already. It knows nothing of Windlass. SIGTERM and SIGINT end it cleanly.
@@ -39,6 +39,16 @@ class GitSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RegistrySettings:
+    """The registry beside it: everything under ``root``; ``notify`` is the URL that hears of pushes, with ``token``."""
+
+    root: Path
+    port: int = 0
+    notify: str = ""
+    token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What to serve, and where. Port 0 takes a free one; without ``data`` everything is in memory."""
 
@@ -48,6 +58,7 @@ class Settings:
     token: str = ""
     workloads: bool = True
     git: GitSettings | None = None
+    registry: RegistrySettings | None = None
 
 
 Ready = Callable[[str, str], Awaitable[None] | None]
@@ -74,6 +85,18 @@ async def _git(settings: GitSettings | None) -> AsyncIterator[None]:
         yield
 
 
+@contextlib.asynccontextmanager
+async def _registry(settings: RegistrySettings | None) -> AsyncIterator[None]:
+    if settings is None:
+        yield
+        return
+    from windlass.devstack.ociserver import Notifier, OciServer  # as above
+
+    notify = Notifier(settings.notify, settings.token) if settings.notify else None
+    async with OciServer(str(settings.root), notify=notify).serve(port=settings.port):
+        yield
+
+
 def _logs(pod: dict[str, Any], container: str, previous: bool) -> str:
     """A container's simulated log, refused as the API server refuses it."""
     try:
@@ -88,7 +111,7 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None, ready:
     machine = await server.start(_strategies, _logs)
     try:
         # Before the kubeconfig is there, which is what tells others that everything is ready.
-        async with _git(settings.git), asyncio.TaskGroup() as group:
+        async with _git(settings.git), _registry(settings.registry), asyncio.TaskGroup() as group:
             serving = group.create_task(server.run())
             await server.answering.wait()
             ca = server.certificates.ca
@@ -148,13 +171,24 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--git-port", type=int, default=0, help="port of the Git server on 127.0.0.1")
     parser.add_argument("--git-notify", default="", metavar="URL", help="tell this URL of pushes, as GitHub does")
     parser.add_argument("--git-notify-secret-file", type=Path, metavar="FILE", help="the secret that signs them")
+    parser.add_argument(
+        "--registry-root", type=Path, help="serve a registry that keeps everything in this folder as well"
+    )
+    parser.add_argument("--registry-port", type=int, default=0, help="port of the registry on 127.0.0.1")
+    parser.add_argument("--registry-notify", default="", metavar="URL", help="tell this URL of pushes")
+    parser.add_argument("--registry-notify-token-file", type=Path, metavar="FILE", help="the token that is sent along")
     parser.add_argument("--end-with-stdin", action="store_true", help="end when standard input closes: with the parent")
     given = parser.parse_args(arguments)
     git = None
     if given.git_root is not None:
         secret = given.git_notify_secret_file.read_bytes().strip() if given.git_notify_secret_file else b""
         git = GitSettings(given.git_root, given.git_port, given.git_notify, secret)
-    settings = Settings(given.port, given.kubeconfig, given.data, given.token, not given.no_workloads, git)
+    registry = None
+    if given.registry_root is not None:
+        file = given.registry_notify_token_file
+        token = file.read_text().strip() if file else ""
+        registry = RegistrySettings(given.registry_root, given.registry_port, given.registry_notify, token)
+    settings = Settings(given.port, given.kubeconfig, given.data, given.token, not given.no_workloads, git, registry)
     try:
         import uvloop
     except ImportError:
