@@ -308,7 +308,7 @@ def message_lines(state: ApplicationState) -> list[str]:
         place = f"{problem.file}:{problem.line}: " if problem.file else ""
         lines.append(f"{place}{problem.what}")
     if state.rendered is not None:
-        lines += [f"{one.file}:{one.line}: {one.what}" for one in state.rendered.warnings[:5]]
+        lines += [f"{one.file}{f':{one.line}' if one.line else ''}: {one.what}" for one in state.rendered.warnings[:5]]
     for told in sorted(state.objects.values(), key=lambda one: one.ref):
         if told.details and len(lines) < 20:
             lines.append(f"{told.ref}: {told.health.message}")

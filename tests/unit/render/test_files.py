@@ -131,7 +131,7 @@ def test_a_kustomization_that_says_more_is_refused_by_name(text: str, what: str,
 @pytest.mark.parametrize(
     ("path", "text", "what", "exclude"),
     [
-        ("chart/Chart.yaml", "name: x\n", "Chart.yaml is a Helm chart, which is not rendered yet", "chart"),
+        ("chart/Chart.yaml", "name: x\n", "a Helm chart stands among plain manifests", "chart"),
         ("x/main.jsonnet", "{}", "main.jsonnet is Jsonnet, which is not rendered yet", "x/main.jsonnet"),
         ("x/link.yaml", "->../secret", "link.yaml is a symbolic link, which is not rendered yet", "x/link.yaml"),
         ("x/base", "->../base", "base is a symbolic link", "x/base"),

@@ -201,8 +201,8 @@ async def test_a_worker_has_no_environment_and_bounds(workers: Workers) -> None:
     limits = Path(f"/proc/{process.pid}/limits").read_text()
     assert b"HOME=" not in environment
     assert b"PATH=" not in environment
-    address_space = next(line for line in limits.splitlines() if line.startswith("Max address space"))
-    assert address_space.split()[3] == str(1 << 30)
+    data = next(line for line in limits.splitlines() if line.startswith("Max data size"))
+    assert data.split()[3] == str(1 << 30)
     core = next(line for line in limits.splitlines() if line.startswith("Max core file size"))
     assert core.split()[4] == "0"
 

@@ -48,13 +48,15 @@ class ChildOutput(NeedsHuman):
 class Limits:
     """What a child may use. ``timeout`` and ``cpu`` in seconds, the rest in bytes; None is no limit of its own.
 
-    ``output`` bounds stdout and stderr each; ``memory`` the address space of each process; ``file_size`` each file that
+    ``output`` bounds stdout and stderr each; ``memory`` the address space of each process, ``data`` what it may write
+    to (a Go program reserves more than a gigabyte of addresses and uses a fraction of it); ``file_size`` each file that
     it writes (the child gets SIGXFSZ beyond it).
     """
 
     timeout: float = 60.0
     output: int = 8 * 1024 * 1024
     memory: int | None = None
+    data: int | None = None
     file_size: int | None = None
     cpu: int | None = None
 
@@ -138,7 +140,7 @@ async def open_child(
             raise
         raise ProgramMissing(f"the program {os.path.basename(argv[0])} is not installed") from None
     try:
-        _limit(process.pid, limits)
+        limit(process.pid, limits)
         yield process
     finally:
         await _end(process)
@@ -192,12 +194,14 @@ async def _collect(pipe: asyncio.StreamReader, most: int, name: str) -> bytes:
     return b"".join(parts)
 
 
-def _limit(pid: int, limits: Limits) -> None:
+def limit(pid: int, limits: Limits) -> None:
+    """Sets what the kernel bounds on a process that was just started. Deadline and output are the caller's."""
     wanted = [(resource.RLIMIT_CORE, 0), (resource.RLIMIT_NOFILE, 1024)]
     wanted += [
         (kind, most)
         for kind, most in (
             (resource.RLIMIT_AS, limits.memory),
+            (resource.RLIMIT_DATA, limits.data),
             (resource.RLIMIT_FSIZE, limits.file_size),
             (resource.RLIMIT_CPU, limits.cpu),
         )
@@ -243,6 +247,7 @@ __all__ = [
     "Limits",
     "ProgramMissing",
     "find_program",
+    "limit",
     "open_child",
     "run_child",
     "search_path",

@@ -54,6 +54,9 @@ def scope_of(request: RenderRequest, raws: Iterable[Raw]) -> Callable[[str, str]
 def find_duplicates(prepared: Iterable[Prepared], found: Findings) -> None:
     first: dict[ObjectRef, Raw] = {}
     for one in prepared:
+        if one.notes.hook:
+            # A hook is not applied; charts write an object as a hook and once more as a manifest.
+            continue
         before = first.setdefault(one.ref, one.raw)
         if before is not one.raw:
             places = f"{before.file}:{before.line} and {one.raw.file}:{one.raw.line}"

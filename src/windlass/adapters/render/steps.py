@@ -6,7 +6,7 @@ Called by the worker and, in process, by the command line. A pure function over 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from windlass.adapters.git.snapshot import Snapshot
 from windlass.adapters.git.trace import TracedSnapshot
@@ -14,14 +14,21 @@ from windlass.adapters.render.desired import LastChanged, find_duplicates, scope
 from windlass.adapters.render.documents import Documents
 from windlass.adapters.render.findings import Findings
 from windlass.adapters.render.jsonnet import jsonnet
-from windlass.adapters.render.objects import Preparer
+from windlass.adapters.render.objects import Preparer, Raw
 from windlass.adapters.render.plain import plain
 from windlass.adapters.render.recognise import recognise
 from windlass.adapters.render.work import Renderer, Work
 from windlass.core.model import OtherRead, Problem, Rendered
 from windlass.ports import RenderRequest
 
-RENDERERS: Mapping[str, Renderer] = {"plain": plain, "jsonnet": jsonnet}
+
+def _helm(work: Work) -> Iterable[Raw]:
+    from windlass.adapters.render.helm import helm
+
+    return helm(work)
+
+
+RENDERERS: Mapping[str, Renderer] = {"plain": plain, "helm": _helm, "jsonnet": jsonnet}
 """By the names of ``spec.render``. What is recognised and not here is refused by name."""
 
 

@@ -131,7 +131,13 @@ class Walk:
     def _refused(self, folder: str, names: Mapping[str, Entry]) -> bool:
         """True where the folder as a whole is not plain YAML."""
         if "Chart.yaml" in names:
-            self._unsupported(folder, "Chart.yaml", "a Helm chart", folder or ".")
+            self.found.problem(
+                "a Helm chart stands among plain manifests, and is not rendered with them",
+                join(folder, "Chart.yaml"),
+                hint=f"make an Application of its own for it, with source.path: {folder or '.'}, or "
+                f"{self._leave_out(folder or '.')}",
+                slug="not-plain",
+            )
             return True
         for name, one in names.items():
             path = join(folder, name)

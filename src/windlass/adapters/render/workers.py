@@ -31,6 +31,8 @@ START = 30.0
 
 _CHUNK = 64 * 1024
 
+_RESERVED = 3 << 30
+
 LINGER = 30.0
 """Seconds that a second worker stays without work."""
 
@@ -129,7 +131,7 @@ class _Worker:
 
 
 class Workers(Renderer):
-    """Up to ``count`` workers; a render may take ``timeout`` seconds and its process ``memory`` bytes of addresses.
+    """Up to ``count`` workers; a render may take ``timeout`` seconds and its process ``memory`` bytes to write to.
 
     Use it as ``async with Workers() as workers``; at the end every worker is dead, and renders under way are lost.
     """
@@ -137,7 +139,8 @@ class Workers(Renderer):
     def __init__(self, *, count: int = 2, timeout: float = 60.0, memory: int = 1 << 30) -> None:
         self._turns = asyncio.Semaphore(count)
         self._timeout = timeout
-        self._limits = Limits(memory=memory)
+        # A worker starts Helm's library as a child, which inherits this and reserves 1.4 GB of addresses at its start.
+        self._limits = Limits(memory=memory + _RESERVED, data=memory)
         self._idle: list[_Worker] = []
         self._all: set[_Worker] = set()
         self._group = asyncio.TaskGroup()

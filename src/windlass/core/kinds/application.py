@@ -56,9 +56,9 @@ rules, and a key that is set twice is refused.
 | `web-?.yaml`, `web-[ab].yaml` | one character; one of some |
 
 A folder with a `kustomization.yaml` is applied if that file lists `resources`, all of them plain files beside it, and
-says nothing else: then just those files are taken. Anything more, a `Chart.yaml`, a `*.jsonnet` file in a folder below,
-a submodule or a symbolic link to manifests is refused by name, and nothing of the commit is applied. `exclude` leaves
-such files out. What other kinds of folders are rendered as: [render/README.md](../render/README.md).
+says nothing else: then just those files are taken. Anything more, a `Chart.yaml` or a `*.jsonnet` file in a folder
+below, a submodule or a symbolic link to manifests is refused by name, and nothing of the commit is applied. `exclude`
+leaves such files out. What other kinds of folders are rendered as: [render/README.md](../render/README.md).
 
 What is wrong with a manifest is told with file and line: a missing name, a wrong type (`replicas: "three"`) or an
 object that is written twice stop the whole commit, and what ran keeps running. A wrong label or annotation, or a

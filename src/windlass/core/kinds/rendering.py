@@ -16,8 +16,22 @@ PLACE = Form(
     r"[^\x00-\x1f\x7f\\]+", "a path: relative to source.path, /from/the/root, or $source/path", "/vendor", 1024
 )
 
-RENDERERS = ("jsonnet", "plain")
+RENDERERS = ("helm", "jsonnet", "plain")
 """The fields of ``Render`` that name a renderer, of which one can be meant."""
+
+
+RELEASE = Form(
+    "(?:[a-z0-9](?:[-a-z0-9.]{0,51}[a-z0-9])?)?", "lower-case letters, digits, - and ., at most 53", "shop", 53
+)
+
+
+KUBE_VERSION = Form(r"(?:v?[0-9]+\.[0-9]+(?:\.[0-9]+)?(?:[-+][0-9A-Za-z.+-]+)?)?", "a version", "v1.36.0", 64)
+API_VERSION = Form(
+    r"(?:[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?/)?v[0-9][a-z0-9]*(?:/[A-Z][A-Za-z0-9]*)?",
+    "<group>/<version>, or <group>/<version>/<Kind>",
+    "monitoring.coreos.com/v1",
+    317,
+)
 
 
 class Plain(Part, frozen=True):
@@ -44,9 +58,37 @@ class Jsonnet(Part, frozen=True):
     ] = msgspec.field(default_factory=list)
 
 
+class Helm(Part, frozen=True):
+    """A Helm chart, as ``helm template`` renders it."""
+
+    release_name: Annotated[
+        str, RELEASE, Says("The name of the release in the templates. The default is the Application's name.", "shop")
+    ] = ""
+    values: Annotated[
+        dict[str, Any], Says("Values, over those of the chart and of `valuesFiles`.", "{replicas: 3}")
+    ] = msgspec.field(default_factory=dict)
+    values_files: Annotated[
+        list[Annotated[str, PLACE]],
+        Says(
+            "Files with values, the last one wins: relative to `source.path`, from the root of the repository with a "
+            "slash in front, or `$source/path` of a further source.",
+            "[values-prod.yaml, /environments/eu.yaml]",
+        ),
+    ] = msgspec.field(default_factory=list)
+    kube_version: Annotated[
+        str, KUBE_VERSION, Says("The version of Kubernetes that templates see. The default is `v1.36.0`.", "v1.36.0")
+    ] = ""
+    api_versions: Annotated[
+        list[Annotated[str, API_VERSION]], Says("API versions that templates see besides those that Helm knows.")
+    ] = msgspec.field(default_factory=list)
+    skip_crds: Annotated[bool, Says("Leave out the CRDs in the chart's folder `crds`.")] = False
+    skip_schema_validation: Annotated[bool, Says("Do not hold the values against the chart's schemas.")] = False
+
+
 class Render(Part, frozen=True):
     """How the source becomes objects. A renderer that is named here is taken, whatever else is in the folder."""
 
+    helm: Annotated[Helm | None, Says("Take the folder as a Helm chart.", "{}")] = None
     jsonnet: Annotated[Jsonnet | None, Says("Evaluate the `*.jsonnet` files of the folder.", "{}")] = None
 
     plain: Annotated[

@@ -1,0 +1,278 @@
+"""Helm charts. A renderer, as ``work`` describes them: what ``helm template --include-crds`` makes, by Helm's library.
+
+Values come from the chart, then from ``valuesFiles``, then from the cluster, then from ``values``; the later one wins.
+Hooks and tests are told apart and not applied. ``lookup`` finds nothing, as in ``helm template``, and is told. Nothing
+is fetched: a dependency that is not in ``charts/`` is an error that says how to put it there. ``helm_child`` says where
+the library runs, ``helm_files`` what of a chart is refused.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from typing import ClassVar, NamedTuple
+
+import msgspec
+
+from windlass.adapters.git.errors import GitRefused
+from windlass.adapters.render.helm_child import ChartAnswer, ChartJob, ValuesText
+from windlass.adapters.render.helm_engine import Engine, engine
+from windlass.adapters.render.helm_files import ChartFiles, ChartRefused, chart_folder, packed
+from windlass.adapters.render.helm_output import Output, Piece, arranged
+from windlass.adapters.render.objects import Raw
+from windlass.adapters.render.places import Place, place_of
+from windlass.adapters.render.work import Work
+from windlass.core.documents import DocumentError, read
+from windlass.core.kinds.rendering import Helm
+from windlass.errors import NeedsHuman, Where
+
+KUBE_VERSION = "v1.36.0"
+"""Where no cluster is asked: the version whose schemas are in the package."""
+
+RELEASE = "release-name"
+_LOOKUP = re.compile(rb"\{\{[^}]*\blookup\s")
+_PLACE = re.compile(r"(?P<path>[A-Za-z0-9][A-Za-z0-9._-]*/[^\s:()\"'<>]+):(?P<line>[0-9]+)")
+_LONGEST = 4000
+_KEPT = 64
+
+
+class ChartWrong(NeedsHuman):
+    """A chart or its values are wrong. The place is in the error, as far as Helm says it."""
+
+
+class Settings(NamedTuple):
+    """What a render is made with, but for chart and values."""
+
+    release: str
+    namespace: str
+    kube_version: str = KUBE_VERSION
+    api_versions: tuple[str, ...] = ()
+    schemas: bool = True
+
+
+class Facts(NamedTuple):
+    """What is known of a chart since it was packed: the templates that call ``lookup``."""
+
+    lookups: tuple[str, ...]
+
+
+def helm(work: Work) -> Iterator[Raw]:
+    """The objects of the chart in the folder. CRDs first, then in Helm's order."""
+    settings = work.request.settings.helm or Helm()
+    try:
+        chart = chart_folder(work.tree, work.root)
+        values = given_values(work, settings)
+        if values is None:
+            return
+        answer, facts = render_chart(chart, values, _settings(work, settings))
+        output = arranged(answer.files, [] if settings.skip_crds else answer.crds)
+        raws = [raw for piece in (*output.crds, *output.manifests) for raw in _raws(piece, chart, answer)]
+        raws += [raw for piece in output.hooks for raw in _raws(piece, chart, answer)]
+    except (NeedsHuman, DocumentError, GitRefused) as error:
+        where = error.where
+        work.found.problem(error.what, where.file or work.root, where.line, hint=error.hint, slug=error.slug)
+        return
+    _tell(work, chart, answer, facts, output)
+    yield from raws
+
+
+def _settings(work: Work, settings: Helm) -> Settings:
+    request = work.request
+    return Settings(
+        settings.release_name or request.application.rpartition("/")[2] or RELEASE,
+        request.namespace or "default",
+        settings.kube_version or KUBE_VERSION,
+        tuple(settings.api_versions),
+        not settings.skip_schema_validation,
+    )
+
+
+# --- values ---------------------------------------------------------------------------------------------------------
+
+
+def given_values(work: Work, settings: Helm) -> list[ValuesText] | None:
+    """The values that are not the chart's own, the lowest first; None where the findings tell what is wrong with a
+    path. Raises ChartWrong, BadPath."""
+    given = []
+    for path in settings.values_files:
+        place = place_of(work, path, "spec.render.helm.valuesFiles")
+        if place is None:
+            return None
+        given.append(_file(place))
+    if settings.values:
+        given.append(ValuesText("spec.render.helm.values", msgspec.json.encode(settings.values).decode()))
+    return given
+
+
+def _file(place: Place) -> ValuesText:
+    tree, path = place.tree, place.path
+    try:
+        return ValuesText(path, tree.read(path).decode())
+    except UnicodeDecodeError:
+        raise ChartValues("the values file is not UTF-8", where=Where(path), hint="write it as YAML") from None
+    except KeyError:
+        folder = path.rpartition("/")[0]
+        beside = [one.name for one in tree.entries(folder) or () if one.name.endswith((".yaml", ".yml"))]
+        there = f"in {folder or 'the repository'} there are: {', '.join(beside[:10])}" if beside else ""
+        hint = there or "a path is told from source.path on; with a slash in front, from the repository on"
+        raise ChartValues(f"there is no values file {path}", where=Where(path), hint=hint) from None
+
+
+# --- the render -----------------------------------------------------------------------------------------------------
+
+
+def render_chart(
+    chart: ChartFiles, values: list[ValuesText], settings: Settings, by: Engine | None = None
+) -> tuple[ChartAnswer, Facts]:
+    """What Helm makes of a chart. Raises ChartWrong with the chart's place, ChartRefused, HelmMissing, HelmStopped."""
+    key = chart.key if settings.schemas else f"{chart.key}-"
+    job = ChartJob(
+        key,
+        b"",
+        values,
+        settings.release,
+        settings.namespace,
+        settings.kube_version,
+        list(settings.api_versions),
+        (by or engine()).seconds,
+    )
+    answer = (by or engine()).render(job, lambda: _pack(chart, key, schemas=settings.schemas))
+    if answer.error:
+        raise _wrong(answer, chart, settings)
+    return answer, _facts().get(key, Facts(()))
+
+
+def _pack(chart: ChartFiles, key: str, *, schemas: bool) -> bytes:
+    files = chart.load()
+    if "Chart.yaml" not in files:
+        raise ChartRefused("there is no Chart.yaml in it", where=Where(chart.place), hint="name a chart's own folder")
+    facts = _facts()
+    facts[key] = Facts(tuple(path for path, data in files.items() if _is_template(path) and _LOOKUP.search(data)))
+    while len(facts) > _KEPT:
+        facts.popitem(last=False)
+    return packed(chart, files, schemas=schemas)
+
+
+@functools.cache
+def _facts() -> OrderedDict[str, Facts]:
+    return OrderedDict()
+
+
+def _is_template(path: str) -> bool:
+    return path.startswith("templates/") or "/templates/" in path
+
+
+# --- what Helm says is wrong ----------------------------------------------------------------------------------------
+
+
+def _wrong(answer: ChartAnswer, chart: ChartFiles, settings: Settings) -> ChartWrong:
+    words = answer.error.strip()[:_LONGEST]
+    if answer.step == "dependencies":
+        return _error(
+            "chart-dependencies",
+            f"the chart wants other charts that are not in its folder charts/: {words}",
+            Where(chart.where("Chart.yaml")),
+            f"run helm dependency update {chart.place or '.'}, and commit charts/",
+        )
+    if answer.step == "version":
+        return _error(
+            "chart-kube-version",
+            f"the chart is for Kubernetes {words}, and this is {settings.kube_version}",
+            Where(chart.where("Chart.yaml")),
+            "take another version of the chart, or say what the cluster is like with render.helm.kubeVersion",
+        )
+    if answer.step == "values":
+        hint = "mend the values, or where the schema itself is wrong: render.helm.skipSchemaValidation: true"
+        return _error("chart-values", words, Where(chart.where("values.yaml")), hint)
+    if answer.step == "chart":
+        return _error("chart-wrong", words, Where(chart.where("Chart.yaml")), "helm lint says more")
+    found = _PLACE.search(words)
+    if found is None:
+        return _error("chart-template", words, Where(chart.place), "")
+    _, _, inside = found["path"].partition("/")
+    return _error("chart-template", words, Where(chart.where(inside), int(found["line"])), "")
+
+
+def _error(slug: str, what: str, where: Where, hint: str) -> ChartWrong:
+    return _KINDS[slug](what, where=where, hint=hint)
+
+
+class ChartDependencies(ChartWrong):
+    """Charts that it needs are missing in ``charts/``."""
+
+    slug: ClassVar[str] = "chart-dependencies"
+
+
+class ChartKubeVersion(ChartWrong):
+    """It is made for another version of Kubernetes."""
+
+    slug: ClassVar[str] = "chart-kube-version"
+
+
+class ChartValues(ChartWrong):
+    """The values can't be read, or are not what the chart's schema asks for."""
+
+    slug: ClassVar[str] = "chart-values"
+
+
+class ChartTemplate(ChartWrong):
+    """A template failed."""
+
+    slug: ClassVar[str] = "chart-template"
+
+
+class ChartUnreadable(ChartWrong):
+    """Helm can't load it."""
+
+    slug: ClassVar[str] = "chart-wrong"
+
+
+_KINDS: Mapping[str, type[ChartWrong]] = {
+    one.slug: one for one in (ChartDependencies, ChartKubeVersion, ChartValues, ChartTemplate, ChartUnreadable)
+}
+
+
+# --- to objects -----------------------------------------------------------------------------------------------------
+
+
+def _raws(piece: Piece, chart: ChartFiles, answer: ChartAnswer) -> Iterator[Raw]:
+    """The objects of a document, with the template that made it. A document that is empty but for comments has none."""
+    file = _in_git(piece.file, chart)
+    try:
+        documents = read(piece.text.encode(), file)
+    except DocumentError as error:
+        words = f"{error.what} (line {error.where.line} of what it makes)" if error.where.line else error.what
+        raise ChartTemplate(words, where=Where(file), hint=f"helm template . --debug shows it; {error.hint}") from error
+    for document in documents:
+        if document.value is not None:
+            yield Raw(document.value, file, 0, 0, exact=False)
+
+
+def _in_git(path: str, chart: ChartFiles) -> str:
+    """The file in Git behind ``<chart>/templates/web.yaml``; a chart in ``charts/`` that is packed is one file."""
+    _, _, inside = path.partition("/")
+    return chart.where(inside)
+
+
+def _tell(work: Work, chart: ChartFiles, answer: ChartAnswer, facts: Facts, output: Output) -> None:
+    warn = work.found.warning
+    if answer.deprecated:
+        warn(f"the chart {answer.name} {answer.version} is deprecated by its authors", chart.where("Chart.yaml"))
+    for path in facts.lookups:
+        warn("lookup finds nothing here: what Git says must not depend on the cluster", chart.where(path))
+    for piece in output.skipped:
+        warn(f"Helm knows no hook {piece.hook[:60]!r}: the object is left out, as helm template does", piece.file)
+    tests = len(output.tests)
+    hooks = len(output.hooks) - tests
+    if hooks:
+        warn(
+            f"{hooks} hook{'s' if hooks != 1 else ''} of the chart {'are' if hooks != 1 else 'is'} not run yet",
+            chart.where("templates"),
+        )
+    if tests:
+        warn(
+            f"{tests} test{'s' if tests != 1 else ''} of the chart {'are' if tests != 1 else 'is'} left out",
+            chart.where("templates"),
+        )

@@ -1,0 +1,107 @@
+"""What is rendered of a chart is, byte for byte, what Helm's own program makes of it; and both refuse the same."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.real.programs import find
+
+from windlass.adapters.git.snapshot import folder_snapshot
+from windlass.adapters.render.helm import ChartWrong, Settings, render_chart
+from windlass.adapters.render.helm_child import ValuesText
+from windlass.adapters.render.helm_files import chart_folder
+from windlass.adapters.render.helm_output import arranged
+
+CHARTS = Path(__file__).parents[1] / "charts"
+
+pytestmark = [pytest.mark.real, pytest.mark.skipif(find("helm") is None, reason="Helm is not built: make real")]
+
+VALUES: list[dict[str, Any]] = [
+    {},
+    {"replicas": 5, "labels": {"team": "web", "odd": "yes"}},
+    {"order": {"big": 12345678901234567890, "round": 1000000, "part": 1.50, "yes": True, "none": None}},
+    {"cache": {"enabled": False}},
+    {"cache": {"enabled": False}, "fromCache": {"address": "elsewhere:1"}},
+    {"cache": {"size": "1Gi"}, "global": {"region": "us"}},
+    {"labels": None, "image": None},
+    {"replicas": "many"},
+    {"greeting": '{{ fail "no" }}'},
+    {"greeting": "{{ .Values.global.region | upper }}"},
+]
+
+
+def helm_program(folder: Path, values: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    argv = [
+        str(find("helm")),
+        "template",
+        "shop",
+        str(folder),
+        "-n",
+        "prod",
+        "--include-crds",
+        "-f",
+        str(values),
+        *more,
+    ]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=60)
+
+
+def ours(folder: Path, values: str, settings: Settings) -> str:
+    chart = chart_folder(folder_snapshot(str(folder)), "")
+    answer, _ = render_chart(chart, [ValuesText("values", values)], settings)
+    return arranged(answer.files, answer.crds).text()
+
+
+@pytest.mark.parametrize("values", VALUES)
+def test_a_chart_comes_out_as_helm_makes_it(values: dict[str, Any], tmp_path: Path) -> None:
+    file = tmp_path / "values.yaml"
+    file.write_text(json.dumps(values))
+    theirs = helm_program(CHARTS / "shop", file, "--kube-version", "1.36.0")
+    if theirs.returncode == 0:
+        assert ours(CHARTS / "shop", file.read_text(), Settings("shop", "prod")) == theirs.stdout
+    else:
+        with pytest.raises(ChartWrong) as caught:
+            ours(CHARTS / "shop", file.read_text(), Settings("shop", "prod"))
+        assert " ".join(caught.value.what.split()) in " ".join(theirs.stderr.split())
+
+
+def test_versions_of_the_cluster_come_out_as_helm_makes_it(tmp_path: Path) -> None:
+    file = tmp_path / "values.yaml"
+    file.write_text("{}")
+    api = "shop.example.com/v1/Order"
+    theirs = helm_program(CHARTS / "shop", file, "--kube-version", "1.30.1-eks.2", "--api-versions", api)
+    assert ours(CHARTS / "shop", "{}", Settings("shop", "prod", "1.30.1-eks.2", (api,))) == theirs.stdout
+    assert '"true"' in theirs.stdout
+
+
+@pytest.mark.parametrize("name", ["demo", "web-1"])
+def test_the_chart_that_helm_itself_makes_for_a_beginner(name: str, tmp_path: Path) -> None:
+    subprocess.run([str(find("helm")), "create", name], cwd=tmp_path, check=True, capture_output=True)
+    file = tmp_path / "values.yaml"
+    file.write_text("ingress: {enabled: true}\nautoscaling: {enabled: true}\nreplicaCount: 3\n")
+    theirs = helm_program(tmp_path / name, file, "--kube-version", "1.36.0")
+    assert theirs.stdout
+    assert ours(tmp_path / name, file.read_text(), Settings("shop", "prod")) == theirs.stdout
+
+
+def test_what_helmignore_leaves_out_is_left_out(tmp_path: Path) -> None:
+    chart = tmp_path / "c"
+    texts = {
+        "Chart.yaml": "apiVersion: v2\nname: c\nversion: 0.1.0\n",
+        "templates/a.yaml": "files: {{ range $p, $_ := .Files.Glob \"**\" }}{{ $p }} {{ end }}\n",
+        ".helmignore": "*.md\n/only-here.txt\nsecret/\n[ab].bin\nx?z\n# note\n",
+        "read.md": "", "docs/deep.md": "", "only-here.txt": "", "docs/only-here.txt": "", "secret/s": "",
+        "docs/secret/s": "", "a.bin": "", "c.bin": "", "xyz": "", "xyyz": "",
+    }  # fmt: skip
+    for name, text in texts.items():
+        (chart / name).parent.mkdir(parents=True, exist_ok=True)
+        (chart / name).write_text(text)
+    file = tmp_path / "values.yaml"
+    file.write_text("{}")
+    theirs = helm_program(chart, file, "--kube-version", "1.36.0")
+    assert "xyyz" in theirs.stdout
+    assert ours(chart, "{}", Settings("shop", "prod")) == theirs.stdout
