@@ -47,6 +47,7 @@ from windlass.flows.secrets import SecretReader, decoded
 from windlass.flows.sources import Sources
 from windlass.flows.supervise import Supervisor
 from windlass.flows.sync import Synchronizer
+from windlass.flows.values import Values
 from windlass.ports import ObjectMissing, Tracer
 from windlass.settings import Settings
 from windlass.web.server import Pages
@@ -138,7 +139,8 @@ class Controller:
         drift = DriftFlow(fleet, cluster, clock, health, reporter, self.metrics, wake=syncs.add)
         stack.callback(drift.queue.close)
         effects = Effects(cluster, clock, drift, self.metrics, tracer)
-        desires = Desires(fleet, renderer, inventory, key, tracer)
+        values = Values(cluster, supervisor, syncs.add)
+        desires = Desires(fleet, renderer, inventory, values, key, tracer)
         looks = Looks(reporter, health, drift)
         sync = Synchronizer(fleet, cluster, desires, effects, inventory, clock, syncs, looks)
         drift.attach(effects, sync.acting)
@@ -150,6 +152,7 @@ class Controller:
 
         def gone(state: ApplicationState) -> None:
             syncs.drop(state.key)
+            values.forget(state.key)
             health.forget_all(state)
             drift.forget(state)
 

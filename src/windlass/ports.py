@@ -230,10 +230,11 @@ class Cluster(Protocol):
         ...
 
     def follow(
-        self, resource: Resource, namespace: str = "", *, labels: str = ""
+        self, resource: Resource, namespace: str = "", *, labels: str = "", name: str = "", metadata: bool = False
     ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-        """Whole objects, for kinds of which there are few: ("ADDED"|"MODIFIED"|"DELETED", object), then
-        ("SYNCED", {}) after the first list; relists by itself and sends what differs; ends only when cancelled."""
+        """Whole objects, or their metadata alone, of a few or of one by its name:
+        ("ADDED"|"MODIFIED"|"DELETED", object), then ("SYNCED", {}) after the first list; relists by itself and sends
+        what differs; ends only when cancelled."""
         ...
 
 

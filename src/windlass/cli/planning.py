@@ -19,6 +19,7 @@ import msgspec
 from windlass import ports
 from windlass.adapters.render import render_folder
 from windlass.cli import fetching, living
+from windlass.cli.inputs import with_inputs
 from windlass.cli.reaching import Found, Reach, find, reach, repository_of
 from windlass.cli.render import tell_problems
 from windlass.cli.telling import DIFFERS, emit, say, width_of
@@ -121,7 +122,7 @@ async def against_cluster(asked: Asked, kubeconfig: Path | None, context: str | 
 async def place_of(to: Reach, app: Application, path: Path | None, commit: str) -> Place:
     """Where the files of an Application are: its Repository fetched, or a folder of this machine."""
     if path is not None:
-        return of_application(app, local(path, commit))
+        return await with_inputs(to, app, of_application(app, local(path, commit)))
     repository = await repository_of(to, app)
     fetched = await fetching.fetch(repository.spec.url, repository.spec.ref)
     place = Place(
@@ -131,7 +132,7 @@ async def place_of(to: Reach, app: Application, path: Path | None, commit: str) 
         repository=repository.metadata.name,
         own=False,
     )
-    return of_application(app, place.at(commit) if commit else place)
+    return await with_inputs(to, app, of_application(app, place.at(commit) if commit else place))
 
 
 async def _planned(

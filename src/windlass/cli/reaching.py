@@ -115,13 +115,18 @@ async def every(to: Reach, namespace: str) -> tuple[list[dict[str, Any]], str]:
 
 
 async def repository_of(to: Reach, app: Application) -> Repository:
-    """The Repository that an Application names. Raises NeedsHuman where there is none."""
-    name, namespace = app.spec.source.repository, app.metadata.namespace
+    """The Repository that an Application renders from. Raises NeedsHuman where there is none."""
+    return await repository_named(to, app, app.spec.source.repository, "spec.source.repository")
+
+
+async def repository_named(to: Reach, app: Application, name: str, field: str) -> Repository:
+    """A Repository of an Application's namespace, named in one of its fields."""
+    namespace = app.metadata.namespace
     content = await to.cluster.read(REPOSITORIES, ObjectRef(REPOSITORIES.group, repository.KIND, namespace, name))
     if content is None:
         raise NeedsHuman(
             f"there is no Repository {name} in namespace {namespace}",
-            where=Where(field="spec.source.repository", application=app.metadata.name),
+            where=Where(field=field, application=app.metadata.name),
             hint="put the Repository into the Application's own namespace, or mend the name",
         )
     return repository.decode(content)

@@ -10,8 +10,11 @@ import click
 from windlass.cli.options import output_option
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from windlass.core.kinds.application import Application
     from windlass.core.model import Rendered
+    from windlass.ports import ClusterValues, OtherSource
 
 
 @click.command("render")
@@ -20,7 +23,16 @@ if TYPE_CHECKING:
 @click.option(
     "--app",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help="An Application's file: its include, exclude and namespace count.",
+    help="An Application's file: its render, include, exclude and namespace count.",
+)
+@click.option(
+    "--values-from",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    multiple=True,
+    help="A file with ConfigMaps and Secrets that stand for those of the cluster.",
+)
+@click.option(
+    "--source", "sources", multiple=True, metavar="NAME=FOLDER", help="A further repository of the Application."
 )
 @click.option(
     "--against",
@@ -28,7 +40,15 @@ if TYPE_CHECKING:
     help="Compare with what your own program of that name makes of PATH; exit code 2 where they differ.",
 )
 @output_option
-def command(path: Path, commit: str, app: Path | None, against: str | None, output: str) -> int:
+def command(
+    path: Path,
+    commit: str,
+    app: Path | None,
+    values_from: tuple[Path, ...],
+    sources: tuple[str, ...],
+    against: str | None,
+    output: str,
+) -> int:
     """Print what PATH (a folder of manifests, or one file) renders to, in the order in which it is applied.
 
     It is what a controller would send, without the marks that Windlass adds. Nothing is asked of a cluster. Secrets in
@@ -46,6 +66,7 @@ def command(path: Path, commit: str, app: Path | None, against: str | None, outp
     import msgspec
 
     from windlass.adapters.render import render_folder
+    from windlass.cli.inputs import given_sources, given_values
     from windlass.cli.telling import ERROR, emit, say, width_of
     from windlass.cli.trees import local, of_application, request_of
     from windlass.core.documents import write
@@ -56,6 +77,8 @@ def command(path: Path, commit: str, app: Path | None, against: str | None, outp
     if app is not None:
         written = read_application(app)
         place, namespace = of_application(written, replace(place, include=())), written.namespace
+        check_inputs(written, given_values(values_from), given_sources(sources))
+    place = replace(place, others=given_sources(sources), values=given_values(values_from))
     rendered = render_folder(request_of(place, namespace=namespace))
     if against:
         from windlass.cli.against import compare_with
@@ -101,6 +124,24 @@ def read_application(file: Path) -> Application:
     except NeedsHuman as error:
         error.at(Where(file=str(file), line=found[0].line))
         raise
+
+
+def check_inputs(written: Application, values: ClusterValues, others: Mapping[str, OtherSource]) -> None:
+    """Raises NeedsHuman where the Application names something that was not given on the command line."""
+    from windlass.errors import NeedsHuman
+
+    for named in written.spec.render.named:
+        if not named.optional and named.key not in values.objects:
+            raise NeedsHuman(
+                f"the render needs the {named.kind} {named.name}, and nothing is asked of a cluster here",
+                hint="name a file with it: --values-from FILE",
+            )
+    for one in written.spec.sources:
+        if one.name not in others:
+            raise NeedsHuman(
+                f"the render may read the repository {one.repository}, which is named {one.name}",
+                hint=f"name a folder with it: --source {one.name}=FOLDER",
+            )
 
 
 def tell_problems(rendered: Rendered, commit: str, repository: str, then: str = "") -> int:

@@ -6,6 +6,7 @@ Repository of the cluster is rendered by a worker, with the limits that the cont
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from windlass.core.model import Rendered
 from windlass.core.plan.ownership import Claim
 from windlass.errors import NeedsHuman
 from windlass.flows.inventory import Inventory
-from windlass.ports import RenderRequest
+from windlass.ports import ClusterValues, OtherSource, RenderRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ class Place:
     repository: str = ""
     own: bool = True
     settings: Render = field(default_factory=Render)
+    others: Mapping[str, OtherSource] = field(default_factory=dict)
+    values: ClusterValues = field(default_factory=ClusterValues)
 
     def at(self, commit: str) -> Place:
         """The same folder at a commit: a branch, a tag, an id or its beginning, ``HEAD~1``. Raises NeedsHuman."""
@@ -107,6 +110,8 @@ def request_of(
         exclude=place.exclude,
         digest_key=digest_key,
         settings=place.settings,
+        others=dict(place.others),
+        values=place.values,
     )
 
 

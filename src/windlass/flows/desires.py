@@ -11,10 +11,12 @@ from collections import OrderedDict
 from windlass.adapters.git.store import Store, on_git_thread
 from windlass.core.kinds.application import Application
 from windlass.core.model import Desired, ObjectRef, Rendered
-from windlass.errors import NeedsHuman, WindlassError
-from windlass.flows.fleet import ApplicationState, Fleet, RenderInputs, SourceState
+from windlass.errors import NeedsHuman, Where, WindlassError
+from windlass.flows.fleet import ApplicationState, Fleet, Key, RenderInputs, SourceState, Stamp
 from windlass.flows.inventory import Inventory
-from windlass.ports import Renderer, RenderRequest, Tracer
+from windlass.flows.values import Values
+from windlass.flows.waiting import RepositoryMissing, SourceNotReady
+from windlass.ports import OtherSource, Renderer, RenderRequest, Tracer
 
 DIFFERENCES = 64
 """How many pairs of commits are remembered with what differs between them. Applications of a repository share them."""
@@ -24,9 +26,16 @@ class Desires:
     """``renders`` counts the renders that were made."""
 
     def __init__(
-        self, fleet: Fleet, renderer: Renderer, inventory: Inventory, digest_key: bytes, tracer: Tracer
+        self,
+        fleet: Fleet,
+        renderer: Renderer,
+        inventory: Inventory,
+        values: Values,
+        digest_key: bytes,
+        tracer: Tracer,
     ) -> None:
         self._fleet = fleet
+        self._values = values
         self._renderer = renderer
         self._inventory = inventory
         self._digest_key = digest_key
@@ -39,10 +48,12 @@ class Desires:
         on).
         """
         async with state.rendering:
-            inputs = self._inputs(source, written)
+            inputs = self._inputs(source, written, self._values.stamp(state.key, written.spec.render))
             known = state.rendered
             if known is not None and known.commit == commit and state.rendered_for == inputs:
-                return known
+                others = self._others(state, written)
+                if all(known.others[name].commit == other.commit for name, other in others.items()):
+                    return known
             rendered, inputs = await self._render_at(state, source, written, commit)
             if not rendered.problems:
                 state.rendered, state.rendered_for = rendered, inputs
@@ -78,7 +89,10 @@ class Desires:
     async def _render_once(
         self, state: ApplicationState, source: SourceState, written: Application, commit: str
     ) -> tuple[Rendered, RenderInputs]:
-        inputs = self._inputs(source, written)
+        settings = written.spec.render
+        others = self._others(state, written)
+        values, stamp = await self._values.read(state.key, settings, self._fleet.user_of(state, written))
+        inputs = self._inputs(source, written, stamp)
         request = RenderRequest(
             folder=source.folder,
             commit=commit,
@@ -91,7 +105,9 @@ class Desires:
             exclude=inputs.exclude,
             digest_key=self._digest_key,
             namespaced=dict(self._fleet.namespaced),
-            settings=inputs.settings,
+            settings=settings,
+            others=others,
+            values=values,
         )
         self.renders += 1
         with self._tracer.span("render", application=state.name, commit=commit):
@@ -117,7 +133,22 @@ class Desires:
                 self._differences.popitem(last=False)
         return self._differences[key]
 
-    def _inputs(self, source: SourceState, written: Application) -> RenderInputs:
+    def _others(self, state: ApplicationState, written: Application) -> dict[str, OtherSource]:
+        """The further repositories, each at its newest commit or where it is pinned. Raises where one is not there."""
+        found: dict[str, OtherSource] = {}
+        for index, one in enumerate(written.spec.sources):
+            other = self._fleet.sources.get(Key(state.key.namespace, one.repository))
+            if other is None:
+                missing = RepositoryMissing(one.repository, state.key.namespace)
+                missing.where = Where(field=f"spec.sources[{index}].repository")
+                raise missing
+            commit = one.at or other.commit
+            if not commit or not other.folder:
+                raise SourceNotReady(other.error)
+            found[one.name] = OtherSource(one.repository, other.folder, commit)
+        return found
+
+    def _inputs(self, source: SourceState, written: Application, stamp: Stamp) -> RenderInputs:
         spec = written.spec.source
         return RenderInputs(
             source.key,
@@ -126,6 +157,8 @@ class Desires:
             tuple(spec.exclude),
             written.namespace,
             written.spec.render,
+            tuple((one.name, Key(source.key.namespace, one.repository)) for one in written.spec.sources),
+            stamp,
         )
 
     async def keep_basis(self, state: ApplicationState, source: SourceState, written: Application) -> None:

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from typing_extensions import override
 
@@ -36,8 +36,13 @@ class Key(NamedTuple):
         return f"{self.namespace}/{self.name}"
 
 
+Stamp: TypeAlias = tuple[tuple[str, int], ...]
+"""Which state of the cluster's values a render was made with: objects, and the number of the last change of each."""
+
+
 class RenderInputs(NamedTuple):
-    """What a render is a function of, but for the commit: the trace tells which commits do not matter."""
+    """What a render is a function of, but for the commits: the traces tell which commits do not matter. ``others`` are
+    further repositories by name, ``values`` the state of what was read from the cluster."""
 
     repository: Key
     path: str
@@ -45,6 +50,8 @@ class RenderInputs(NamedTuple):
     exclude: tuple[str, ...]
     namespace: str
     settings: Render
+    others: tuple[tuple[str, Key], ...] = ()
+    values: Stamp = ()
 
 
 @dataclass(slots=True)
@@ -69,6 +76,14 @@ class SourceState:
     author: str = ""
 
 
+class Links(NamedTuple):
+    """What an Application names: its Repository, the Applications it waits for, further Repositories."""
+
+    source: Key | None = None
+    dependencies: tuple[Key, ...] = ()
+    others: tuple[Key, ...] = ()
+
+
 @dataclass(slots=True)
 class ApplicationState:
     """One Application: what was written, what it rendered to, and what became of that."""
@@ -82,7 +97,7 @@ class ApplicationState:
     leaving: bool = False
     request: str = ""
     request_done: str = ""
-    linked: tuple[Key | None, tuple[Key, ...]] = (None, ())
+    linked: Links = field(default_factory=Links)
 
     # what Git wants: ``rendered`` is of the newest commit that could be read; ``desired`` is what the cluster should
     # have, the last render that passed every gate. They differ while something is pending.
@@ -167,28 +182,40 @@ class Fleet:
         self._unlink(state)
         if state.written is None:
             return
-        source = Key(state.key.namespace, state.written.spec.source.repository)
+        spec = state.written.spec
+        source = Key(state.key.namespace, spec.source.repository)
         dependencies = tuple(Key(*one) for one in state.written.dependencies)
-        self.users.setdefault(source, set()).add(state.key)
+        others = tuple(Key(state.key.namespace, one.repository) for one in spec.sources)
+        for used in (source, *others):
+            self.users.setdefault(used, set()).add(state.key)
         for dependency in dependencies:
             self.dependents.setdefault(dependency, set()).add(state.key)
-        state.linked = (source, dependencies)
+        state.linked = Links(source, dependencies, others)
 
     def source_of(self, state: ApplicationState) -> SourceState | None:
         """The Repository of an Application: always in its own namespace."""
-        source = state.linked[0]
+        source = state.linked.source
         return self.sources.get(source) if source is not None else None
 
+    def user_of(self, state: ApplicationState, written: Application) -> str:
+        """In whose name an Application reads and applies: an account of its own namespace, so that nobody borrows
+        another's rights; "" is the controller itself."""
+        account = written.spec.service_account
+        if not account and self.installation is not None and self.installation.spec.apply.as_ == "serviceAccount":
+            account = "windlass-applier"
+        return f"system:serviceaccount:{state.key.namespace}:{account}" if account else ""
+
     def users_of(self, source: Key) -> Iterator[ApplicationState]:
+        """The Applications that render from a Repository, or read files of it."""
         for key in self.users.get(source, ()):
             state = self.applications.get(key)
             if state is not None:
                 yield state
 
     def _unlink(self, state: ApplicationState) -> None:
-        source, dependencies = state.linked
-        if source is not None:
-            self.users.get(source, set()).discard(state.key)
+        source, dependencies, others = state.linked
+        for used in (*((source,) if source is not None else ()), *others):
+            self.users.get(used, set()).discard(state.key)
         for dependency in dependencies:
             self.dependents.get(dependency, set()).discard(state.key)
-        state.linked = (None, ())
+        state.linked = Links()

@@ -152,9 +152,10 @@ class Informers:
         state.leaving, state.request = leaving, request
         if generation != state.generation:
             self._read(state, content, generation)
-        if asked and state.linked[0] is not None:
+        if asked and state.linked.source is not None:
             # "Look now" means at Git too, not at what was fetched some time ago.
-            self._ask(state.linked[0])
+            for source in {state.linked.source, *state.linked.others}:
+                self._ask(source)
         self._wake(key)
 
     def _read(self, state: ApplicationState, content: dict[str, Any], generation: int) -> None:

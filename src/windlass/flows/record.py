@@ -330,7 +330,7 @@ class Recorder:
 
 
 def repository_of(state: ApplicationState) -> str:
-    return str(state.linked[0]) if state.linked[0] is not None else ""
+    return str(state.linked.source) if state.linked.source is not None else ""
 
 
 def team_of(state: ApplicationState) -> str:

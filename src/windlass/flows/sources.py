@@ -8,7 +8,7 @@ Applications only those are woken whose render read something that the new commi
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -19,7 +19,7 @@ from windlass.adapters.git.mirror import mirror_folder
 from windlass.core.kinds.fields import seconds
 from windlass.core.kinds.repository import Repository
 from windlass.errors import NeedsHuman, TryLater, Where, WindlassError
-from windlass.flows.fleet import Fleet, Key, SourceState
+from windlass.flows.fleet import ApplicationState, Fleet, Key, SourceState
 from windlass.flows.metrics import Metrics
 from windlass.flows.queue import WorkQueue
 from windlass.flows.secrets import SecretReader
@@ -157,22 +157,18 @@ class Sources:
 
     def _spread(self, state: SourceState, old: str, commit: str, changed: list[str] | None) -> int:
         """Wakes whom the commit touches and moves the others on to it. Returns how many were woken."""
-        users = [
-            user for user in self._fleet.users_of(state.key) if user.written is not None and not
-            user.written.spec.source.at
-        ]  # fmt: skip
-        reads = {
-            str(user.key): user.rendered.read
-            for user in users
-            if user.rendered is not None and user.rendered.commit == old
-        }
+        users = [user for user in self._fleet.users_of(state.key) if roles(user, state.key)]
+        known = {user.key: followed(user, state.key, old) for user in users}
+        reads = {f"{key}/{name}": read for key, names in known.items() for name, read in names.items()}
         touched = self._renderer.touched(changed, reads) if changed is not None else set(reads)
         woken = 0
         for user in users:
-            name = str(user.key)
-            moved_on = user.rendered is not None and name in reads and name not in touched
-            if user.rendered is not None and moved_on:
-                user.rendered = msgspec.structs.replace(user.rendered, commit=commit)
+            names = known[user.key]
+            moved_on = len(names) == len(roles(user, state.key)) and not any(
+                f"{user.key}/{name}" in touched for name in names
+            )
+            for name in names if moved_on else ():
+                move_on(user, name, commit)
             # One that is being rendered now (from another folder) has not told yet what it reads.
             if not moved_on or user.looking is not None:
                 woken += 1
@@ -204,3 +200,38 @@ class Sources:
             raise error.at(Where(field="spec.url")) from error
         self._mirrors[state.key] = (mark, mirror)
         return mirror
+
+
+def roles(user: ApplicationState, source: Key) -> list[str]:
+    """As what an Application goes with a Repository, where it is not pinned: "" is its source, else the name of a
+    further one."""
+    if user.written is None:
+        return []
+    spec = user.written.spec
+    main = [""] if spec.source.repository == source.name and not spec.source.at else []
+    return main + [one.name for one in spec.sources if one.repository == source.name and not one.at]
+
+
+def followed(user: ApplicationState, source: Key, commit: str) -> dict[str, Mapping[str, str]]:
+    """What the last render read of a Repository, for each role in which it was at this commit."""
+    rendered = user.rendered
+    if rendered is None:
+        return {}
+    found: dict[str, Mapping[str, str]] = {}
+    for name in roles(user, source):
+        other = rendered.others.get(name)
+        if not name and rendered.commit == commit:
+            found[""] = rendered.read
+        elif other is not None and other.commit == commit:
+            found[name] = other.read
+    return found
+
+
+def move_on(user: ApplicationState, name: str, commit: str) -> None:
+    """The render stands at another commit too: nothing that it read has changed."""
+    assert user.rendered is not None
+    if not name:
+        user.rendered = msgspec.structs.replace(user.rendered, commit=commit)
+        return
+    others = {**user.rendered.others, name: msgspec.structs.replace(user.rendered.others[name], commit=commit)}
+    user.rendered = msgspec.structs.replace(user.rendered, others=others)

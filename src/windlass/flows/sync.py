@@ -221,7 +221,7 @@ class Synchronizer:
             state = self._fleet.applications.get(key)
             if key not in seen and state is not None:
                 seen.add(key)
-                ahead.extend(state.linked[1])
+                ahead.extend(state.linked.dependencies)
         return False
 
     # --- plan --------------------------------------------------------------------------------------------------------
@@ -346,12 +346,7 @@ class Synchronizer:
 
     def acting(self, state: ApplicationState, written: Application) -> Acting:
         """In whose name. The account is one of the Application's own namespace: nobody borrows another's rights."""
-        installation = self._fleet.installation
-        account = written.spec.service_account
-        if not account and installation is not None and installation.spec.apply.as_ == "serviceAccount":
-            account = "windlass-applier"
-        user = f"system:serviceaccount:{state.key.namespace}:{account}" if account else ""
-        return Acting(state.name, state.claim.label, state.claim.manager, user)
+        return Acting(state.name, state.claim.label, state.claim.manager, self._fleet.user_of(state, written))
 
     def _check_turn(
         self, state: ApplicationState, plan: Plan, stage: Stage, outcomes: dict[ObjectRef, Outcome]

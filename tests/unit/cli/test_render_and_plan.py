@@ -182,3 +182,38 @@ def test_foreign_names_bring_no_escapes_to_the_terminal(repo: Repo, run: Run) ->
     done = run("plan", "--path", SHOP)
     assert done.code == 2
     assert "\x1b" not in done.out
+
+
+def test_values_and_further_repositories_are_named_on_the_command_line(repo: Repo, run: Run) -> None:
+    app = """\
+apiVersion: windlass.dev/v1alpha1
+kind: Application
+metadata: {name: shop, namespace: shop}
+spec:
+  source: {repository: config, path: apps/shop}
+  sources: [{name: lib, repository: libraries}]
+  render:
+    jsonnet: {libs: [$lib]}
+    substitute: {from: [{configMap: vars}, {secret: keys}]}
+"""
+    values = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: vars}\ndata: {LEVEL: debug}\n---\n" + (
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: keys}\ndata: {KEY: aHVudGVyMg==}\n"
+    )
+    make = "{map(name):: {apiVersion: 'v1', kind: 'ConfigMap', metadata: {name: name}, data: {a: '${LEVEL} ${KEY}'}}}"
+    repo.write(f"{SHOP}/main.jsonnet", "(import 'make.libsonnet').map('a')")
+    repo.write("libraries/make.libsonnet", make)
+    repo.write("app.yaml", app)
+    repo.write("values.yaml", values)
+    given = ("--app", "app.yaml", "--values-from", "values.yaml", "--source", "lib=libraries")
+    done = run("render", SHOP, *given)
+    assert done.code == 0, done.err
+    assert "  a: debug hunter2\n" in done.out
+    assert "a value of a Secret is put into this ConfigMap" in done.err
+    done = run("render", SHOP, "--app", "app.yaml")
+    assert done.code == 1
+    assert "the render needs the ConfigMap vars" in done.err
+    assert "--values-from FILE" in done.err
+    done = run("render", SHOP, *given[:4])
+    assert "--source lib=FOLDER" in done.err
+    done = run("render", SHOP, *given[:4], "--source", "lib=nowhere")
+    assert (done.code, "names no folder" in done.err) == (1, True)

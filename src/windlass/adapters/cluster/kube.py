@@ -227,10 +227,11 @@ class KubeCluster:
         return found[:limit] if limit else found
 
     def follow(
-        self, resource: Resource, namespace: str = "", *, labels: str = ""
+        self, resource: Resource, namespace: str = "", *, labels: str = "", name: str = "", metadata: bool = False
     ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
         trouble = partial(self._on_trouble, resource) if self._on_trouble is not None else None
-        return follow(self.client, Scope(resource, namespace, labels), trouble)
+        fields = f"metadata.name={name}" if name else ""
+        return follow(self.client, Scope(resource, namespace, labels, fields, metadata), trouble)
 
     async def pod_log(self, namespace: str, pod: str, container: str, *, previous: bool = False, lines: int = 1) -> str:
         query = {"container": container, "tailLines": str(lines), "limitBytes": str(LOG_BYTES)}

@@ -32,6 +32,14 @@ class Failure(msgspec.Struct, frozen=True):
     hint: str = ""
 
 
+class End(msgspec.Struct, frozen=True):
+    """What ends an answer: the commits of the source and of further repositories, and whether a secret is in it."""
+
+    commit: str
+    others: dict[str, str] = {}
+    private: bool = False
+
+
 def frame(letter: int, payload: bytes) -> bytes:
     """One frame."""
     return HEADER.pack(len(payload), letter) + payload
@@ -46,7 +54,8 @@ def answer(rendered: Rendered) -> Iterator[bytes]:
     yield from _sliced(TRACE, (("", path, seen) for path, seen in rendered.read.items()))
     for name, other in rendered.others.items():
         yield from _sliced(TRACE, ((name, path, seen) for path, seen in other.read.items()))
-    yield frame(END, _encode((rendered.commit, {name: other.commit for name, other in rendered.others.items()})))
+    commits = {name: other.commit for name, other in rendered.others.items()}
+    yield frame(END, _encode(End(rendered.commit, commits, rendered.private)))
 
 
 def _sliced(letter: int, items: Iterable[object]) -> Iterator[bytes]:
@@ -74,14 +83,13 @@ class Answer:
     _objects = msgspec.msgpack.Decoder(list[Desired]).decode
     _problems = msgspec.msgpack.Decoder(list[Problem]).decode
     _trace = msgspec.msgpack.Decoder(list[tuple[str, str, str]]).decode
-    _commits = msgspec.msgpack.Decoder(tuple[str, dict[str, str]]).decode
+    _end = msgspec.msgpack.Decoder(End).decode
 
     def __init__(self) -> None:
         self.objects: list[Desired] = []
         self.told: dict[int, list[Problem]] = {PROBLEMS: [], INVALID: [], WARNINGS: []}
         self.read: dict[str, dict[str, str]] = {"": {}}
-        self.commit = ""
-        self.commits: dict[str, str] = {}
+        self.end = End("")
 
     def take(self, letter: int, payload: bytes) -> bool:
         """One frame. Raises msgspec.DecodeError or ValueError for what no worker says."""
@@ -93,7 +101,7 @@ class Answer:
             for name, path, seen in self._trace(payload):
                 self.read.setdefault(name, {})[path] = seen
         elif letter == END:
-            self.commit, self.commits = self._commits(payload)
+            self.end = self._end(payload)
             return True
         else:
             raise ValueError(f"no worker says {letter}")
@@ -101,6 +109,15 @@ class Answer:
 
     def rendered(self) -> Rendered:
         """All of it."""
-        others = {name: OtherRead(commit, self.read.get(name, {})) for name, commit in self.commits.items()}
-        told = self.told
-        return Rendered(self.commit, self.objects, told[PROBLEMS], told[INVALID], told[WARNINGS], self.read[""], others)
+        end, told = self.end, self.told
+        others = {name: OtherRead(commit, self.read.get(name, {})) for name, commit in end.others.items()}
+        return Rendered(
+            end.commit,
+            self.objects,
+            told[PROBLEMS],
+            told[INVALID],
+            told[WARNINGS],
+            self.read[""],
+            others,
+            end.private,
+        )

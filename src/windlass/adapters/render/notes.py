@@ -15,6 +15,7 @@ from windlass.core.plan.ownership import PREFIX
 
 HOOK = f"{PREFIX}hook"
 HOOK_DELETE = f"{PREFIX}hook-delete"
+SUBSTITUTE = f"{PREFIX}substitute"
 ARGO = "argocd.argoproj.io/"
 HELM_HOOK = "helm.sh/hook"
 HELM_WEIGHT = "helm.sh/hook-weight"
@@ -24,6 +25,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     ownership.DRIFT: ("revert", "alert"),
     ownership.PRUNE: ("true", "false"),
     ownership.RELEASE: ("true", "false"),
+    SUBSTITUTE: ("true", "false"),
     HOOK: ("pre-sync", "post-sync", "sync-failed"),
     HOOK_DELETE: ("before-hook-creation", "hook-succeeded", "hook-failed"),
 }

@@ -17,6 +17,7 @@ from windlass.adapters.render.jsonnet import jsonnet
 from windlass.adapters.render.objects import Preparer, Raw
 from windlass.adapters.render.plain import plain
 from windlass.adapters.render.recognise import recognise
+from windlass.adapters.render.substitute import substitute
 from windlass.adapters.render.work import Renderer, Work
 from windlass.core.model import OtherRead, Problem, Rendered
 from windlass.ports import RenderRequest
@@ -46,7 +47,9 @@ def render(
     work = Work(request, TracedSnapshot(tree), request.path.strip("/"), documents, found, further)
     chosen = recognise(work, RENDERERS)
     raws = list(RENDERERS[chosen](work)) if chosen else []
-    preparer = Preparer(found, tree.read, scope_of(request, raws))
+    if request.settings.substitute is not None:
+        raws = substitute(raws, work)
+    preparer = Preparer(found, work.data, scope_of(request, raws))
     prepared = [one for one in (preparer.prepare(raw, request.namespace) for raw in raws) if one is not None]
     find_duplicates(prepared, found)
     objects = to_desired(request, prepared, last_changed)
@@ -59,6 +62,7 @@ def render(
         sorted(found.warnings, key=_place),
         work.tree.trace.read,
         {name: OtherRead(request.others[name].commit, other.trace.read) for name, other in further.items()},
+        work.private or any(one.ref.kind == "Secret" and not one.ref.group for one in prepared),
     )
 
 

@@ -28,10 +28,12 @@ from windlass.adapters.render.objects import Raw
 from windlass.ports import RenderRequest
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Work:
     """``tree`` is the commit, traced; ``root`` the folder to render, "" the whole repository; ``others`` further
-    repositories by the name that the source gives them."""
+    repositories by the name that the source gives them. ``private`` is set by whoever put a secret into what comes out:
+    then nothing of the render is kept on a disk.
+    """
 
     request: RenderRequest
     tree: TracedSnapshot
@@ -39,6 +41,11 @@ class Work:
     documents: Documents
     found: Findings
     others: Mapping[str, TracedSnapshot] = field(default_factory=dict)
+    private: bool = False
+
+    def data(self, file: str) -> bytes:
+        """A file's bytes once more, for the line of a mistake: it is in the trace already."""
+        return self.tree.inner.read(file)
 
 
 Renderer = Callable[[Work], Iterable[Raw]]

@@ -21,7 +21,7 @@ from windlass.core.kinds.fields import (
 )
 from windlass.core.kinds.kind import Column, Kind, Metadata, read_metadata, read_spec, read_status
 from windlass.core.kinds.rendering import Render, check_render
-from windlass.core.kinds.shape import Form, Least, Part, Rule, Says, mistake, shown
+from windlass.core.kinds.shape import Form, Keyed, Least, Part, Rule, Says, mistake, shown
 
 KIND = "Application"
 
@@ -74,6 +74,7 @@ writes (`status`, `metadata.uid` and the like) is left out with a warning.
 | `windlass.dev/drift` | `revert`, `alert` | As `drift.action`, for this object. |
 | `windlass.dev/prune` | `true`, `false` | `false`: this object is never pruned. |
 | `windlass.dev/release` | `true`, `false` | `true`: leave this object alone from now on. |
+| `windlass.dev/substitute` | `true`, `false` | `false`: no variables are filled in here. |
 | `windlass.dev/hook` | `pre-sync`, `post-sync`, `sync-failed` | Not run yet: the object is skipped. |
 
 The same words of Argo CD (`argocd.argoproj.io/sync-wave`, `hook`, `sync-options: Prune=false`) and Helm
@@ -131,6 +132,14 @@ class Source(Part, frozen=True):
     def folder(self) -> str:
         """``path`` without ``./`` in front or a slash behind; "" is the whole repository."""
         return "/".join(part for part in self.path.split("/") if part not in ("", "."))
+
+
+class FurtherSource(Part, frozen=True):
+    """A repository whose files the render may read besides those of ``source``."""
+
+    name: Annotated[str, LABEL_NAME, Says("What paths call it: `$name/...`.", "lib")]
+    repository: Annotated[Name, Says("A Repository in the Application's own namespace.")]
+    at: Annotated[Commit, Says("Pins this commit of it.")] = ""
 
 
 class Destination(Part, frozen=True):
@@ -239,6 +248,14 @@ class ApplicationSpec(Part, frozen=True):
     """The spec of an Application."""
 
     source: Annotated[Source, Says("From where.")]
+    sources: Annotated[
+        list[FurtherSource],
+        Says(
+            "Further repositories whose files the render may read: paths in `spec.render` name them by `$name/...`. "
+            "What is applied comes from `source`."
+        ),
+        Keyed(("name",)),
+    ] = msgspec.field(default_factory=list)
     render: Annotated[Render, Says("How the source becomes objects, where the folder itself does not say it.")] = (
         msgspec.field(default_factory=Render)
     )
@@ -305,6 +322,10 @@ def _check(spec: ApplicationSpec, metadata: Metadata) -> None:
     if ".." in spec.source.path.split("/"):
         raise mistake("spec.source.path", f"stays in the repository, not {shown(spec.source.path)}", "path: apps/shop")
     check_render(spec.render)
+    names = [one.name for one in spec.sources]
+    twice = next((index for index, name in enumerate(names) if name in names[:index]), None)
+    if twice is not None:
+        raise mistake(f"spec.sources[{twice}].name", f"is there already: {names[twice]}", "give each a name of its own")
     if spec.suspend:
         try:
             moment(spec.suspend.until)

@@ -72,6 +72,10 @@ class Reason(StrEnum):
     DUPLICATE_KEY = "DuplicateKey", "A mapping in a file has one key twice."
     DOCUMENT_TOO_LARGE = "DocumentTooLarge", "A file is too large, too deep, or its aliases multiply it."
     RENDER_FAILED = "RenderFailed", "The source could not be rendered."
+    VALUES_MISSING = (
+        "ValuesMissing",
+        "A ConfigMap or Secret that goes into the render is not there; it goes on by itself when it is.",
+    )
     RENDER_STOPPED = "RenderStopped", "The render needed more time or memory than it may."
     PATH_MISSING = "PathMissing", "The folder that source.path names is not in the commit."
     EMPTY_RESULT = (

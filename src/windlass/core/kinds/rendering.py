@@ -6,12 +6,16 @@ decide where two readings are possible; their fields are that renderer's setting
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import re
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
-from windlass.core.kinds.shape import Form, Part, Rule, Says, mistake
+from windlass.core.kinds.fields import NAME
+from windlass.core.kinds.shape import Form, Part, Rule, Says, mistake, shown
 
+OBJECT_NAME = Form("(?:[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?)?", NAME.words, "cluster-vars", 253)
+VARIABLE = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 PLACE = Form(
     r"[^\x00-\x1f\x7f\\]+", "a path: relative to source.path, /from/the/root, or $source/path", "/vendor", 1024
 )
@@ -34,8 +38,56 @@ API_VERSION = Form(
 )
 
 
+class ValueRef(Part, frozen=True):
+    """A ConfigMap or a Secret in the Application's own namespace, read with the Application's account."""
+
+    config_map: Annotated[str, OBJECT_NAME, Says("Name of a ConfigMap.", "cluster-vars")] = ""
+    secret: Annotated[str, OBJECT_NAME, Says("Name of a Secret.", "cluster-secrets")] = ""
+    optional: Annotated[bool, Says("It may be missing.")] = False
+
+    rules = (
+        Rule(
+            "(has(self.configMap) ? 1 : 0) + (has(self.secret) ? 1 : 0) == 1",
+            "name one object: configMap: ..., or secret: ...",
+        ),
+    )
+
+    @property
+    def named(self) -> Named:
+        """What has to be read."""
+        kind, name = ("ConfigMap", self.config_map) if self.config_map else ("Secret", self.secret)
+        return Named(kind, name, self.optional)
+
+
+class Substitute(Part, frozen=True):
+    """Variables in what was rendered: `${NAME}` and `${NAME:=default}`."""
+
+    values: Annotated[
+        dict[str, Any],
+        Says(
+            "Variables and their values: text, numbers, true and false. They win over those of `from`.", "{REGION: eu}"
+        ),
+    ] = msgspec.field(default_factory=dict)
+    from_: Annotated[
+        list[ValueRef], Says("ConfigMaps and Secrets whose keys are variables; of two equal keys the later one counts.")
+    ] = msgspec.field(default_factory=list, name="from")
+
+
 class Plain(Part, frozen=True):
     """The manifests as they are."""
+
+
+class Named(NamedTuple):
+    """An object of the cluster whose values go into a render. ``kind``: ConfigMap or Secret."""
+
+    kind: str
+    name: str
+    optional: bool = False
+
+    @property
+    def key(self) -> str:
+        """As ``ports.ClusterValues`` has it."""
+        return f"{self.kind}/{self.name}"
 
 
 class Jsonnet(Part, frozen=True):
@@ -51,8 +103,8 @@ class Jsonnet(Part, frozen=True):
     libs: Annotated[
         list[Annotated[str, PLACE]],
         Says(
-            "Folders in which imports are looked for, the last one first: relative to `source.path`, or from the root "
-            "of the repository with a slash in front.",
+            "Folders in which imports are looked for, the last one first: relative to `source.path`, from the root of "
+            "the repository with a slash in front, or `$name/...` in a repository of `spec.sources`.",
             '["/vendor"]',
         ),
     ] = msgspec.field(default_factory=list)
@@ -95,12 +147,25 @@ class Render(Part, frozen=True):
         Plain | None, Says("Take the manifests as they are, and leave files of kustomize and Jsonnet out.", "{}")
     ] = None
 
+    substitute: Annotated[
+        Substitute | None, Says("Fill in variables in what was rendered. Only where this is here.", "{}")
+    ] = None
+
     rules = (
         Rule(
             " + ".join(f"(has(self.{name}) ? 1 : 0)" for name in RENDERERS) + " <= 1",
             f"one renderer can be meant: name one of {', '.join(RENDERERS)}",
         ),
     )
+
+    @property
+    def named(self) -> tuple[Named, ...]:
+        """What of the cluster goes into the render, each once; one that is needed somewhere is not optional."""
+        refs = [one.named for one in (self.substitute.from_ if self.substitute else ())]
+        needed = {(one.kind, one.name) for one in refs if not one.optional}
+        return tuple(
+            Named(kind, name, (kind, name) not in needed) for kind, name in dict.fromkeys(one[:2] for one in refs)
+        )
 
     @property
     def renderer(self) -> str:
@@ -113,3 +178,23 @@ def check_render(render: Render) -> None:
     named = [name for name in RENDERERS if getattr(render, name) is not None]
     if len(named) > 1:
         raise mistake("spec.render", f"names {' and '.join(named)}: one renderer can be meant", f"{named[0]}: {{}}")
+    if render.substitute is not None:
+        _check_substitute(render.substitute)
+
+
+def _check_substitute(substitute: Substitute) -> None:
+    path = "spec.render.substitute"
+    for name, value in substitute.values.items():
+        if VARIABLE.fullmatch(name) is None:
+            what = f"is no name of a variable: letters, digits and _, not {shown(name)}"
+            raise mistake(f"{path}.values", what, "REGION: eu")
+        if not isinstance(value, str | int | float | bool):
+            raise mistake(f"{path}.values.{name}", f"must be text, a number, true or false, not {shown(value)}", "eu")
+    for index, one in enumerate(substitute.from_):
+        check_ref(one, f"{path}.from[{index}]")
+
+
+def check_ref(ref: ValueRef, path: str) -> None:
+    """Raises BadSpec where not just one object is named."""
+    if bool(ref.config_map) == bool(ref.secret):
+        raise mistake(path, "has to name one object", "configMap: cluster-vars, or secret: cluster-secrets")

@@ -1,0 +1,102 @@
+"""What goes into a render besides the Application's own files: values of the cluster, further repositories. A change of
+either is a new render; at rest nothing is asked."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from e2e.team import Team, config_map, git
+
+FROM = {
+    "substitute": {"values": {"REGION": "eu"}, "from": [{"configMap": "vars"}, {"secret": "keys", "optional": True}]}
+}
+
+
+def data(team: Team, name: str = "settings") -> dict[str, str]:
+    return (team.get(f"v1/configmaps/{name}") or {}).get("data") or {}
+
+
+def test_values_of_the_cluster_are_filled_in_and_a_change_is_applied(team: Team) -> None:
+    team.put("v1", "ConfigMap", "vars", data={"LEVEL": "info", "REGION": "us"})
+    team.repository()
+    team.application(render=FROM)
+    commit = team.commit(
+        {"shop/a.yaml": config_map("settings", level="${LEVEL}", where="${REGION}", key="${KEY:=none}")}
+    )
+    team.until_synced(commit)
+    assert data(team) == {"level": "info", "where": "eu", "key": "none"}
+
+    team.patch("v1/configmaps/vars", {"data": {"LEVEL": "debug"}})
+    team.until(lambda: data(team)["level"] == "debug", "the new value is applied")
+    team.put("v1", "Secret", "keys", stringData={"KEY": "from-a-secret"})
+    team.until(lambda: data(team)["key"] == "from-a-secret", "the Secret that came is taken")
+    team.until_synced(commit)
+
+    before = team.windlass.metrics()
+    time.sleep(3)
+    after = team.windlass.metrics()
+
+    def asked(numbers: dict[str, float], kind: str) -> float:
+        return sum(value for name, value in numbers.items() if "api_requests_total" in name and f'kind="{kind}' in name)
+
+    assert asked(after, "configmaps") == asked(before, "configmaps")
+    assert asked(after, "secrets") == asked(before, "secrets")
+    assert after["windlass_renders_total"] == before["windlass_renders_total"]
+    assert "from-a-secret" not in team.windlass.log.read_text()
+
+
+def test_a_value_that_is_missing_is_told_and_awaited(team: Team) -> None:
+    team.repository()
+    team.application(render=FROM)
+    commit = team.commit({"shop/a.yaml": config_map("settings", level="${LEVEL}")})
+    team.until(lambda: team.ready().get("reason") == "ValuesMissing", "the missing ConfigMap is told")
+    assert f"there is no ConfigMap vars in namespace {team.namespace}" in team.ready()["message"]
+    team.put("v1", "ConfigMap", "vars", data={"LEVEL": "info"})
+    team.until_synced(commit)
+    assert data(team) == {"level": "info"}
+
+
+def test_values_are_read_with_the_rights_of_the_application_and_no_others(team: Team) -> None:
+    team.put("v1", "Secret", "keys", stringData={"LEVEL": "hidden"})
+    team.account("reader", "view")
+    team.repository()
+    team.application(serviceAccount="reader", render={"substitute": {"from": [{"secret": "keys"}]}})
+    team.commit({"shop/a.yaml": config_map("settings", level="${LEVEL}")})
+    team.until(lambda: team.ready().get("reason") == "NotAllowed", "the missing right is told")
+    assert f'{team.namespace}:reader" cannot get resource "secrets"' in team.ready()["message"]
+    assert "hidden" not in str(team.status())
+
+
+def test_a_library_in_another_repository_is_followed_as_far_as_it_is_read(team: Team, tmp_path: Path) -> None:
+    bare, work = team.windlass.git.root / f"{team.namespace}-lib.git", tmp_path / "lib"
+    work.mkdir()
+    git(team.windlass.git.root, "init", "-q", "--bare", "-b", "main", str(bare))
+    git(bare, "config", "http.receivepack", "true")
+    git(work, "init", "-q", "-b", "main")
+
+    def push(**files: str) -> None:
+        for name, text in files.items():
+            (work / f"{name}.libsonnet").write_text(text)
+        git(work, "add", "-A")
+        git(work, "commit", "-q", "-m", "Change the library")
+        git(work, "push", "-q", f"{team.windlass.git.url}/{bare.name}", "HEAD:main")
+
+    make = "{map(name):: {apiVersion: 'v1', kind: 'ConfigMap', metadata: {name: name}, data: {level: '%s'}}}"
+    push(make=make % "info", other="{}")
+    team.repository()
+    team.repository("lib", url=f"{team.windlass.git.url}/{bare.name}", interval="1s")
+    team.application(sources=[{"name": "lib", "repository": "lib"}], render={"jsonnet": {"libs": ["$lib"]}})
+    commit = team.commit({"shop/main.jsonnet": "(import 'make.libsonnet').map('settings')"})
+    team.until_synced(commit)
+    assert data(team) == {"level": "info"}
+
+    push(make=make % "debug")
+    team.until(lambda: data(team)["level"] == "debug", "the library's new commit is rendered")
+    team.until_synced(commit)
+    renders = team.windlass.metrics()["windlass_renders_total"]
+    push(other="{a: 1}")
+    told = f"{team.namespace}/lib"
+    team.until(lambda: len(team.windlass.decisions("fetched", repository=told)) == 3, "the last commit is seen")
+    time.sleep(0.5)
+    assert team.windlass.metrics()["windlass_renders_total"] == renders, "nothing that was read has changed"
