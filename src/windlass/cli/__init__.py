@@ -26,6 +26,8 @@ COMMANDS = {
     "diff": "live against Git now, with who changed what when",
     "sync": "asks the controller to look and apply now",
     "status": "sync and health, and why something is not healthy",
+    "rollback": "back to what ran before, by one commit that pins it",
+    "forward": "follow the branch again",
 }
 """Command to its line in ``--help``: the words of ``docs/cli.md``."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pygit2
@@ -20,7 +21,7 @@ from windlass.adapters.git.mirror import mirror_folder
 from windlass.adapters.git.program import argument
 from windlass.adapters.git.refs import newest
 from windlass.adapters.git.words import told
-from windlass.adapters.host.children import Limits, find_program, run_child
+from windlass.adapters.host.children import Finished, Limits, find_program, run_child
 from windlass.core.kinds.repository import Ref
 
 _OWN = (
@@ -73,6 +74,13 @@ async def fetch(url: str, ref: Ref) -> Fetch:
     return Fetch(folder, commit)
 
 
+async def fetch_tags(url: str) -> None:
+    """Brings the tags of a repository here, those that were deleted there taken away. Raises as ``fetch`` does."""
+    checked = parse_url(url, allow_local=True)
+    await asyncio.to_thread(_prepare, cache(url))
+    await _bring(checked, cache(url), "+refs/tags/*:refs/tags/*", "--prune")
+
+
 def cache(url: str) -> str:
     """The folder for a repository: ``~/.cache/windlass/git/<hash of its address>``."""
     return mirror_folder(str(settings.cache_folder() / "git"), "own", url)
@@ -104,16 +112,21 @@ async def _newest(url: GitUrl, spec: RefSpec) -> str:
     return f"refs/tags/{found}"
 
 
-async def _bring(url: GitUrl, folder: str, refspec: str) -> None:
-    options = ("--quiet", "--no-tags", "--no-auto-gc", "--no-recurse-submodules", "--no-write-fetch-head")
+async def _bring(url: GitUrl, folder: str, refspec: str, *more: str) -> None:
+    options = (*more, "--quiet", "--no-tags", "--no-auto-gc", "--no-recurse-submodules", "--no-write-fetch-head")
     await _git(url, f"--git-dir={folder}", "fetch", *options, *argument([url.text, refspec]))
 
 
-async def _git(url: GitUrl, *arguments: str) -> bytes:
+async def own_git(*arguments: str, cwd: str = "/", extra: Mapping[str, str] | None = None) -> Finished:
+    """The person's own Git, with its exit code. ``extra`` are variables beside those that it stands on."""
     own = {name: value for name in _OWN if (value := settings.variable(name))}
     program = await asyncio.to_thread(find_program, "git")
-    environment = settings.child_environment(own | _GUARDS)
-    done = await run_child([program, *_SETTINGS, *arguments], env=environment, cwd="/", limits=_LIMITS)
+    environment = settings.child_environment(own | _GUARDS | dict(extra or {}))
+    return await run_child([program, *_SETTINGS, *arguments], env=environment, cwd=cwd, limits=_LIMITS)
+
+
+async def _git(url: GitUrl, *arguments: str) -> bytes:
+    done = await own_git(*arguments)
     if done.code == 0:
         return done.stdout
     error = told(url, done, [])

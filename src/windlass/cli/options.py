@@ -58,3 +58,18 @@ def output_option(command: F) -> F:
         show_default=True,
         help="For people, or for programs.",
     )(command)
+
+
+def reason_option(*, required: bool) -> Callable[[F], F]:
+    """``--reason``: it becomes part of the commit."""
+    if required:
+        return click.option("--reason", required=True, help="Why; it becomes part of the commit.")
+    return click.option("--reason", default="", help="Why; it becomes part of the commit.")
+
+
+def waiting_options(command: F) -> F:
+    """``--no-wait`` and ``--timeout``, for commands that wait until what they wrote runs."""
+    command = click.option(
+        "--timeout", type=Duration(), default="5m", show_default=True, help="How long it is waited for."
+    )(command)
+    return click.option("--no-wait", is_flag=True, help="End when the commit is pushed.")(command)

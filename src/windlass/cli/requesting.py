@@ -49,7 +49,7 @@ async def request(asked: Asked, kubeconfig: Path | None, context: str | None) ->
     """The command, from the cluster to the exit code."""
     async with reach(kubeconfig, context) as to:
         found = await find(to, asked.app, asked.namespace)
-        value = await _value(to, asked.only)
+        value = await request_value(to, asked.only)
         before = read_status(found.content, ApplicationStatus)
         patch = {"metadata": {"annotations": {REQUEST: value}}}
         await to.cluster.patch(APPLICATIONS, found.ref, patch, form="merge", manager=MANAGER)
@@ -74,7 +74,7 @@ async def request(asked: Asked, kubeconfig: Path | None, context: str | None) ->
         return code
 
 
-async def _value(to: Reach, only: str) -> str:
+async def request_value(to: Reach, only: str) -> str:
     """``<time> <who> [only=Kind/name]``: the time makes each request another one."""
     who = to.access.name or "somebody"
     try:

@@ -55,7 +55,9 @@ def run(main: Callable[[asyncio.Event], Coroutine[Any, Any, T]]) -> T:
 
 
 def run_person(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Runs a command that a person waits for. Ctrl-C cancels it, and ends in KeyboardInterrupt."""
+    """Runs a command that a person waits for. Ctrl-C cancels it, and ends in KeyboardInterrupt. Flows that it calls
+    tell nothing in a log: the command says what there is to say."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
     async def stoppable(stop: asyncio.Event) -> T:
         async with asyncio.TaskGroup() as tasks:

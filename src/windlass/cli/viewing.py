@@ -269,11 +269,14 @@ def following(found: Found, app: Application | None, status: ApplicationStatus, 
         yield f"mend it in Git, or try again: windlass sync {name}"
     elif condition(status.conditions, "Reconciling") is not None and status.sync != "Synced":
         yield "is tried again by itself"
+    if app is not None and app.spec.source.at:
+        pinned = short(app.spec.source.at)
+        yield f"pinned at {pinned} (source.at): windlass forward {name} follows the branch again"
     told = {one.cause for one in status.drift.items if one.response == DriftResponse.ALERT.value}
     if DriftCause.DELETED.value in told:
         yield f"windlass sync {name} puts back what was deleted (drift.action: alert)"
     elif status.sync == "Synced":
-        yield from _for_health(app, health)
+        yield from _for_health(app, health, name)
 
 
 def _mended(mend: str, ready: Condition, status: ApplicationStatus) -> str:
@@ -282,9 +285,10 @@ def _mended(mend: str, ready: Condition, status: ApplicationStatus) -> str:
     return f"mend: {mend}{keeps}{again}"
 
 
-def _for_health(app: Application | None, health: Health) -> Iterator[str]:
+def _for_health(app: Application | None, health: Health, name: str) -> Iterator[str]:
     if health.status is HealthStatus.DEGRADED:
-        yield "mend the cause in Git: the next commit is applied by itself; what ran before comes back with git revert"
+        back = f'windlass rollback {name} --reason "..."'
+        yield f"mend the cause in Git: the next commit is applied by itself; what ran before comes back with {back}"
     elif health.status in (HealthStatus.PROGRESSING, HealthStatus.MISSING):
         timeout = app.spec.health.timeout if app is not None else "5m"
         yield f"counts as Degraded where it is not Healthy within {timeout} (health.timeout)"

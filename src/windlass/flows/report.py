@@ -19,6 +19,7 @@ from windlass.core.kinds.application_status import (
     ApplicationStatus,
     Pending,
     drift_status,
+    history_of,
     outcome_lines,
 )
 from windlass.core.kinds.fields import stamp
@@ -268,12 +269,18 @@ def application_status(state: ApplicationState, old: ApplicationStatus, now: dat
         objects=dict(sorted(kinds.items())),
         outcomes=outcome_lines(list(state.outcomes.values())) if state.noted else old.outcomes,
         drift=drift_status(drift),
+        history=history_of(old.history, state.applied_commit, well=is_well(state), now=stamp(now)),
         messages=message_lines(state),
         synced_at=stamp(state.synced_at) if state.synced_at is not None else old.synced_at,
         last_sync_request=state.request_done,
         conditions=set_(old.conditions, reason, message[:LONGEST], now=now, generation=state.generation),
         observed_generation=state.generation,
     )
+
+
+def is_well(state: ApplicationState) -> bool:
+    """Whether what is applied is all that Git wants, and Healthy."""
+    return state.sync == "Synced" and state.health.status is HealthStatus.HEALTHY and state.waiting is None
 
 
 def summary(state: ApplicationState) -> tuple[str, str, str]:
@@ -295,6 +302,9 @@ def summary(state: ApplicationState) -> tuple[str, str, str]:
         return Reason.PROGRESSING.value, health.message, "going"
     kept = sum(1 for one in state.outcomes.values() if one.result is Result.KEPT)
     more = f", {kept} kept that left Git" if kept else ""
+    if state.written is not None and state.written.spec.source.at:
+        text = f"{state.applied_commit[:7]} is applied and pinned, {health.message or 'Healthy'}{more}"
+        return Reason.PINNED.value, text, "ready"
     return Reason.SYNCED.value, f"{state.applied_commit[:7]} is applied, {health.message or 'Healthy'}{more}", "ready"
 
 

@@ -12,6 +12,8 @@ from windlass.core.model import Drift, Outcome, Result
 
 FIRST = 50
 """So many outcomes and drift items are listed; the counts tell of all."""
+DEPLOYMENTS = 10
+"""So many commits are kept in the status; the ledger has them all."""
 
 
 def _unknown() -> Literal["Unknown"]:
@@ -64,6 +66,16 @@ class DriftStatus(Part, frozen=True):
     items: Annotated[list[DriftLine], Says("The first 50.")] = msgspec.field(default_factory=list)
 
 
+class Deployed(Part, frozen=True):
+    """One commit that was applied."""
+
+    commit: Annotated[str, Says("The commit.")]
+    at: Annotated[str, Says("When it was applied.")] = ""
+    healthy: Annotated[
+        str, Says("When everything was Healthy with it for the first time; nothing where it never was.")
+    ] = ""
+
+
 class ApplicationStatus(Part, frozen=True):
     """The status of an Application."""
 
@@ -90,6 +102,10 @@ class ApplicationStatus(Part, frozen=True):
     drift: Annotated[DriftStatus, Says("What somebody changed on live objects.")] = msgspec.field(
         default_factory=DriftStatus
     )
+    history: Annotated[
+        list[Deployed],
+        Says("The commits that were applied last, the newest first, at most 10. `windlass rollback` goes back in it."),
+    ] = msgspec.field(default_factory=list)
     messages: Annotated[list[str], Says("What a person needs to know now, a line each.")] = msgspec.field(
         default_factory=list
     )
@@ -118,6 +134,22 @@ def counts(outcomes: list[Outcome]) -> dict[str, int]:
         if number:
             counted[result.value] = number
     return counted
+
+
+def history_of(old: list[Deployed], commit: str, *, well: bool, now: str) -> list[Deployed]:
+    """The history with what is applied now; ``well``: it is, and everything is Healthy."""
+    if not commit:
+        return old
+    if not old or old[0].commit != commit:
+        old = [Deployed(commit, now), *old]
+    if well and not old[0].healthy:
+        old = [msgspec.structs.replace(old[0], healthy=now), *old[1:]]
+    return old[:DEPLOYMENTS]
+
+
+def last_healthy(history: list[Deployed], but: str) -> str:
+    """The newest commit that was Healthy, but for one; "" where none is known."""
+    return next((one.commit for one in history if one.healthy and one.commit != but), "")
 
 
 def drift_status(items: list[Drift]) -> DriftStatus:

@@ -55,7 +55,7 @@ class Reason(StrEnum):
     # waiting for a person's word, as asked for
     SUSPENDED = "Suspended", "Suspended in Git until the time it names."
     MANUAL = "Manual", "sync.mode is manual; `windlass sync` applies what is pending."
-    PINNED = "Pinned", "source.at pins a commit that is not the newest."
+    PINNED = "Pinned", "Applied, and held at the commit that source.at pins; `windlass forward` lets go."
     # a person must act
     ERROR = "Error", "Something is wrong; the message tells it."
     NEEDS_HUMAN = "NeedsHuman", "Something is wrong until somebody changes it."

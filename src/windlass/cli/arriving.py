@@ -1,0 +1,97 @@
+"""Waits until the controller has carried out what a commit says of an Application, by watching its status.
+
+Commands that write to Git call ``arrive`` afterwards. The controller is asked to look at once, by the same annotation
+as ``windlass sync``, for just the one Application object; who may not ask waits for the next poll or push hook.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from windlass.cli.reaching import Found, Reach
+from windlass.cli.requesting import MANAGER, request_value
+from windlass.core.kinds.application_status import ApplicationStatus
+from windlass.core.kinds.conditions import condition
+from windlass.core.kinds.deploy import REQUEST
+from windlass.core.kinds.kind import read_status
+from windlass.errors import WindlassError
+from windlass.flows.informers import APPLICATIONS
+
+STUCK = 10.0
+"""Seconds that a Stalled condition has to stand before it is the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """The last status that was seen; ``reached``: it is so."""
+
+    status: ApplicationStatus
+    reached: bool
+    seconds: float
+
+
+async def ask_to_look(to: Reach, parent: Found, name: str) -> None:
+    """Asks for a look at Git now, and an apply of that one Application object. Not being allowed to is no error."""
+    try:
+        value = await request_value(to, f"Application/{name}")
+        patch = {"metadata": {"annotations": {REQUEST: value}}}
+        await to.cluster.patch(APPLICATIONS, parent.ref, patch, form="merge", manager=MANAGER)
+    except WindlassError:
+        return
+
+
+async def arrive(
+    to: Reach,
+    found: Found,
+    written: Callable[[dict[str, Any]], bool],
+    timeout: float,
+    told: Callable[[str], None],
+) -> Arrival:
+    """Follows an Application until its spec is as ``written`` asks, all of it is applied and Healthy, or it is stuck
+    so, or time is over."""
+    began = to.clock.monotonic()
+    last = read_status(found.content, ApplicationStatus)
+    stalled: float | None = None
+    news: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+    async def follow() -> None:
+        async for kind, content in to.cluster.follow(APPLICATIONS, found.namespace):
+            if kind in ("ADDED", "MODIFIED") and content["metadata"]["name"] == found.name:
+                news.put_nowait(content)
+
+    async with asyncio.TaskGroup() as tasks:
+        follower = tasks.create_task(follow())
+        try:
+            while True:
+                left = began + timeout - to.clock.monotonic()
+                if stalled is not None:
+                    left = min(left, stalled + STUCK - to.clock.monotonic())
+                if left <= 0:
+                    return Arrival(last, False, to.clock.monotonic() - began)
+                try:
+                    async with asyncio.timeout(left):
+                        content = await news.get()
+                except TimeoutError:
+                    continue
+                last = read_status(content, ApplicationStatus)
+                seen = last.observed_generation >= content["metadata"].get("generation", 0)
+                current = seen and written(content.get("spec") or {})
+                if current and _well(last):
+                    return Arrival(last, True, to.clock.monotonic() - began)
+                stuck = current and condition(last.conditions, "Stalled") is not None
+                stalled = (stalled if stalled is not None else to.clock.monotonic()) if stuck else None
+                ready = condition(last.conditions, "Ready")
+                if ready is not None and ready.status != "True" and not stuck:
+                    told(ready.message)
+        finally:
+            follower.cancel()
+
+
+def _well(status: ApplicationStatus) -> bool:
+    waits = condition(status.conditions, "Reconciling") is not None
+    return (
+        status.sync == "Synced" and status.health in ("Healthy", "Suspended") and status.pending is None and not waits
+    )

@@ -1,0 +1,38 @@
+"""``windlass forward``: takes a rollback's pin out again, so that the Application follows its branch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from windlass.cli.options import cluster_options, namespace_option, output_option, reason_option, waiting_options
+
+
+@click.command("forward")
+@click.argument("app")
+@reason_option(required=False)
+@waiting_options
+@namespace_option
+@cluster_options
+@output_option
+def command(
+    app: str,
+    reason: str,
+    no_wait: bool,
+    timeout: float,
+    namespace: str,
+    kubeconfig: Path | None,
+    context: str | None,
+    output: str,
+) -> int:
+    """Let APP follow its branch again: the undoing of a rollback, whoever made it.
+
+    One commit takes spec.source.at out of the Application's own file. Exit code 0: the newest commit runs and is
+    Healthy; 1: it failed; 2: not Healthy in time; 3: refused.
+    """
+    from windlass.cli import rolling
+    from windlass.cli.running import run_person
+
+    asked = rolling.Asked(app, namespace, reason, None if no_wait else timeout, output)
+    return run_person(lambda: rolling.roll_forward(asked, kubeconfig, context))

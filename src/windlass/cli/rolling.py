@@ -1,0 +1,226 @@
+"""The work of ``windlass rollback`` and ``forward``: which commit, the pin as one commit of the person's own, and the
+wait until it runs.
+
+A rollback holds the Application at the commit (``spec.source.at`` in its own file) and touches nobody else's files; so
+it works while sync is automatic, for every renderer and with shared folders. It never applies: the controller does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from windlass.adapters.git import CommitInfo, Move, Store
+from windlass.cli import fetching
+from windlass.cli.arriving import Arrival, arrive, ask_to_look
+from windlass.cli.homes import Place, new_id, place_of, write
+from windlass.cli.pushing import person
+from windlass.cli.reaching import Found, Reach, find, reach, repository_of
+from windlass.cli.telling import DIFFERS, emit, say, width_of
+from windlass.core.edits import Intent
+from windlass.core.edits.intents import pin, unpin
+from windlass.core.kinds.application import Application
+from windlass.core.kinds.application_status import ApplicationStatus, last_healthy
+from windlass.core.kinds.conditions import condition
+from windlass.core.kinds.kind import read_status
+from windlass.core.words.plain import ago, fit, plain, short, took
+from windlass.errors import NeedsHuman, Where
+from windlass.flows.write import Written
+
+_HEX = re.compile(r"[0-9a-f]{4,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was typed. ``timeout`` in seconds, None where nobody waits; ``steps`` 0: back to the last Healthy one."""
+
+    app: str
+    namespace: str
+    reason: str
+    timeout: float | None
+    output: str
+    to: str = ""
+    steps: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What was done in Git."""
+
+    written: Written
+    verb: str
+    now: str
+    was: str
+    info: CommitInfo | None = None
+
+
+async def roll_back(asked: Asked, kubeconfig: Path | None, context: str | None) -> int:
+    """``windlass rollback``, from the cluster to the exit code."""
+    async with reach(kubeconfig, context) as to:
+        began = to.clock.monotonic()
+        found = await find(to, asked.app, asked.namespace)
+        app, status = found.decoded(), read_status(found.content, ApplicationStatus)
+        who = await person()
+        place = await place_of(to, found, instead="put its file into Git, or revert the commit by hand: git revert")
+        target = await _target(to, asked, app, status)
+        running = app.spec.source.at or status.commit
+        identity = new_id()
+        intent = pin(place.home, target.id, identity=identity, reason=asked.reason, was=running)
+        (written,) = await write(to, place, who, [intent])
+        made = Made(written, "rolled back", target.id, running, target)
+        return await _finish(to, asked, found, place, made, began, at=target.id)
+
+
+async def roll_forward(asked: Asked, kubeconfig: Path | None, context: str | None) -> int:
+    """``windlass forward``: the pin taken out again."""
+    async with reach(kubeconfig, context) as to:
+        began = to.clock.monotonic()
+        found = await find(to, asked.app, asked.namespace)
+        app = found.decoded()
+        who = await person()
+        place = await place_of(to, found)
+        intent: Intent = unpin(place.home, identity=new_id(), reason=asked.reason, was=app.spec.source.at)
+        (written,) = await write(to, place, who, [intent])
+        made = Made(written, "rolled forward", "", app.spec.source.at)
+        return await _finish(to, asked, found, place, made, began, at="")
+
+
+# --- which commit -----------------------------------------------------------------------------------------------------
+
+
+async def _target(to: Reach, asked: Asked, app: Application, status: ApplicationStatus) -> CommitInfo:
+    """The commit to go back to, which the followed ref leads to."""
+    source = await repository_of(to, app)
+    url = source.spec.url
+    fetched = await fetching.fetch(url, source.spec.ref)
+    wanted = asked.to or _earlier(asked, app, status)
+    if asked.to and not _HEX.fullmatch(asked.to):
+        await fetching.fetch_tags(url)
+    return await asyncio.to_thread(_resolved, fetched, wanted, source.metadata.name)
+
+
+def _earlier(asked: Asked, app: Application, status: ApplicationStatus) -> str:
+    running = app.spec.source.at or status.commit
+    if asked.steps:
+        others = [one.commit for one in status.history if one.commit != running]
+        if len(others) >= asked.steps:
+            return others[asked.steps - 1]
+        raise NeedsHuman(
+            f"{len(others)} commits before {short(running)} are known, not {asked.steps}", hint="name one: --to COMMIT"
+        )
+    found = last_healthy(status.history, running)
+    if not found:
+        raise NeedsHuman(
+            f"no commit before {short(running) or 'this one'} is known at which {asked.app} was Healthy",
+            hint="name one: --to COMMIT, a commit id or a tag",
+        )
+    return found
+
+
+def _resolved(fetched: fetching.Fetch, wanted: str, repository: str) -> CommitInfo:
+    store = Store(fetched.folder)
+    commit = store.resolve(wanted) if _HEX.fullmatch(wanted) else store.resolve(f"refs/tags/{wanted}")
+    if commit is None:
+        raise NeedsHuman(
+            f"{plain(wanted)!r} is no commit or tag of repository {repository}",
+            where=Where(repository=repository),
+            hint="git log --oneline shows its commits, git tag its tags; a commit needs at least four characters",
+        )
+    if store.moved(commit, fetched.commit) is Move.REWRITTEN:
+        raise NeedsHuman(
+            f"{short(commit)} does not lead to {short(fetched.commit)}, which is followed",
+            where=Where(repository=repository),
+            hint="name a commit of the followed branch",
+        )
+    return store.describe(commit)
+
+
+# --- what became of it ------------------------------------------------------------------------------------------------
+
+
+async def _finish(to: Reach, asked: Asked, found: Found, place: Place, made: Made, began: float, *, at: str) -> int:
+    human = asked.output == "human"
+    if human:
+        say(headline(made, place, to.clock.now()))
+    arrival: Arrival | None = None
+    if asked.timeout is not None:
+        await ask_to_look(to, place.parent, found.name)
+        arrival = await arrive(to, found, lambda spec: _at(spec) == at, asked.timeout, _teller(human=human))
+    seconds = to.clock.monotonic() - began
+    code = 0 if arrival is None or arrival.reached else DIFFERS
+    if human:
+        say(conclusion(found.word, made, arrival, seconds))
+    else:
+        emit(_data(found, place, made, arrival, seconds), asked.output)
+    return code
+
+
+def _at(spec: dict[str, Any]) -> str:
+    source = spec.get("source")
+    return str(source.get("at") or "") if isinstance(source, dict) else ""
+
+
+def _teller(*, human: bool) -> Any:
+    told: set[str] = set()
+
+    def tell(message: str) -> None:
+        line = fit(f"  {plain(message)}", width_of(sys.stdout))
+        if human and line not in told:
+            told.add(line)
+            say(line + "\n")
+
+    return tell
+
+
+def headline(made: Made, place: Place, now: Any) -> str:
+    """What the commit says, before anything is waited for."""
+    where = plain(place.home.file)
+    if made.written.result == "unchanged":
+        so = f"is pinned at {short(made.now)} already" if made.now else "has no pin"
+        return f"{place.home.name} {so} ({where})\n"
+    commit = short(made.written.commit)
+    if not made.now:
+        out = f"takes the pin at {short(made.was)} out" if made.was else "takes the pin out"
+        return f"{made.verb}   {commit} {out}   ({where})\n"
+    lines = [f"{made.verb}   {commit} pins {short(made.now)} (was {short(made.was) or 'nothing'})   ({where})"]
+    if made.info is not None:
+        told = f'"{fit(plain(made.info.subject), 50)}" ({plain(made.info.author)}, {ago(made.info.time, now)})'
+        lines.append(f"  {short(made.now)} {told}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def conclusion(word: str, made: Made, arrival: Arrival | None, seconds: float) -> str:
+    """What became of it, and what to do next."""
+    name = plain(word)
+    forward = f"next  windlass forward {name}   follows the branch again\n"
+    if arrival is None:
+        return f"next  windlass status {name}\n"
+    status = arrival.status
+    state = " ".join(part for part in (status.sync, short(status.commit)) if part)
+    if arrival.reached:
+        return f"{name}   {state}   {status.health} after {took(seconds)}\n" + (forward if made.now else "")
+    ready = condition(status.conditions, "Ready")
+    lines = [f"{name}   {state}   {status.health}   not there after {took(seconds)}"]
+    if ready is not None and ready.message and ready.status != "True":
+        lines.append(f"  {plain(ready.message)}")
+    lines.append(f"next  windlass status {name}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _data(found: Found, place: Place, made: Made, arrival: Arrival | None, seconds: float) -> dict[str, Any]:
+    return {
+        "application": f"{found.namespace}/{found.name}",
+        "result": made.written.result,
+        "commit": made.written.commit,
+        "file": place.home.file,
+        "pins": made.now,
+        "was": made.was,
+        "reached": arrival.reached if arrival is not None else None,
+        "sync": arrival.status.sync if arrival is not None else "",
+        "health": arrival.status.health if arrival is not None else "",
+        "seconds": round(seconds, 3),
+    }

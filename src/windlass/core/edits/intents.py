@@ -1,0 +1,130 @@
+"""What commands and flows mean, as intents: pin, unpin, hold off, let go, and take expired text out again.
+
+Each maker takes where the object's own file is and returns an :class:`Intent`; ids are the caller's, because only the
+caller knows whether the same decision was made before. Times are text in the form that the kinds take.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from windlass.core.edits.objects import Target
+from windlass.core.edits.steps import AddItem, Intent, RemoveField, RemoveItem, SetField, Step
+
+AT = ("spec", "source", "at")
+
+
+class Home(msgspec.Struct, frozen=True):
+    """Where an object is written: its file, and what it is there. ``name`` is how people call it."""
+
+    file: str
+    target: Target
+
+    @property
+    def name(self) -> str:
+        """``shop/shop``, or the name alone of what has no namespace."""
+        return f"{self.target.namespace}/{self.target.name}" if self.target.namespace else self.target.name
+
+
+def pin(
+    home: Home, commit: str, *, identity: str, reason: str, was: str = "", by: str = "", verb: str = "rollback"
+) -> Intent:
+    """Holds an Application at a commit (``spec.source.at``)."""
+    return Intent(
+        id=identity,
+        verb=verb,
+        about=home.name,
+        summary=f"Roll {home.name} back to {commit[:7]}",
+        reason=reason,
+        by=by,
+        facts=(("Pins", commit), ("Was", was)),
+        steps=(SetField(file=home.file, target=home.target, path=AT, value=commit),),
+    )
+
+
+def unpin(home: Home, *, identity: str, reason: str = "", was: str = "") -> Intent:
+    """Follows the branch again."""
+    return Intent(
+        id=identity,
+        verb="forward",
+        about=home.name,
+        summary=f"Let {home.name} follow its branch again",
+        reason=reason,
+        facts=(("Unpins", was),),
+        steps=(RemoveField(file=home.file, target=home.target, path=AT),),
+    )
+
+
+def hold_off(home: Home, field: str, *, identity: str, until: str, reason: str, by: str) -> Intent:
+    """``suspend`` or ``freeze``: an exception with an owner, a reason and an end."""
+    value = {"until": until, "reason": reason, "by": by}
+    return Intent(
+        id=identity,
+        verb=field,
+        about=home.name,
+        summary=f"{field.capitalize()} {home.name} until {until}",
+        reason=reason,
+        steps=(SetField(file=home.file, target=home.target, path=("spec", field), value=value),),
+    )
+
+
+def let_go(home: Home, fields: tuple[str, ...], *, identity: str, reason: str = "") -> Intent:
+    """Takes ``suspend`` or ``freeze`` out before its time."""
+    steps: tuple[Step, ...] = tuple(
+        RemoveField(file=home.file, target=home.target, path=("spec", field)) for field in fields
+    )
+    return Intent(
+        id=identity, verb="resume", about=home.name, summary=f"Resume {home.name}", reason=reason, steps=steps
+    )
+
+
+def ignore(home: Home, item: dict[str, Any], *, identity: str) -> Intent:
+    """Leaves fields of an object to others until a time; the same fields are named once."""
+    fields = ", ".join(item["fields"])
+    return Intent(
+        id=identity,
+        verb="ignore",
+        about=home.name,
+        summary=f"Leave {fields} of {item['kind']}/{item['name']} in {home.name} to others until {item['until']}",
+        reason=item["reason"],
+        steps=(
+            AddItem(
+                file=home.file, target=home.target, path=("spec", "ignore"), value=item, same=("kind", "name", "fields")
+            ),
+        ),
+    )
+
+
+def expire(home: Home, *, identity: str, ended: dict[str, Any], ignored: list[dict[str, Any]], by: str = "") -> Intent:
+    """Takes out what has ended by itself: of ``ended`` each field that still says the same, of ``ignored`` each
+    item."""
+    steps: list[Step] = [
+        RemoveField(file=home.file, target=home.target, path=("spec", field), given=value)
+        for field, value in ended.items()
+    ]
+    steps += [RemoveItem(file=home.file, target=home.target, path=("spec", "ignore"), given=item) for item in ignored]
+    words = [*ended, *(["ignore"] if ignored else [])]
+    return Intent(
+        id=identity,
+        verb="expire",
+        about=home.name,
+        summary=f"Take out of {home.name} what has ended: {', '.join(words)}",
+        by=by,
+        steps=tuple(steps),
+    )
+
+
+def image(
+    home: Home, path: tuple[str | int, ...], value: str, *, identity: str, policy: str, facts: Any = ()
+) -> Intent:
+    """Sets an image (or a tag, a digest, a chart's version) where an ImagePolicy found it."""
+    return Intent(
+        id=identity,
+        verb="image",
+        about=home.name,
+        summary=f"Set {home.target} to {value}",
+        facts=(("Policy", policy), *facts),
+        steps=(SetField(file=home.file, target=home.target, path=path, value=value),),
+    )

@@ -1,0 +1,151 @@
+"""ROLLBACK: one commit with the person's own Git pins what ran before, while sync stays automatic."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from e2e.team import Team, config_map, deployment, git
+from e2e.test_cli import Person
+from windlass.core.words.commits import fact_of, intents_of
+
+pytestmark = pytest.mark.usefixtures("team")
+OWN = "clusters/shop.yaml"
+
+
+@pytest.fixture
+def person(team: Team, tmp_path: Path) -> Person:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / ".gitconfig").write_text("[user]\n\tname = Bob Builder\n\temail = bob@acme.example\n")
+    return Person(team, home)
+
+
+def application(**spec: Any) -> str:
+    content = {
+        "apiVersion": "windlass.dev/v1alpha1",
+        "kind": "Application",
+        "metadata": {"name": "shop"},
+        "spec": {"source": {"repository": "config", "path": "shop"}, **spec},
+    }
+    return "# the shop: ask ada\n" + yaml.safe_dump(content, sort_keys=False)
+
+
+def shop(team: Team, **spec: Any) -> str:
+    """A shop whose own file is in Git, applied by the Application ``root``, Healthy at its first commit."""
+    team.repository()
+    team.application("root", "clusters")
+    files = {OWN: application(**spec), "shop/web.yaml": deployment("web"), "shop/a.yaml": config_map("a", level="1")}
+    commit = team.commit(files, "Shop 1")
+    team.until_synced(commit)
+    return commit
+
+
+def tip(team: Team) -> str:
+    git(team.work, "pull", "-q", "--ff-only", "origin", "main")
+    return team.head()
+
+
+def test_a_rollback_pins_the_last_healthy_commit_and_forward_follows_the_branch_again(
+    team: Team, person: Person
+) -> None:
+    good = shop(team, health={"timeout": "2s"})
+    before = (team.work / OWN).read_text()
+    bad = team.commit({"shop/web.yaml": deployment("web", "registry.example/crash:1")}, "Shop 2")
+    team.until_synced(bad, health="Degraded", seconds=40)
+    done = person("rollback", person.shop, "--reason", "crash loop", "--timeout", "30s")
+    assert done.code == 0, done
+    assert re.search(rf"^rolled back   [0-9a-f]{{7}} pins {good[:7]} \(was {bad[:7]}\)   \({OWN}\)$", done.out, re.M)
+    assert re.search(rf"^{person.shop}   Synced {good[:7]}   Healthy after ", done.out, re.M)
+    pinned = tip(team)
+    message = git(team.work, "log", "-1", "--format=%B").stdout
+    assert git(team.work, "log", "-1", "--format=%an <%ae>").stdout == "Bob Builder <bob@acme.example>\n"
+    assert "crash loop" in message
+    assert (fact_of(message, "Pins"), fact_of(message, "Was"), len(intents_of(message))) == (good, bad, 1)
+    changed = git(team.work, "diff", "--stat", "HEAD~1", "--name-only").stdout.split()
+    assert changed == [OWN], "nobody else's files are touched"
+    text = (team.work / OWN).read_text()
+    assert text == before.replace("    path: shop\n", f"    path: shop\n    at: {good}\n")
+    # Sync stays automatic: what comes next waits, and is told.
+    newer = team.commit({"shop/web.yaml": deployment("web", "registry.example/shop:3")}, "Shop 3")
+    again = person("rollback", person.shop, "--reason", "again", "--to", good[:9], "-o", "json")
+    assert json.loads(again.out)["result"] == "unchanged", again
+    assert team.status()["commit"] == good
+    assert team.ready()["reason"] == "Pinned"
+    told = person("status", person.shop)
+    assert told.code == 0
+    assert (
+        f"next  pinned at {good[:7]} (source.at): windlass forward {person.shop} follows the branch again" in told.out
+    )
+    done = person("forward", person.shop, "--timeout", "30s")
+    assert done.code == 0, done
+    assert f"takes the pin at {good[:7]} out" in done.out
+    assert tip(team) not in (pinned, newer)
+    assert (team.work / OWN).read_text() == before
+    assert team.status()["commit"] == team.head()
+    live = team.get("apps/v1/deployments/web")
+    assert live is not None
+    assert live["spec"]["template"]["spec"]["containers"][0]["image"] == "registry.example/shop:3"
+
+
+def test_back_by_steps_or_to_a_tag_and_what_is_not_there_is_refused(team: Team, person: Person) -> None:
+    first = shop(team)
+    git(team.work, "tag", "v1.0", first)
+    git(team.work, "push", "-q", "origin", "v1.0")
+    second = team.commit({"shop/a.yaml": config_map("a", level="2")})
+    team.until_synced(second)
+    third = team.commit({"shop/a.yaml": config_map("a", level="3")})
+    team.until_synced(third)
+    assert person("rollback", person.shop, "--reason", "r", "--steps", "1", "--timeout", "20s").code == 0
+    team.until_synced(second)
+    done = person("rollback", person.shop, "--reason", "r", "--to", "v1.0", "--timeout", "20s")
+    assert done.code == 0, done
+    team.until_synced(first)
+    for words, told in (
+        (("--to", "v9"), "'v9' is no commit or tag of repository config"),
+        (("--steps", "9"), "commits before"),
+        (("--to", "0123456789"), "is no commit or tag"),
+    ):
+        refused = person("rollback", person.shop, "--reason", "r", *words)
+        assert refused.code == 1
+        assert told in refused.err
+        assert "mend" in refused.err
+    assert person("rollback", person.shop).code == 64, "a reason is needed"
+
+
+def test_an_application_that_is_in_no_file_is_told_so(team: Team, person: Person) -> None:
+    team.repository()
+    team.application()
+    team.until_synced(team.commit({"shop/a.yaml": config_map("a")}))
+    done = person("rollback", person.shop, "--reason", "r", "--to", team.head())
+    assert done.code == 1
+    assert "is in no file in Git" in done.err
+
+
+def test_a_protected_branch_refuses_with_the_mend_and_nothing_moves(team: Team, person: Person) -> None:
+    first = shop(team)
+    second = team.commit({"shop/a.yaml": config_map("a", level="2")})
+    team.until_synced(second)
+    git(team.bare, "config", "receive.hideRefs", "refs/heads/main")
+    done = person("rollback", person.shop, "--reason", "r")
+    assert done.code == 1
+    found = re.search(r"git --git-dir (\S+) push (\S+) ([0-9a-f]{40}):refs/heads/<name>", " ".join(done.err.split()))
+    assert found, done.err
+    assert tip(team) == second
+    # The mend works: the commit is there, and can be proposed from a branch.
+    git(team.bare, "push", "-q", found[1], "main:refs/none", check=False)
+    git(Path(found[1]), "push", "-q", found[2], f"{found[3]}:refs/heads/rollback-shop")
+    assert first in git(team.bare, "show", f"rollback-shop:{OWN}").stdout
+
+
+def test_without_a_name_nothing_is_committed(team: Team, person: Person) -> None:
+    shop(team)
+    (Path(person.environment["HOME"]) / ".gitconfig").write_text("[user]\n\tuseConfigOnly = true\n")
+    done = person("rollback", person.shop, "--reason", "r", "--to", team.head())
+    assert done.code == 1
+    assert "Git does not know who you are" in done.err
