@@ -414,3 +414,18 @@ async def test_a_page_is_decoded_in_slices(server: Scripted) -> None:
         gc.enable()
     assert len(followed.told) == 5000
     assert longest < 0.010
+
+
+async def test_an_event_without_an_end_is_not_kept(server: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line that never ends is no event: the watch begins anew, and what came before it counts."""
+    monkeypatch.setattr(source, "LARGEST_EVENT", 100_000)
+    play = Play(server)
+    first, second = Stream(), Stream()
+    play.lists, play.watches = [listing(5, obj("a", 1))], [first, second]
+    async with following(server) as followed:
+        await followed.cluster.watch(MAPS)
+        first.send(event("MODIFIED", obj("a", 6)))
+        await until(lambda: followed.versions == {"a": "6"})
+        first.send(b'{"type":"MODIFIED","object":"', *[b"x" * 10_000] * 30)
+        await until(second.opened.is_set)
+        assert "resourceVersion=6&" in play.asked("watch")[1]

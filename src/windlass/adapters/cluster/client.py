@@ -1,27 +1,29 @@
-"""Requests to the Kubernetes API: one keep-alive pool, time-outs, retries where they are safe, errors by name.
+"""Requests to the Kubernetes API: time-outs, retries where they are safe, errors by name.
 
-The other modules of this room call it. It retries reads and server-side applies (they may be repeated), and anything
-that surely did not arrive (429, no connection); nothing else. Every write asks as it is sent whether it still may.
+The other modules of this room call it; `pool.py` keeps the connections. It retries reads and server-side applies (they
+may be repeated), and anything that surely did not arrive (429, no connection); nothing else. Every write asks as it is
+sent whether it still may. It follows no redirect, uses no proxy, and keeps no cookie.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
+import re
+import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import NamedTuple, Self
-from urllib.parse import urlencode
-
-import aiohttp
-import yarl
+from typing import Self
+from urllib.parse import urlencode, urlsplit
 
 from windlass import __version__, ports
 from windlass.adapters.cluster.access import Access
 from windlass.adapters.cluster.answers import Asked, HistoryGone, Passing, bounded, to_error
 from windlass.adapters.cluster.limiter import WriteLimiter
+from windlass.adapters.cluster.pool import CONNECT, Place, Pool, Unconnected
+from windlass.adapters.cluster.wire import Ended, Malformed, Reply, Stream
 from windlass.errors import WindlassError
 
 JSON = "application/json"
@@ -30,6 +32,8 @@ LONGEST_WAIT = 15.0  # seconds of Retry-After that are waited out here; a longer
 READS = 32  # lists and gets at one time; watches are not counted
 TIMEOUT = 40.0  # seconds for one request; the API server itself gives up on a write after 34 and a read after 60
 LIST_TIMEOUT = 75.0
+_TARGET = re.compile(r"/[!-~]*")
+_UNFIT = re.compile(r"[^\t -~\x80-\xff]")  # what no value of a header may hold, a line's end above all
 
 Hook = Callable[[str, str, int, float], None]
 
@@ -65,14 +69,6 @@ class Call:
         return self.method == "GET" or self.verb == "apply"
 
 
-class Answer(NamedTuple):
-    """An answer below 400."""
-
-    code: int
-    body: bytes
-    headers: Mapping[str, str]
-
-
 class _Unsent(ports.ClusterUnavailable):
     """The request surely had no effect: no connection, or 429."""
 
@@ -94,29 +90,29 @@ class Client:
         self.fence: Callable[[], bool] | None = None
         self.writes = WriteLimiter()
         self._reads = asyncio.Semaphore(READS)
-        self._session: aiohttp.ClientSession | None = None
-        self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
+        self._pool: Pool | None = None
+        server = urlsplit(access.server)
+        host, tls = server.hostname or "", access.tls if server.scheme == "https" else None
+        self._place = Place(host, server.port or (443 if tls else 80), tls, access.server_name or host)
+        self._prefix = server.path
+        # A compressed page costs both sides more than the network between them.
+        self._always = (
+            f"Host: {server.netloc.rpartition('@')[2]}\r\nUser-Agent: windlass/{__version__}\r\n"
+            "Accept-Encoding: identity\r\n"
+        )
 
     async def __aenter__(self) -> Self:
-        connector = aiohttp.TCPConnector(ssl=self.access.tls, limit=0, keepalive_timeout=75.0, ttl_dns_cache=30)
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            # A compressed page costs both sides more than the network between them.
-            headers={"User-Agent": f"windlass/{__version__}", "Accept-Encoding": "identity"},
-            cookie_jar=aiohttp.DummyCookieJar(),
-            read_bufsize=1 << 18,
-            trust_env=False,
-        )
+        self._pool = Pool(self._place)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        if self._pool is not None:
+            await self._pool.close()
+            self._pool = None
 
-    async def send(self, call: Call) -> Answer:
+    async def send(self, call: Call) -> Reply:
         """One request and its retries. Raises the errors of `ports.py`, HistoryGone for 410."""
         loop = asyncio.get_running_loop()
         until = loop.time() + call.timeout
@@ -132,24 +128,37 @@ class Client:
             await asyncio.sleep(wait)
 
     @asynccontextmanager
-    async def stream(self, call: Call, silence: float) -> AsyncIterator[aiohttp.StreamReader]:
+    async def stream(self, call: Call, silence: float) -> AsyncIterator[Stream]:
         """The body of a watch as it comes. Raises ClusterUnavailable when it drops or is silent for too long."""
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=10.0, sock_read=silence)
-        async with self._response(call, timeout) as response:
+        renewed = False
+        while True:
+            request = await self._request(call)
+            loop = asyncio.get_running_loop()
+            begun, code = loop.time(), 0
             try:
-                yield response.content
-            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                async with self._opened().stream(request, silence) as (reply, content):
+                    code = reply.code
+                    self._tell(call, code, begun)
+                    if content is not None:
+                        yield content
+                        return
+                    if not self._renew(reply, again=not renewed):
+                        self._check(call, reply)
+                        raise ports.ClusterUnavailable(f"can't {call.asked}: it was answered {code}, without a stream")
+                    renewed = True
+            except (Unconnected, Ended, Malformed, TimeoutError) as error:
+                if not code:
+                    self._tell(call, code, begun)
                 raise self._unreachable(call, error) from error
 
-    async def _turn(self, call: Call) -> Answer:
+    async def _turn(self, call: Call) -> Reply:
         if call.urgent:
             return await self._once(call)
         if not call.writes:
             async with self._reads:
                 return await self._once(call)
         async with self.writes.place():
-            if call.fenced and self.fence is not None and not self.fence():
-                raise ports.LeadershipLost(f"did not {call.asked}: this controller may no longer lead")
+            self._fenced(call)
             loop = asyncio.get_running_loop()
             begun = loop.time()
             try:
@@ -163,91 +172,76 @@ class Client:
             self.writes.answered(loop.time() - begun, loop.time())
             return answer
 
-    async def _once(self, call: Call) -> Answer:
-        timeout = self._timeouts.get(call.timeout)
-        if timeout is None:
-            timeout = self._timeouts[call.timeout] = aiohttp.ClientTimeout(total=call.timeout, sock_connect=10.0)
-        async with self._response(call, timeout) as response:
-            try:
-                body = await response.read()
-            except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                raise self._unreachable(call, error) from error
-            return Answer(response.status, body, response.headers)
+    async def _once(self, call: Call) -> Reply:
+        """An answer below 400. One 401 is asked again where the credentials can be renewed."""
+        reply = await self._exchange(call)
+        if self._renew(reply, again=True):
+            reply = await self._exchange(call)
+        self._check(call, reply)
+        return reply
 
-    @asynccontextmanager
-    async def _response(self, call: Call, timeout: aiohttp.ClientTimeout) -> AsyncIterator[aiohttp.ClientResponse]:
-        """An answer below 400, its body not yet read. One 401 is asked again where the credentials can be renewed."""
-        response = await self._answer(call, timeout)
-        try:
-            if response.status == 401 and self.access.credentials.renewable:
-                self.access.credentials.refused()
-                response.close()
-                response = await self._answer(call, timeout)
-            if response.status >= 400:
-                body = await self._refusal(response)
-                error = to_error(response.status, response.headers, body, call.asked)
-                if response.status == 429 and isinstance(error, ports.ClusterUnavailable):
-                    raise _Unsent(error.what, after=error.after)
-                raise error
-            if response.status >= 300 and response.status != 304:
-                raise ports.ClusterUnavailable(
-                    f"can't {call.asked}: {self.access.server} sends elsewhere: no API server?"
-                )
-            yield response
-        finally:
-            response.release()
-
-    async def _answer(self, call: Call, timeout: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
-        session = self._session
-        if session is None:
-            raise RuntimeError("the client is used outside of its `async with`")
-        url = f"{self.access.server}{call.path}"
-        if call.query:
-            url = f"{url}?{urlencode(call.query)}"
+    async def _exchange(self, call: Call) -> Reply:
+        request = await self._request(call)
         loop = asyncio.get_running_loop()
         begun, code = loop.time(), 0
-        headers = await self._headers(call)
         try:
-            response = await session.request(
-                call.method,
-                yarl.URL(url, encoded=True),
-                data=call.body,
-                headers=headers,
-                timeout=timeout,
-                allow_redirects=False,
-                server_hostname=self.access.server_name or None,
-            )
-            code = response.status
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            reply = await self._opened().exchange(request, begun + call.timeout, lambda: self._fenced(call))
+            code = reply.code
+        except (Unconnected, Ended, Malformed, TimeoutError) as error:
             raise self._unreachable(call, error) from error
         finally:
-            if self.on_request is not None:
-                self.on_request(call.verb, call.kind, code, loop.time() - begun)
-        return response
+            self._tell(call, code, begun)
+        return reply
 
-    async def _headers(self, call: Call) -> dict[str, str]:
-        headers = {"Accept": call.accept}
-        if authorization := await self.access.credentials.header():
-            headers["Authorization"] = authorization
-        if call.body is not None:
-            headers["Content-Type"] = call.content_type
-        if call.etag:
-            headers["If-None-Match"] = call.etag
+    def _opened(self) -> Pool:
+        if self._pool is None:
+            raise RuntimeError("the client is used outside of its `async with`")
+        return self._pool
+
+    def _fenced(self, call: Call) -> None:
+        if call.writes and call.fenced and self.fence is not None and not self.fence():
+            raise ports.LeadershipLost(f"did not {call.asked}: this controller may no longer lead")
+
+    def _renew(self, reply: Reply, *, again: bool) -> bool:
+        """Whether to ask again with other credentials."""
+        if reply.code != 401 or not again or not self.access.credentials.renewable:
+            return False
+        self.access.credentials.refused()
+        return True
+
+    def _check(self, call: Call, reply: Reply) -> None:
+        if reply.code >= 400:
+            error = to_error(reply.code, reply.headers, reply.body, call.asked)
+            if reply.code == 429 and isinstance(error, ports.ClusterUnavailable):
+                raise _Unsent(error.what, after=error.after)
+            raise error
+        if reply.code >= 300 and reply.code != 304:
+            raise ports.ClusterUnavailable(f"can't {call.asked}: {self.access.server} sends elsewhere: no API server?")
+
+    def _tell(self, call: Call, code: int, begun: float) -> None:
+        if self.on_request is not None:
+            self.on_request(call.verb, call.kind, code, asyncio.get_running_loop().time() - begun)
+
+    async def _request(self, call: Call) -> bytes:
+        """The request's bytes, head and body. Nothing in it can end a line but what this function writes."""
+        authorization = await self.access.credentials.header()
+        target = f"{self._prefix}{call.path}?{urlencode(call.query)}" if call.query else f"{self._prefix}{call.path}"
+        lines = [f"{call.method} {target} HTTP/1.1\r\n{self._always}Accept: {call.accept}\r\n"]
         if user := call.user or self.access.impersonate:
-            headers["Impersonate-User"] = user
-        return headers
-
-    async def _refusal(self, response: aiohttp.ClientResponse) -> bytes:
-        """The body of a refusal, of bounded size: it may come from something that is no API server."""
-        body = b""
-        try:
-            async for chunk in response.content.iter_any():
-                body += chunk
-                if len(body) > 1 << 20:
-                    break
-        except (aiohttp.ClientError, TimeoutError, OSError):
-            return b""  # the status code says enough
-        return body
+            lines.append(f"Impersonate-User: {user}\r\n")
+        if call.etag:
+            lines.append(f"If-None-Match: {call.etag}\r\n")
+        if not _TARGET.fullmatch(target) or _UNFIT.search(user) or _UNFIT.search(call.etag):
+            raise ports.ObjectRejected(f"can't {call.asked}: a name in it can't be part of a request")
+        if authorization:
+            if _UNFIT.search(authorization):
+                raise ports.NotAllowed(f"can't {call.asked}: the token holds what no token may", hint="log in again")
+            lines.append(f"Authorization: {authorization}\r\n")
+        if call.body is not None:
+            lines.append(f"Content-Type: {call.content_type}\r\nContent-Length: {len(call.body)}\r\n\r\n")
+            return "".join(lines).encode("latin-1") + call.body
+        lines.append("Content-Length: 0\r\n\r\n" if call.writes else "\r\n")
+        return "".join(lines).encode("latin-1")
 
     def _wait(self, call: Call, error: ports.ClusterUnavailable, attempt: int) -> float | None:
         """Seconds until the next attempt, None for none."""
@@ -262,12 +256,28 @@ class Client:
 
     def _unreachable(self, call: Call, error: Exception) -> ports.ClusterUnavailable:
         where = f"the API server at {self.access.server}"
-        if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
-            told = _Unsent(f"can't {call.asked}: the certificate of {where} is not trusted: {bounded(str(error), 200)}")
-            told.hint = "the kubeconfig's certificate-authority has to be the one that signed it"
-            return told
-        if isinstance(error, aiohttp.ClientConnectorError):
-            return _Unsent(f"can't {call.asked}: can't reach {where}: {error.strerror or bounded(str(error), 200)}")
+        if isinstance(error, Unconnected):
+            cause = error.__cause__
+            if isinstance(cause, ssl.SSLCertVerificationError):
+                words = bounded(cause.verify_message or str(cause), 200)
+                told = ports.ClusterUnavailable(
+                    f"can't {call.asked}: the certificate of {where} is not trusted: {words}"
+                )
+                told.hint = "the kubeconfig's certificate-authority has to be the one that signed it"
+                return told
+            return _Unsent(f"can't {call.asked}: can't reach {where}: {_reason(cause)}")
         if isinstance(error, TimeoutError):
             return ports.ClusterUnavailable(f"can't {call.asked}: {where} gave no answer in time")
+        if isinstance(error, Malformed):
+            return ports.ClusterUnavailable(f"can't {call.asked}: what {where} answered is not taken: {error}")
         return _Dropped(f"can't {call.asked}: the connection to {where} ended in the middle")
+
+
+def _reason(cause: BaseException | None) -> str:
+    if cause is None:
+        return "it ended the connection as soon as there was one"
+    if isinstance(cause, TimeoutError) and not cause.strerror:
+        return f"no connection within {CONNECT:.0f} s"
+    if isinstance(cause, OSError) and cause.strerror:
+        return bounded(cause.strerror, 200)
+    return bounded(str(cause) or type(cause).__name__, 200)

@@ -14,7 +14,8 @@ import msgspec
 
 from windlass import ports
 from windlass.adapters.cluster.answers import Asked
-from windlass.adapters.cluster.client import Answer, Call, Client
+from windlass.adapters.cluster.client import Call, Client
+from windlass.adapters.cluster.wire import Reply
 from windlass.core.model import Resource
 from windlass.core.model.references import split_api_version
 
@@ -218,7 +219,7 @@ class Discovery:
     async def _root(self, path: str) -> _Root:
         etag, before = self._remembered.get(path, ("", _Root()))
         call = Call("get", path, Asked("ask which kinds it serves", path), accept=_AGGREGATED, etag=etag)
-        answer: Answer = await self._client.send(call)
+        answer: Reply = await self._client.send(call)
         if answer.code == 304:
             return before
         try:

@@ -19,13 +19,14 @@ import msgspec
 from windlass import ports
 from windlass.adapters.cluster.access import Access
 from windlass.adapters.cluster.answers import Asked, HistoryGone, bounded
-from windlass.adapters.cluster.client import Answer, Call, Client, Hook
+from windlass.adapters.cluster.client import Call, Client, Hook
 from windlass.adapters.cluster.decode import Decoder, built_in, watched_whole
 from windlass.adapters.cluster.discovery import Discovery
 from windlass.adapters.cluster.follow import follow
 from windlass.adapters.cluster.live import Index
 from windlass.adapters.cluster.source import PAGE, Scope, list_page, pages
 from windlass.adapters.cluster.watch import LiveWatch, Slices, Trouble
+from windlass.adapters.cluster.wire import Headers, Reply
 from windlass.core.model import LiveObject, ObjectRef, Resource
 from windlass.errors import WindlassError
 
@@ -252,7 +253,7 @@ class KubeCluster:
 
     # --- inside ---
 
-    async def _get(self, resource: Resource, ref: ObjectRef, accept: str, user: str) -> Answer | None:
+    async def _get(self, resource: Resource, ref: ObjectRef, accept: str, user: str) -> Reply | None:
         asked = _asked("read", resource, ref, user=user)
         call = Call("get", _path(resource, ref), asked, kind=_counted(resource), accept=accept, user=user)
         try:
@@ -367,15 +368,14 @@ def _with_preconditions(request: ports.ApplyRequest) -> bytes:
     return msgspec.json.encode(body | {"metadata": msgspec.Raw(msgspec.json.encode(metadata))})
 
 
-def _content(answer: Answer) -> dict[str, Any]:
+def _content(answer: Reply) -> dict[str, Any]:
     try:
         return msgspec.json.decode(answer.body, type=dict[str, Any])
     except msgspec.MsgspecError as error:
         raise ports.ClusterUnavailable("the API server's answer is no object: cut off?") from error
 
 
-def _warnings(headers: Mapping[str, str]) -> tuple[str, ...]:
+def _warnings(headers: Headers) -> tuple[str, ...]:
     """The texts of `Warning: 299` headers."""
-    listed = headers.getall("Warning", []) if hasattr(headers, "getall") else []
-    found = [text.replace('\\"', '"') for line in listed for text in _WARNING.findall(line)]
+    found = [text.replace('\\"', '"') for line in headers.all("Warning") for text in _WARNING.findall(line)]
     return tuple(bounded(text, 300) for text in found[:20])

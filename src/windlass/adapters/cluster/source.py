@@ -13,7 +13,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
 
-import aiohttp
 import msgspec
 
 from windlass import ports
@@ -21,6 +20,7 @@ from windlass.adapters.cluster.answers import Asked, HistoryGone, Status, bounde
 from windlass.adapters.cluster.client import LIST_TIMEOUT, Call, Client
 from windlass.adapters.cluster.decode import built_in, version_of
 from windlass.adapters.cluster.live import SILENCE
+from windlass.adapters.cluster.wire import Stream
 from windlass.core.model import Resource
 from windlass.errors import WindlassError
 
@@ -29,6 +29,7 @@ WATCH_SECONDS = (300, 600)  # how long one watch lasts: spread, so that not all 
 SLOWEST = 10.0  # seconds between attempts at most: a server that comes back is seen soon
 SLOWEST_REFUSED = 60.0  # the same for 403 and 404, which pass only when somebody does something
 STEADY = 5.0  # a watch that lived so long ended well; one that ends sooner is a failure, or it would spin
+LARGEST_EVENT = 1 << 26  # bytes of one line of a watch; the API server itself takes objects of some megabytes
 
 _METADATA = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1"
 
@@ -247,14 +248,19 @@ class Source:
             finally:
                 await stream.aclose()
 
-    async def _events(self, content: aiohttp.StreamReader) -> AsyncGenerator[Events, None]:
+    async def _events(self, content: Stream) -> AsyncGenerator[Events, None]:
         """Whole lines as they come. What is cut off at the end is sent again by the next watch."""
         rest: list[bytes] = []
+        waiting = 0
         while chunk := await content.readany():
             head, newline, tail = chunk.rpartition(b"\n")
             if not newline:
                 rest.append(chunk)  # a large object comes in many chunks: joined once
+                waiting += len(chunk)
+                if waiting > LARGEST_EVENT:
+                    raise ports.ClusterUnavailable(f"the watch of {self.scope.kind} sent an event without an end")
                 continue
+            waiting = len(tail)
             lines = b"".join([*rest, head])
             rest = [tail] if tail else []
             batch, error = self._batch(lines)
