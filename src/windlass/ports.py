@@ -278,6 +278,38 @@ class Ledger(Protocol):
         ...
 
 
+# --- charts ---------------------------------------------------------------------------------------------------------
+
+
+class ChartWanted(msgspec.Struct, frozen=True):
+    """A chart as an Application names it: a repository (``https://``, ``http://`` or ``oci://``), a name, a range of
+    versions ("" is the newest). ``plain`` asks an OCI registry over HTTP."""
+
+    repository: str
+    name: str
+    version: str = ""
+    plain: bool = False
+
+
+class ChartFound(msgspec.Struct, frozen=True):
+    """One version, fetched and verified: ``digest`` ("sha256:...") is that of the file ``archive``."""
+
+    name: str
+    version: str
+    digest: str
+    archive: str
+
+
+class Charts(Protocol):
+    """Chart repositories and registries. Raises NeedsHuman (no such chart, refused, another digest than promised) and
+    TryLater (not reached, asked to wait)."""
+
+    async def resolve(self, wanted: ChartWanted, secret: Mapping[str, bytes], *, fresh: float) -> ChartFound:
+        """The newest version that is wanted, on disk. What the repository offers is asked for again when the answer is
+        older than ``fresh`` seconds, once for all who ask with the same credentials."""
+        ...
+
+
 # --- rendering, time ------------------------------------------------------------------------------------------------
 
 

@@ -52,6 +52,10 @@ class Reason(StrEnum):
     CHILD_TIMEOUT = "ChildTimeout", "A program took longer than it may; it is tried again."
     DISK_FULL = "DiskFull", "There is no room on the controller's disk."
     RENDER_LOST = "RenderLost", "The render worker was lost; the render is done again."
+    REMOTE_UNAVAILABLE = (
+        "RemoteUnavailable",
+        "A chart repository or registry was not reached, or asks for time; what is running stays.",
+    )
     # waiting for a person's word, as asked for
     SUSPENDED = "Suspended", "Suspended in Git until the time it names."
     MANUAL = "Manual", "sync.mode is manual; `windlass sync` applies what is pending."
@@ -77,6 +81,13 @@ class Reason(StrEnum):
         "A ConfigMap or Secret that goes into the render is not there; it goes on by itself when it is.",
     )
     RENDER_STOPPED = "RenderStopped", "The render needed more time or memory than it may."
+    REMOTE_REFUSED = "RemoteRefused", "An address is not asked, or its certificate, redirect or size is not taken."
+    REGISTRY_DENIED = "RegistryDenied", "A chart repository or registry refused the credentials, or wants some."
+    REGISTRY_MISSING = "RegistryMissing", "There is no such repository, tag or digest in the registry."
+    REGISTRY_WRONG = "RegistryWrong", "A registry's answer is not what the protocol says, or not what was promised."
+    CHART_MISSING = "ChartMissing", "No chart of that name, or no version of it in the range, is offered."
+    CHART_DIGEST = "ChartDigest", "A chart's archive is not the one that its repository promised."
+    CHART_INDEX = "ChartIndex", "The index of a chart repository can't be read."
     PATH_MISSING = "PathMissing", "The folder that source.path names is not in the commit."
     EMPTY_RESULT = (
         "EmptyResult",

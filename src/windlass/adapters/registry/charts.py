@@ -1,0 +1,332 @@
+"""``ports.Charts``: which version of a chart a range means now, and its archive on disk, verified.
+
+A repository is asked once for all who want charts of it with the same credentials: its index, or a registry's tags, is
+kept for as long as the caller says, and then asked for conditionally. Archives lie under their SHA-256 in the data
+folder, apart by source and credentials (whoever knows a digest does not get the file for that), and may be lost at any
+time; whoever reads one holds it against its digest again. Nothing is unpacked here.
+Credentials go to the repository's own host, and to another one only where that is the registry's own token realm.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import hashlib
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, TypeVar
+from urllib.parse import urljoin, urlsplit
+
+import msgspec
+from typing_extensions import override
+
+from windlass.adapters.host.files import explain, write_atomic
+from windlass.adapters.host.http import IDENTITY, Ask, Http, Reach, RemoteUnavailable
+from windlass.adapters.registry.client import (
+    Descriptor,
+    Login,
+    Manifest,
+    Registry,
+    RegistryDenied,
+    RegistryWrong,
+    login_for,
+)
+from windlass.adapters.registry.offers import LARGEST, IndexWrong, Offer, choose, shorten
+from windlass.core.charts.ranges import read_range, version
+from windlass.errors import NeedsHuman
+from windlass.ports import ChartFound, Charts, ChartWanted, Clock
+
+LARGEST_ARCHIVE = 64 * 1024 * 1024
+KEPT = 1 << 30
+"""Bytes of archives that stay in the folder."""
+
+CHART_LAYER = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
+CHART_CONFIG = "application/vnd.cncf.helm.config.v1+json"
+_REMEMBERED = 128
+_FORGET = 3600.0
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,249}")
+_HEX = re.compile(r"[0-9a-f]{64}")
+
+
+class ChartMissing(NeedsHuman):
+    """The repository offers no such chart, or no version of it in the range."""
+
+    slug: ClassVar[str] = "chart-missing"
+    reason: ClassVar[str] = "ChartMissing"
+
+
+class ChartDigest(NeedsHuman):
+    """An archive is not the one that its repository promised."""
+
+    slug: ClassVar[str] = "chart-digest"
+    reason: ClassVar[str] = "ChartDigest"
+
+
+@dataclass(slots=True)
+class _Repository:
+    """What is known of a chart repository over HTTP. ``offers`` are JSON lists by chart, read when asked for."""
+
+    url: str
+    login: Login
+    ca: bytes
+    folder: Path
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    asked: float = float("-inf")
+    etag: str = ""
+    modified: str = ""
+    offers: dict[str, bytes] = field(default_factory=dict)
+    reach: Reach = Reach.PUBLIC
+    fetched: dict[str, str] = field(default_factory=dict)  # URL of an archive without a promised digest: its digest
+
+
+@dataclass(slots=True)
+class _Tags:
+    """The tags of one repository of a registry."""
+
+    registry: Registry
+    folder: Path
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    asked: float = float("-inf")
+    tags: list[str] = field(default_factory=list)
+    manifests: dict[str, tuple[float, Descriptor]] = field(default_factory=dict)
+
+
+class ChartStore(Charts):
+    """``folder`` holds the archives; it is made. ``http`` is the caller's to close."""
+
+    def __init__(self, folder: Path, http: Http, clock: Clock) -> None:
+        self._folder = folder
+        self._http = http
+        self._clock = clock
+        self._repositories: dict[tuple[str, str], _Repository] = {}
+        self._tags: dict[tuple[str, str, str], _Tags] = {}
+
+    @override
+    async def resolve(self, wanted: ChartWanted, secret: Mapping[str, bytes], *, fresh: float) -> ChartFound:
+        """Raises ChartMissing, ChartDigest, IndexWrong, the errors of ``client`` and of ``adapters/host/http``."""
+        if not _NAME.fullmatch(wanted.name):
+            raise ChartMissing(f"{wanted.name[:80]!r} is no name of a chart", hint="letters, digits and . _ -")
+        if wanted.version and read_range(wanted.version) is None:
+            raise ChartMissing(f"{wanted.version!r} is no range of versions", hint='version: ">=1.4 <2", ~1.4, 1.x')
+        if wanted.repository.startswith("oci://"):
+            return await self._from_registry(wanted, secret, fresh)
+        return await self._from_repository(wanted, secret, fresh)
+
+    # --- chart repositories -----------------------------------------------------------------------------------------
+
+    async def _from_repository(self, wanted: ChartWanted, secret: Mapping[str, bytes], fresh: float) -> ChartFound:
+        url = wanted.repository.rstrip("/") + "/"
+        key = (url, _mark(secret))
+        known = self._repositories.pop(key, None)
+        if known is None:
+            login = login_for(urlsplit(url).netloc, secret)
+            known = _Repository(url, login, secret.get("ca.crt", b""), self._own_folder(*key))
+        _remember(self._repositories, key, known)
+        async with known.lock:
+            if self._clock.monotonic() - known.asked >= fresh:
+                await self._ask_index(known)
+        offer = self._chosen(known, wanted)
+        promised = offer.digest if _HEX.fullmatch(offer.digest) else ""
+        if offer.digest and not promised:
+            raise IndexWrong(f"the index of {url} names a digest that is none, for {wanted.name} {offer.version}")
+        errors: list[NeedsHuman | RemoteUnavailable] = []
+        for one in offer.urls:
+            source = urljoin(url, one)
+            digest = promised or known.fetched.get(source, "")
+            if digest and await _here(known.folder, digest):
+                return _found(wanted, offer.version, known.folder, digest)
+            try:
+                data = await self._archive(known, source)
+                return await self._kept(wanted, offer.version, data, promised, known, source)
+            except (NeedsHuman, RemoteUnavailable) as error:
+                errors.append(error)
+        raise errors[0]
+
+    async def _ask_index(self, known: _Repository) -> None:
+        headers = {
+            name: value
+            for name, value in (("If-None-Match", known.etag), ("If-Modified-Since", known.modified))
+            if value
+        }
+        ask = Ask(
+            known.url + "index.yaml", headers=headers, authorization=_basic(known.login), most=LARGEST, ca=known.ca
+        )
+        answer = await self._http.ask(ask)
+        if answer.status in (401, 403):
+            raise RegistryDenied(
+                f"{known.url} does not let us read its index",
+                hint="source.chart.secret names a Secret with username and password",
+            )
+        if answer.status == 404:
+            raise ChartMissing(f"there is no chart repository at {known.url}", hint="it has a file index.yaml")
+        if answer.status not in (200, 304):
+            raise RemoteUnavailable(f"{known.url}index.yaml is answered with {answer.status}")
+        if answer.status == 200:
+            known.offers = await shorten(answer.body, known.url)
+            known.etag, known.modified = answer.headers.get("ETag", ""), answer.headers.get("Last-Modified", "")
+            known.reach = answer.reach
+        known.asked = self._clock.monotonic()
+
+    def _chosen(self, known: _Repository, wanted: ChartWanted) -> Offer:
+        offers = msgspec.json.decode(known.offers.get(wanted.name, b"[]"), type=list[Offer])
+        if not offers:
+            near = difflib.get_close_matches(wanted.name, known.offers, 1)
+            hint = f"did you mean {near[0]}?" if near else ""
+            raise ChartMissing(f"{known.url} offers no chart {wanted.name}", hint=hint)
+        chosen = choose(offers, wanted.version)
+        if chosen is None:
+            raise _no_version(wanted, [one.version for one in offers])
+        return chosen
+
+    async def _archive(self, known: _Repository, source: str) -> bytes:
+        own = urlsplit(source)[:2] == urlsplit(known.url)[:2]
+        authorization = _basic(known.login) if own else ""
+        # Where an index leads is the word of whoever wrote it: no nearer than the index itself.
+        within = None if own else known.reach
+        ask = Ask(
+            source, headers=IDENTITY, authorization=authorization, most=LARGEST_ARCHIVE, within=within, ca=known.ca
+        )
+        answer = await self._http.ask(ask)
+        if answer.status != 200:
+            raise ChartMissing(f"{source} is answered with {answer.status}", hint="the index names what is not there")
+        return answer.body
+
+    # --- registries -------------------------------------------------------------------------------------------------
+
+    async def _from_registry(self, wanted: ChartWanted, secret: Mapping[str, bytes], fresh: float) -> ChartFound:
+        host, _, path = wanted.repository.removeprefix("oci://").strip("/").partition("/")
+        name = f"{path}/{wanted.name}" if path else wanted.name
+        key = (host, name, _mark(secret))
+        known = self._tags.pop(key, None)
+        if known is None:
+            login, ca = login_for(host, secret), secret.get("ca.crt", b"")
+            registry = Registry(self._http, host, self._clock, login=login, plain=wanted.plain, ca=ca)
+            known = _Tags(registry, self._own_folder(*key))
+        _remember(self._tags, key, known)
+        async with known.lock:
+            text = await self._tag(known, name, wanted, fresh)
+            layer = await self._layer(known, name, text, fresh)
+        digest = layer.digest.removeprefix("sha256:")
+        if not await _here(known.folder, digest):
+            data = await known.registry.blob(name, layer, LARGEST_ARCHIVE)
+            await self._keep(known.folder, digest, data)
+        return _found(wanted, text.replace("_", "+"), known.folder, digest)
+
+    async def _tag(self, known: _Tags, name: str, wanted: ChartWanted, fresh: float) -> str:
+        """The tag of the version that is wanted. One that is written out in full needs no list."""
+        if re.fullmatch(r"v?[0-9]+\.[0-9]+\.[0-9]+(?:[-+][0-9A-Za-z.+-]+)?", wanted.version) and version(
+            wanted.version
+        ):
+            return wanted.version.replace("+", "_")
+        if self._clock.monotonic() - known.asked >= fresh:
+            known.tags = await known.registry.tags(name)
+            known.asked = self._clock.monotonic()
+        versions = [tag.replace("_", "+") for tag in known.tags]
+        chosen = choose([Offer(one, "", [one]) for one in versions if version(one)], wanted.version)
+        if chosen is None:
+            raise _no_version(wanted, versions)
+        return chosen.version.replace("+", "_")
+
+    async def _layer(self, known: _Tags, name: str, tag: str, fresh: float) -> Descriptor:
+        now = self._clock.monotonic()
+        asked, layer = known.manifests.get(tag, (float("-inf"), None))
+        if layer is None or now - asked >= fresh:
+            layer = _chart_layer(await known.registry.manifest(name, tag), f"{known.registry.host}/{name}:{tag}")
+            recent = {other: one for other, one in known.manifests.items() if now - one[0] < _FORGET}
+            known.manifests = recent | {tag: (now, layer)}
+        return layer
+
+    # --- archives on disk -------------------------------------------------------------------------------------------
+
+    async def _kept(
+        self, wanted: ChartWanted, text: str, data: bytes, promised: str, known: _Repository, source: str
+    ) -> ChartFound:
+        digest = await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest())
+        if promised and digest != promised:
+            raise ChartDigest(
+                f"{wanted.name} {text} from {known.url} is not the archive that its index promises",
+                hint=f"it promises {promised[:12]}..., and the archive has {digest[:12]}...: ask who runs it",
+            )
+        await self._keep(known.folder, digest, data)
+        known.fetched[source] = digest
+        return _found(wanted, text, known.folder, digest)
+
+    def _own_folder(self, *key: str) -> Path:
+        return self._folder / hashlib.sha256("\0".join(key).encode()).hexdigest()[:24]
+
+    async def _keep(self, folder: Path, digest: str, data: bytes) -> None:
+        await asyncio.to_thread(self._write, folder, digest, data)
+
+    def _write(self, folder: Path, digest: str, data: bytes) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            kept = sorted(self._folder.glob("*/*.tgz"), key=lambda one: one.stat().st_mtime)
+            size = sum(one.stat().st_size for one in kept) + len(data)
+            while kept and size > KEPT:
+                oldest = kept.pop(0)
+                size -= oldest.stat().st_size
+                oldest.unlink(missing_ok=True)
+        except OSError as error:
+            raise explain(error, folder) from error
+        write_atomic(_file(folder, digest), data)
+
+
+def _file(folder: Path, digest: str) -> Path:
+    return folder / f"{digest}.tgz"
+
+
+async def _here(folder: Path, digest: str) -> bool:
+    return await asyncio.to_thread(os.path.isfile, _file(folder, digest))
+
+
+def _found(wanted: ChartWanted, text: str, folder: Path, digest: str) -> ChartFound:
+    return ChartFound(wanted.name, text, f"sha256:{digest}", str(_file(folder, digest)))
+
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+
+def _remember(table: dict[_K, _V], key: _K, value: _V) -> None:
+    """Puts it last, and forgets the first where there are too many."""
+    table[key] = value
+    while len(table) > _REMEMBERED:
+        table.pop(next(iter(table)))
+
+
+def _chart_layer(manifest: Manifest, what: str) -> Descriptor:
+    """The archive in a chart's manifest. Raises RegistryWrong where it is something else, an image for example."""
+    try:
+        layers = msgspec.convert(manifest.content.get("layers") or [], list[Descriptor])
+    except msgspec.ValidationError:
+        layers = []
+    config = manifest.content.get("config")
+    kind = config.get("mediaType") if isinstance(config, dict) else None
+    for layer in layers:
+        if kind == CHART_CONFIG and layer.media_type == CHART_LAYER and layer.digest.startswith("sha256:"):
+            return layer
+    raise RegistryWrong(f"{what} is no Helm chart", hint="push it with helm push")
+
+
+def _no_version(wanted: ChartWanted, offered: list[str]) -> ChartMissing:
+    ordered = sorted(((one, text) for text in offered if (one := version(text)) is not None), reverse=True)
+    there = ", ".join(text for _, text in ordered[:5])
+    return ChartMissing(
+        f"no version of {wanted.name} is in {wanted.version or 'any range'}",
+        hint=f"the newest are: {there}" if there else "it has no versions",
+    )
+
+
+def _basic(login: Login) -> str:
+    return f"Bearer {login.token}" if login.token else login.basic
+
+
+def _mark(secret: Mapping[str, bytes]) -> str:
+    """Tells credentials apart without keeping them."""
+    mark = hashlib.sha256()
+    for key in sorted(secret):
+        mark.update(key.encode() + b"\0" + hashlib.sha256(secret[key]).digest())
+    return mark.hexdigest()
