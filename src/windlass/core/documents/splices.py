@@ -21,12 +21,14 @@ from windlass.core.documents import json_text
 from windlass.core.documents.layout import Node, layout
 from windlass.core.documents.read import locate, read
 from windlass.core.documents.rules import DocumentError
-from windlass.core.documents.write import add_lines, add_member, leaf, quoted
+from windlass.core.documents.write import add_lines, add_member, is_doubtful, leaf, quoted
 from windlass.errors import Where
 
 Path = tuple[str | int, ...]
 _BOM = b"\xef\xbb\xbf"
 _HALF = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+_SIMPLE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_./@+:-]*[A-Za-z0-9])?\Z")
+_VERSION = re.compile(r"[0-9]+(?:\.[0-9]+){2,}\Z")
 _FLOW_PLAIN = re.compile(r"[A-Za-z0-9_./@+-]+\Z")
 _ABSENT: Any = object()
 
@@ -231,8 +233,12 @@ class _Splicer:
     # --- writing ------------------------------------------------------------------------------------------------------
 
     def _replace(self, parent: Node, step: str | int, node: Node, value: Any) -> Iterator[_Cut]:
+        if (alike := self._alike(node, value)) is not None:
+            yield node.start, node.end, alike
         if parent.flow or self.json:
-            yield node.start, node.end, self._spaced(node.start) + self._flow(value)
+            # Only a value that was not written needs room behind its colon.
+            room = self._spaced(node.start) if node.start == node.end else ""
+            yield node.start, node.end, room + self._flow(value)
             return
         place = parent.keys.index(str(step)) if parent.kind == "map" else int(step)
         lead_end = parent.colons[place] + (parent.kind == "list")
@@ -255,9 +261,19 @@ class _Splicer:
     def _before_comment(self, lead_end: int, node: Node) -> int:
         return max(node.end, lead_end)
 
-    def _leaf(self, node: Node, value: Any, column: int) -> str:
-        if isinstance(value, str) and node.style == "'" and value.isprintable():
+    def _alike(self, node: Node, value: Any) -> str | None:
+        """The text written as the one in its place was: quoted as that, or plain where that was plain and no reader
+        takes the new one for a number. The file is read again afterwards: what would not be this text is not taken."""
+        if not isinstance(value, str) or node.kind != "scalar" or self.json:
+            return None
+        before = self.text[node.start : node.end]
+        if node.style == "'" and value.isprintable():
             return "'" + value.replace("'", "''") + "'"
+        if node.style or node.anchor or not _SIMPLE.match(before) or not _SIMPLE.match(value):
+            return None
+        return value if _VERSION.match(value) or not is_doubtful(value) else None
+
+    def _leaf(self, node: Node, value: Any, column: int) -> str:
         if isinstance(value, str) and node.style == '"':
             return quoted(value)
         return leaf(value, column)

@@ -124,13 +124,12 @@ def _block(text: str, indent: int) -> str | None:
 
 
 def _is_plain(text: str) -> bool:
-    return (
-        text != ""
-        and _PLAIN.match(text) is not None
-        and text.lower() not in _WORDS
-        and _DOUBTFUL.match(text) is None
-        and scalars.is_string(text)
-    )
+    return text != "" and _PLAIN.match(text) is not None and not is_doubtful(text) and scalars.is_string(text)
+
+
+def is_doubtful(text: str) -> bool:
+    """Whether another reader of YAML might take this text, unquoted, for something else."""
+    return text.lower() in _WORDS or _DOUBTFUL.match(text) is not None
 
 
 def quoted(text: str) -> str:

@@ -9,6 +9,7 @@ from windlass.core.edits.fence import PathFenced, check_fence
 from windlass.core.edits.objects import Target
 from windlass.core.edits.steps import (
     AddItem,
+    Computed,
     DropFile,
     Intent,
     PutFile,
@@ -22,6 +23,7 @@ from windlass.core.edits.steps import (
 
 __all__ = [
     "AddItem",
+    "Computed",
     "DropFile",
     "Intent",
     "PathFenced",

@@ -7,7 +7,7 @@ time changes nothing, which is what lets a writer begin again from any tip.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -74,7 +74,17 @@ class Restore(_Step, frozen=True, kw_only=True, tag=True):
     was: bytes | None
 
 
-Step = SetField | RemoveField | AddItem | RemoveItem | PutFile | DropFile | Restore
+class Computed(Protocol):
+    """An edit that another room works out from the file as it is at the tip (None: not there), such as where an image
+    stands in it by then."""
+
+    @property
+    def file(self) -> str: ...
+
+    def after(self, before: bytes | None) -> bytes | None: ...
+
+
+Step = SetField | RemoveField | AddItem | RemoveItem | PutFile | DropFile | Restore | Computed
 
 
 class Intent(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,8 +147,10 @@ def _after(step: Step, before: bytes | None) -> bytes | None:
                     hint="look at what is there now, and revert by hand: git revert",
                 )
             return step.was
-        case _:
+        case SetField() | RemoveField() | AddItem() | RemoveItem():
             return _edited(step, before)
+        case _:
+            return step.after(before)
 
 
 def _edited(step: SetField | RemoveField | AddItem | RemoveItem, before: bytes | None) -> bytes | None:
