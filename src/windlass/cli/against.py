@@ -20,18 +20,30 @@ import msgspec
 from windlass import settings
 from windlass.adapters.host.children import Finished, Limits, ProgramMissing, find_program, run_child
 from windlass.adapters.render import render_folder
+from windlass.adapters.render.helm import KUBE_VERSION, RELEASE
 from windlass.cli.planning import reference
 from windlass.cli.render import tell_problems
 from windlass.cli.running import run_person
 from windlass.cli.telling import DIFFERS, ERROR, emit, say, width_of
 from windlass.cli.trees import Place, request_of
-from windlass.core.kinds.rendering import Plain, Render
+from windlass.core.kinds.rendering import Helm, Plain, Render
 from windlass.core.model import Rendered
 from windlass.core.plan.changes import changes_between
 from windlass.core.words.against import Beside, against_text
 from windlass.core.words.plain import plain, plain_lines
+from windlass.errors import NeedsHuman
 
-_OWN = ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "USER", "LOGNAME")
+_OWN = (
+    "HELM_PLUGINS",
+    "HELM_DATA_HOME",
+    "HELM_CONFIG_HOME",
+    "HELM_CACHE_HOME",
+    "XDG_CONFIG_HOME",
+    "XDG_CACHE_HOME",
+    "XDG_DATA_HOME",
+    "USER",
+    "LOGNAME",
+)
 _LIMITS = Limits(timeout=120.0, output=64 << 20)
 _LINES = 12
 _VERSION = re.compile(r"v\d+\.\d+\.\d+\S*")
@@ -47,8 +59,8 @@ class Program:
 
 def compare_with(name: str, rendered: Rendered, place: Place, *, namespace: str, output: str) -> int:
     """Compares a render with what the program ``name`` makes of the same folder; the exit code."""
-    folder = Path(place.folder, place.path)
-    program, done = run_person(lambda: _run(name, folder))
+    with tempfile.TemporaryDirectory(prefix="windlass-") as made:
+        program, done = run_person(lambda: _run(name, place, namespace, Path(made)))
     if done.code != 0:
         return _refused(program, done, rendered, place)
     if rendered.problems:
@@ -115,9 +127,49 @@ def _refused(program: Program, done: Finished, rendered: Rendered, place: Place)
     return DIFFERS
 
 
-async def _run(name: str, folder: Path) -> tuple[Program, Finished]:
-    program = await _kustomize(folder)
+async def _run(name: str, place: Place, namespace: str, made: Path) -> tuple[Program, Finished]:
+    if name == "helm":
+        program = await _helm(place, namespace, made)
+    else:
+        program = await _kustomize(Path(place.folder, place.path))
     return program, await _child(program.called)
+
+
+async def _helm(place: Place, namespace: str, made: Path) -> Program:
+    """``helm template`` with what the Application says of the chart; ``made`` is for the values that are no file."""
+    found = find_program("helm")
+    version = _VERSION.search((await _child([found, "version", "--short"])).stdout.decode("utf-8", "replace"))
+    chart = place.settings.helm or Helm()
+    release = chart.release_name or place.application.rpartition("/")[2] or RELEASE
+    called = [found, "template", release, str(Path(place.folder, place.path)), "--namespace", namespace or "default"]
+    called += ["--kube-version", chart.kube_version or KUBE_VERSION]
+    for one in chart.api_versions:
+        called += ["--api-versions", one]
+    for one in chart.values_files:
+        called += ["--values", str(_values_file(place, one))]
+    if chart.values:
+        inline = made / "values.json"
+        inline.write_bytes(msgspec.json.encode(chart.values))
+        called += ["--values", str(inline)]
+    if not chart.skip_crds:
+        called.append("--include-crds")
+    if chart.skip_schema_validation:
+        called.append("--skip-schema-validation")
+    return Program(called, f"helm {version[0]}" if version else "helm")
+
+
+def _values_file(place: Place, text: str) -> Path:
+    """Where a values file is on this machine. A render has looked at it before, and found it inside its repository."""
+    if not text.startswith("$"):
+        return Path(place.folder, text.lstrip("/") if text.startswith("/") else Path(place.path, text))
+    name, _, rest = text[1:].partition("/")
+    other = place.others.get(name)
+    if other is None or other.commit:
+        raise NeedsHuman(
+            f"the values in ${name} are in no folder of this machine that helm could read",
+            hint=f"--source {name}=FOLDER names one",
+        )
+    return Path(other.folder, rest)
 
 
 async def _kustomize(folder: Path) -> Program:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--against",
-    type=click.Choice(["kustomize"]),
+    type=click.Choice(["kustomize", "helm"]),
     help="Compare with what your own program of that name makes of PATH; exit code 2 where they differ.",
 )
 @output_option

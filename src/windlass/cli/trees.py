@@ -26,7 +26,8 @@ from windlass.ports import ClusterValues, OtherSource, RenderRequest
 @dataclass(frozen=True, slots=True)
 class Place:
     """A folder to render. ``folder`` is the root that paths in messages are told from: a repository, or ``path``'s own
-    folder; ``commit`` "" is the work tree. ``own``: the person's own files, which need no worker around them."""
+    folder; ``commit`` "" is the work tree. ``own``: the person's own files, which need no worker around them.
+    ``application`` ("namespace/name") names a release; "" where none is known."""
 
     folder: str
     path: str
@@ -38,6 +39,7 @@ class Place:
     settings: Render = field(default_factory=Render)
     others: Mapping[str, OtherSource] = field(default_factory=dict)
     values: ClusterValues = field(default_factory=ClusterValues)
+    application: str = ""
 
     def at(self, commit: str) -> Place:
         """The same folder at a commit: a branch, a tag, an id or its beginning, ``HEAD~1``. Raises NeedsHuman."""
@@ -103,7 +105,7 @@ def request_of(
         commit=place.commit,
         repository=place.repository,
         path=place.path,
-        application=claim.application if claim else "",
+        application=claim.application if claim else place.application,
         label=claim.label if claim else "",
         namespace=namespace,
         include=place.include,
@@ -118,7 +120,13 @@ def request_of(
 def of_application(app: Application, place: Place) -> Place:
     """A place with what an Application says of its files."""
     spec = app.spec
-    return replace(place, include=tuple(spec.source.include), exclude=tuple(spec.source.exclude), settings=spec.render)
+    return replace(
+        place,
+        include=tuple(spec.source.include),
+        exclude=tuple(spec.source.exclude),
+        settings=spec.render,
+        application=f"{app.metadata.namespace}/{app.metadata.name}",
+    )
 
 
 async def render_for(app: Application, claim: Claim, place: Place, inventory: Inventory, digest_key: bytes) -> Rendered:
