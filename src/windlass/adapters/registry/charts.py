@@ -17,7 +17,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 from urllib.parse import urljoin, urlsplit
 
 import msgspec
@@ -33,6 +33,8 @@ from windlass.adapters.registry.client import (
     RegistryDenied,
     RegistryWrong,
     login_for,
+    mark_of,
+    remember,
 )
 from windlass.adapters.registry.offers import LARGEST, IndexWrong, Offer, choose, shorten
 from windlass.core.charts.ranges import read_range, version
@@ -119,12 +121,12 @@ class ChartStore(Charts):
 
     async def _from_repository(self, wanted: ChartWanted, secret: Mapping[str, bytes], fresh: float) -> ChartFound:
         url = wanted.repository.rstrip("/") + "/"
-        key = (url, _mark(secret))
+        key = (url, mark_of(secret))
         known = self._repositories.pop(key, None)
         if known is None:
             login = login_for(urlsplit(url).netloc, secret)
             known = _Repository(url, login, secret.get("ca.crt", b""), self._own_folder(*key))
-        _remember(self._repositories, key, known)
+        remember(self._repositories, key, known, _REMEMBERED)
         async with known.lock:
             if self._clock.monotonic() - known.asked >= fresh:
                 await self._ask_index(known)
@@ -199,13 +201,13 @@ class ChartStore(Charts):
     async def _from_registry(self, wanted: ChartWanted, secret: Mapping[str, bytes], fresh: float) -> ChartFound:
         host, _, path = wanted.repository.removeprefix("oci://").strip("/").partition("/")
         name = f"{path}/{wanted.name}" if path else wanted.name
-        key = (host, name, _mark(secret))
+        key = (host, name, mark_of(secret))
         known = self._tags.pop(key, None)
         if known is None:
             login, ca = login_for(host, secret), secret.get("ca.crt", b"")
             registry = Registry(self._http, host, self._clock, login=login, plain=wanted.plain, ca=ca)
             known = _Tags(registry, self._own_folder(*key))
-        _remember(self._tags, key, known)
+        remember(self._tags, key, known, _REMEMBERED)
         async with known.lock:
             text = await self._tag(known, name, wanted, fresh)
             layer = await self._layer(known, name, text, fresh)
@@ -286,17 +288,6 @@ def _found(wanted: ChartWanted, text: str, folder: Path, digest: str) -> ChartFo
     return ChartFound(wanted.name, text, f"sha256:{digest}", str(_file(folder, digest)))
 
 
-_K = TypeVar("_K")
-_V = TypeVar("_V")
-
-
-def _remember(table: dict[_K, _V], key: _K, value: _V) -> None:
-    """Puts it last, and forgets the first where there are too many."""
-    table[key] = value
-    while len(table) > _REMEMBERED:
-        table.pop(next(iter(table)))
-
-
 def _chart_layer(manifest: Manifest, what: str) -> Descriptor:
     """The archive in a chart's manifest. Raises RegistryWrong where it is something else, an image for example."""
     try:
@@ -322,11 +313,3 @@ def _no_version(wanted: ChartWanted, offered: list[str]) -> ChartMissing:
 
 def _basic(login: Login) -> str:
     return f"Bearer {login.token}" if login.token else login.basic
-
-
-def _mark(secret: Mapping[str, bytes]) -> str:
-    """Tells credentials apart without keeping them."""
-    mark = hashlib.sha256()
-    for key in sorted(secret):
-        mark.update(key.encode() + b"\0" + hashlib.sha256(secret[key]).digest())
-    return mark.hexdigest()

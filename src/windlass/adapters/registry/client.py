@@ -4,7 +4,7 @@ Tokens are fetched where the registry says (the *realm*), but never from an addr
 registry itself, only where the registry itself says so, and over HTTPS unless the registry is asked over plain HTTP.
 They are kept by scope until shortly before they end. What is named by a digest is believed only when the bytes have
 that digest. Redirects (blobs often lie in a store of their own) carry no credentials to another host:
-``adapters/host/http`` holds that. Called by ``charts``.
+``adapters/host/http`` holds that. Called by ``charts`` and ``images``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
@@ -100,8 +100,20 @@ class Descriptor(msgspec.Struct, frozen=True, rename="camel"):
     annotations: dict[str, str] = {}
 
 
+class TagList(NamedTuple):
+    """The tags of a repository. ``etag`` makes the next look conditional, "" where the registry gives none or the
+    list has several pages."""
+
+    tags: list[str]
+    etag: str = ""
+
+
 class _Tags(msgspec.Struct):
     tags: list[str] | None = None
+
+
+class _Index(msgspec.Struct):
+    manifests: list[dict[str, Any]] = []
 
 
 class _Token(msgspec.Struct):
@@ -131,20 +143,60 @@ class Registry:
 
     async def tags(self, name: str) -> list[str]:
         """Every tag of a repository, in the registry's order. Raises RegistryMissing and what ``get`` raises."""
+        listed = await self.look_at_tags(name)
+        assert listed is not None, "nothing was given to compare with"
+        return listed.tags
+
+    async def look_at_tags(self, name: str, etag: str = "") -> TagList | None:
+        """The tags, or None where they are those that had this ETag. Raises as ``tags`` does."""
         found: list[str] = []
         path = f"{_checked_name(name)}/tags/list?n=1000"
-        for _ in range(PAGES):
-            answer = await self.get(path, name)
+        given = ""
+        for page in range(PAGES):
+            headers = {"If-None-Match": etag} if etag and not page else {}
+            answer = await self.get(path, name, headers=headers)
+            if answer.status == 304 and headers:
+                return None
             _expect(answer, f"{self.host}/{name}")
             try:
                 found += msgspec.json.decode(answer.body, type=_Tags).tags or []
             except msgspec.MsgspecError:
                 raise RegistryWrong(f"{self.host}/{name} answers no list of tags") from None
             following = _NEXT.search(answer.headers.get("Link", ""))
+            given = answer.headers.get("ETag", "") if not page and following is None else ""
             if following is None:
-                return [tag for tag in found if _TAG.fullmatch(tag)]
+                return TagList([tag for tag in found if _TAG.fullmatch(tag)], given[:256])
             path = self._following(following[1], name)
         raise RegistryWrong(f"{self.host}/{name} has more than {PAGES} pages of tags", hint="name one version")
+
+    async def digest(self, name: str, tag: str) -> str:
+        """What a tag points to now, without what it is. Raises RegistryMissing."""
+        if not _TAG.fullmatch(tag):
+            raise RegistryMissing(f"{tag[:80]!r} is no tag", hint="a tag has letters, digits, . _ and -")
+        path = f"{_checked_name(name)}/manifests/{tag}"
+        answer = await self.get(path, name, method="HEAD", headers={"Accept": ACCEPT})
+        _expect(answer, f"{self.host}/{name}:{tag}")
+        told = answer.headers.get("Docker-Content-Digest", "")
+        return told if _DIGEST.fullmatch(told) else (await self.manifest(name, tag)).digest
+
+    async def referrers(self, name: str, digest: str, kind: str = "") -> list[Descriptor]:
+        """What says of a manifest that it is about it (signatures, bills of materials), of one artifact type where
+        ``kind`` is given. A registry without this API is asked for the tag that stands in for it."""
+        if not _DIGEST.fullmatch(digest):
+            raise RegistryWrong(f"{self.host}/{name}: {digest[:80]!r} is no digest")
+        answer = await self.get(f"{_checked_name(name)}/referrers/{digest}", name, headers={"Accept": INDEX})
+        body = answer.body
+        if answer.status != 200:
+            try:
+                body = (await self.manifest(name, digest.replace(":", "-"))).body
+            except RegistryMissing:
+                return []
+        try:
+            found = msgspec.json.decode(body, type=_Index).manifests
+            listed = [(str(one.get("artifactType") or ""), msgspec.convert(one, Descriptor)) for one in found]
+        except msgspec.MsgspecError:
+            raise RegistryWrong(f"{self.host}/{name} answers no list of referrers") from None
+        return [one for artifact, one in listed if not kind or artifact == kind]
 
     async def manifest(self, name: str, reference: str) -> Manifest:
         """A manifest by tag or digest; one by digest is verified. Raises RegistryMissing, RegistryWrong."""
@@ -316,6 +368,25 @@ def login_for(host: str, secret: Mapping[str, bytes]) -> Login:
         raise RegistryDenied("the Secret's username or password is not UTF-8") from None
 
 
+def mark_of(secret: Mapping[str, bytes]) -> str:
+    """Tells credentials apart without keeping them."""
+    mark = hashlib.sha256()
+    for key in sorted(secret):
+        mark.update(key.encode() + b"\0" + hashlib.sha256(secret[key]).digest())
+    return mark.hexdigest()
+
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+
+def remember(table: dict[_K, _V], key: _K, value: _V, most: int) -> None:
+    """Puts it last, and forgets the first where there are more than ``most``."""
+    table[key] = value
+    while len(table) > most:
+        table.pop(next(iter(table)))
+
+
 class _Entry(msgspec.Struct):
     auth: str = ""
     username: str = ""
@@ -351,7 +422,10 @@ __all__ = [
     "RegistryDenied",
     "RegistryMissing",
     "RegistryWrong",
+    "TagList",
     "challenge",
     "check_digest",
     "login_for",
+    "mark_of",
+    "remember",
 ]

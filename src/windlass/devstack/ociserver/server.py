@@ -25,6 +25,7 @@ from windlass.devstack.ociserver.names import (
     RegistryError,
     checked_digest,
     checked_name,
+    digest_of,
     unknown_manifest,
 )
 from windlass.devstack.ociserver.notify import Notifier, Pushed
@@ -299,7 +300,12 @@ class OciServer:
         tags = await asyncio.to_thread(self.store.tags, asked.name)
         shown, link = _page(tags, asked.query, f"/v2/{asked.name}/tags/list")
         body = json.dumps({"name": asked.name, "tags": shown}).encode()
-        await answer(asked.send, 200, body, _JSON, _VERSION, *link)
+        mark = digest_of(body)
+        head = [_JSON, _VERSION, (b"etag", f'"{mark}"'.encode()), *link]
+        if _unchanged(asked.headers, mark):
+            await answer(asked.send, 304, b"", *head)
+        else:
+            await answer(asked.send, 200, body, *head)
 
     async def _referrers(self, asked: _Asked) -> None:
         digest = checked_digest(asked.reference)
