@@ -156,6 +156,17 @@ def test_wrong_code_is_told_with_its_place(code: str, what: str, file: str, line
     assert "\x1b" not in problem.what
 
 
+def test_functions_that_only_newer_evaluators_have_are_there_in_libraries_too() -> None:
+    files = {
+        "a/main.jsonnet": MAKE
+        + "local lib = import 'lib.libsonnet';\nmap(std.trim(' a ') + lib.name + '-' + std.round(std.pi))",
+        "a/lib.libsonnet": "{ name: std.strReplace(std.thisFile, '/', '-'), deep:: std.flattenDeepArray([1, [2]]) }",
+    }
+    assert names(files, path="a") == ["aa-lib.libsonnet-3"]
+    (problem,) = rendered({"main.jsonnet": "std.trim('a') +\n error 'here'"}).problems
+    assert (problem.what, problem.line) == ("Jsonnet: here", 2)
+
+
 def test_jsonnet_and_manifests_side_by_side_are_two_readings() -> None:
     files = {"main.jsonnet": MAKE + "map('a')", "b.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: b}\n"}
     (problem,) = rendered(files).problems

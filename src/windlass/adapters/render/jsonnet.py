@@ -19,6 +19,7 @@ import msgspec
 
 from windlass.adapters.git.errors import GitRefused
 from windlass.adapters.git.trace import TracedSnapshot
+from windlass.adapters.render.jsonnet_std import with_std
 from windlass.adapters.render.objects import Raw
 from windlass.adapters.render.places import Place, place_of
 from windlass.adapters.render.plain import expanded
@@ -152,7 +153,7 @@ class _Imports:
         if path.endswith(("sonnet", ".json")) and _depth(text) > DEEPEST:
             raise self._failed(f"{inside} has more than {DEEPEST} brackets inside each other", file, line, "split it")
         self.loaded[path] = text
-        return text
+        return with_std(text, inside) if path.endswith("sonnet") else text
 
     def _importing(self, base: str, name: str) -> tuple[str, int]:
         """The file and line of an import: the evaluator tells only the folder."""
