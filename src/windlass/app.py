@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import gc
 import os
 import secrets as random_secrets
 import socket
-from collections.abc import Coroutine, Generator, Iterable
+from collections.abc import Callable, Coroutine, Generator, Iterable
 from contextlib import AsyncExitStack, contextmanager
 from typing import Any
 
@@ -27,6 +28,7 @@ from windlass.adapters.cluster import Access, KubeCluster, LeaseLeadership, conn
 from windlass.adapters.cluster.lease import identity
 from windlass.adapters.host.clock import SystemClock
 from windlass.adapters.host.tracing import NoTracer, OpenTelemetryTracer
+from windlass.adapters.ledger import LedgerWriter
 from windlass.adapters.render import Workers
 from windlass.core.kinds import application, installation, repository
 from windlass.core.kinds.deploy import DIGEST_SECRET, LEASE
@@ -40,15 +42,17 @@ from windlass.flows.health import HealthWatch
 from windlass.flows.hooks import HookAnswer, Hooks
 from windlass.flows.informers import Informers
 from windlass.flows.inventory import Inventory
+from windlass.flows.ledger import LedgerKeeper
 from windlass.flows.metrics import Metrics
 from windlass.flows.queue import WorkQueue
+from windlass.flows.record import Recorder
 from windlass.flows.report import Reporter
 from windlass.flows.secrets import SecretReader, decoded
-from windlass.flows.sources import Sources
+from windlass.flows.sources import MirrorPlace, Sources
 from windlass.flows.supervise import Supervisor
 from windlass.flows.sync import Synchronizer
 from windlass.flows.values import Values
-from windlass.ports import ObjectMissing, Tracer
+from windlass.ports import Ledger, ObjectMissing, Tracer
 from windlass.settings import Settings
 from windlass.web.server import Pages
 
@@ -57,6 +61,8 @@ SECRETS = Resource("", "v1", "secrets", "Secret", True)
 STUCK = 180.0
 """Seconds at one item after which the controller counts as not alive."""
 LAG_EVERY = 0.25
+PATIENCE = 10.0
+"""Seconds that a start waits for what the ledger tells of the time before."""
 COLLECT = (50_000, 20, 100)
 """When the garbage collector looks. With a large fleet in memory a full look stops the loop for a third of a second,
 and by Python's own numbers there is one every few thousand objects; what Windlass holds has few cycles to find."""
@@ -80,6 +86,7 @@ class Controller:
         self._standby = False
         self._supervisor: Supervisor | None = None
         self._hooks: Hooks | None = None
+        self._fence: Callable[[], bool] | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Runs until ``stop`` is set or leadership is lost; then everything is ended in order. Nothing is left half:
@@ -103,7 +110,7 @@ class Controller:
                 log.info("waiting for the lease", identity=leadership.identity)
                 if not await first(supervisor, leadership.acquired(), stop):
                     return
-                cluster.client.fence = leadership.held
+                self._fence = cluster.client.fence = leadership.held
                 lost = supervisor.spawn(leadership.lost(), "lease lost")
                 log.info("leading", identity=leadership.identity, transitions=leadership.transitions)
             self._standby = False
@@ -122,6 +129,7 @@ class Controller:
 
     async def _lead(self, cluster: KubeCluster, supervisor: Supervisor, tracer: Tracer, stack: AsyncExitStack) -> None:
         settings, fleet, clock = self.settings, self.fleet, self.clock
+        fleet.system = settings.namespace
         key = await digest_key(cluster, settings.namespace)
         renderer = Workers(count=settings.renderers, timeout=settings.render_timeout, memory=settings.render_memory)
         await stack.enter_async_context(renderer)
@@ -129,24 +137,26 @@ class Controller:
         asks: WorkQueue[Key] = WorkQueue(base=1.0, cap=300.0)
         stack.callback(syncs.close)
         stack.callback(asks.close)
+        record = Recorder(clock)
         reporter = Reporter(fleet, cluster, clock, settings.identity or socket.gethostname())
         stack.callback(reporter.statuses.close)
         stack.callback(reporter.event_queue.close)
-        health = HealthWatch(fleet, cluster, clock, supervisor, wake=syncs.add, report=reporter.changed)
+        health = HealthWatch(fleet, cluster, clock, supervisor, wake=syncs.add, report=reporter.changed, record=record)
         stack.callback(health.again.close)
         secrets = SecretReader(cluster, clock)
+        keeper = self._ledger(supervisor, secrets, record, key, reporter, stack)
         inventory = Inventory(cluster)
-        drift = DriftFlow(fleet, cluster, clock, health, reporter, self.metrics, wake=syncs.add)
+        drift = DriftFlow(fleet, cluster, clock, health, reporter, self.metrics, wake=syncs.add, record=record)
         stack.callback(drift.queue.close)
         effects = Effects(cluster, clock, drift, self.metrics, tracer)
         values = Values(cluster, supervisor, syncs.add)
         desires = Desires(fleet, renderer, inventory, values, key, tracer)
         looks = Looks(reporter, health, drift)
-        sync = Synchronizer(fleet, cluster, desires, effects, inventory, clock, syncs, looks)
+        sync = Synchronizer(fleet, cluster, desires, effects, inventory, clock, syncs, looks, record)
         drift.attach(effects, sync.acting)
         sources = Sources(
-            fleet, secrets, renderer, clock, asks, settings.data / "git",
-            local=settings.local_git, wake=syncs.add, report=reporter.source_changed, metrics=self.metrics,
+            fleet, secrets, renderer, clock, asks, MirrorPlace(settings.data / "git", settings.local_git),
+            wake=syncs.add, report=reporter.source_changed, metrics=self.metrics, record=record,
         )  # fmt: skip
         self._hooks = Hooks(fleet, secrets, asks, clock)
 
@@ -155,21 +165,29 @@ class Controller:
             values.forget(state.key)
             health.forget_all(state)
             drift.forget(state)
+            record.gone(state)
 
         def installed() -> None:
             if fleet.installation is not None:
                 inventory.restore(fleet.installation.status.kinds)
             reporter.installation_changed()
+            keeper.wake()
+
+        def ask(source: Key) -> None:
+            asks.add(source)
+            if source == fleet.ledger:
+                keeper.wake()
 
         informers = Informers(
             fleet,
             cluster,
             wake=syncs.add,
-            ask=asks.add,
+            ask=ask,
             gone=gone,
             source_gone=sources.gone,
             installed=installed,
             synced=lambda kind: self._synced[kind].set(),
+            record=record,
         )
         self.metrics.watch(Numbers(fleet, desires, reporter, syncs, asks, supervisor))
         cluster.live.listen(drift.on_change)
@@ -184,12 +202,18 @@ class Controller:
                 _ = supervisor.spawn(watch_rest(inventory), "kinds not watched")
         supervisor.keep(informers.repositories, "repositories")
         await self._synced[repository.KIND].wait()
+        record.story = sources.story
+        with contextlib.suppress(TimeoutError):
+            # What was told before is known before anything is told again, where Git can be asked.
+            async with asyncio.timeout(PATIENCE):
+                await keeper.look("ledger")
         supervisor.keep(informers.applications, "applications")
         await self._synced[application.KIND].wait()
         supervisor.workers(asks, sources.look, "repository", count=8, bound=STUCK * 4)
         supervisor.workers(syncs, sync.reconcile, "sync", count=settings.workers, bound=STUCK)
         supervisor.workers(drift.queue, drift.examine, "drift", count=16, bound=STUCK)
         supervisor.workers(health.again, health.look_again, "health", count=1, bound=STUCK)
+        supervisor.workers(keeper.queue, keeper.look, "ledger", count=1, bound=STUCK)
         supervisor.workers(reporter.statuses, reporter.write_status, "status", count=8, bound=STUCK)
         supervisor.workers(reporter.event_queue, reporter.write_event, "event", count=2, bound=STUCK)
         supervisor.keep(self._measure_lag, "lag")
@@ -202,6 +226,34 @@ class Controller:
         tracer = OpenTelemetryTracer("windlass-controller")
         stack.callback(tracer.close)
         return tracer
+
+    def _ledger(
+        self,
+        supervisor: Supervisor,
+        secrets: SecretReader,
+        record: Recorder,
+        key: bytes,
+        reporter: Reporter,
+        stack: AsyncExitStack,
+    ) -> LedgerKeeper:
+        settings = self.settings
+
+        def open_ledger(cluster: str) -> Ledger:
+            writer = LedgerWriter(
+                cluster, settings.data / "ledger" / cluster, self.clock,
+                may=self._leads, report=keeper.changed, local=settings.local_git,
+            )  # fmt: skip
+            supervisor.keep(writer.run, "ledger pushes")
+            stack.push_async_callback(writer.close)
+            return writer
+
+        keeper = LedgerKeeper(self.fleet, secrets, record, self.clock, open_ledger, key, reporter.installation_changed)
+        stack.callback(keeper.queue.close)
+        reporter.ledger = keeper
+        return keeper
+
+    def _leads(self) -> bool:
+        return self._fence is None or self._fence()
 
     def _leadership(self, cluster: KubeCluster) -> LeaseLeadership:
         settings = self.settings

@@ -259,6 +259,22 @@ class Leadership(Protocol):
 # --- the ledger -----------------------------------------------------------------------------------------------------
 
 
+class LedgerPlace(msgspec.Struct, frozen=True):
+    """Where the ledger goes: a Repository that is written with ``secret`` (its decoded keys), as whom, signed with
+    which private key."""
+
+    repository: str
+    url: str
+    secret: Mapping[str, bytes]
+    name: str
+    email: str
+    signing: bytes = b""
+
+    @override
+    def __repr__(self) -> str:
+        return f"LedgerPlace({self.repository})"
+
+
 class Ledger(Protocol):
     """The record of what happened: events on disk at once, and in Git soon. Raises nothing: what stands in the way is
     told by ``trouble``, and what could not be kept is counted and becomes an event itself."""
@@ -270,6 +286,22 @@ class Ledger(Protocol):
     @property
     def unfinished(self) -> dict[str, str]:
         """Subject to commit of the plans for which a process before this one told no outcome. Taken out when used."""
+        ...
+
+    def aim(self, place: LedgerPlace | None, interval: float, last: tuple[str, str] = ("", "")) -> None:
+        """Where to push from now on, and how long after an event at most (a severe one goes at once). None: nowhere,
+        events wait on disk. The same place again changes nothing. ``last``: the ref and tip that are known from outside
+        Git, by which a ref that was rewritten is noticed."""
+        ...
+
+    async def recall(self) -> None:
+        """Takes in what was pushed lately, so that nothing is told twice after a start: from this disk, or from the
+        remote where nothing is here."""
+        ...
+
+    @property
+    def tip(self) -> tuple[str, str]:
+        """Ref and commit of the last push that is known to have arrived, ("", "") before the first."""
         ...
 
     @property

@@ -37,6 +37,7 @@ from windlass.flows.fleet import ApplicationState, Fleet, Key
 from windlass.flows.health import HealthWatch
 from windlass.flows.metrics import Metrics
 from windlass.flows.queue import WorkQueue
+from windlass.flows.record import Recorder
 from windlass.flows.report import Reporter
 from windlass.ports import ApplyAnswer, Clock, Cluster, LiveChange
 
@@ -59,6 +60,7 @@ class DriftFlow:
         metrics: Metrics,
         *,
         wake: Callable[[Key], None],
+        record: Recorder,
     ) -> None:
         self._fleet = fleet
         self._cluster = cluster
@@ -67,11 +69,13 @@ class DriftFlow:
         self._reporter = reporter
         self._metrics = metrics
         self._wake = wake
+        self._record = record
         self._effects: Effects | None = None
         self._acting: Callable[[ApplicationState, Application], Acting] | None = None
         self._fights: dict[Key, Fights] = {}
         self._seen: dict[Item, float] = {}
         self._counted: dict[Item, str] = {}
+        self._putting: set[Item] = set()
         self.queue: WorkQueue[Item] = WorkQueue(base=1.0, cap=300.0)
 
     def attach(self, effects: Effects, acting: Callable[[ApplicationState, Application], Acting]) -> None:
@@ -132,6 +136,8 @@ class DriftFlow:
             state.compared[ref] = live.resource_version
             if foreign_content(live, state):
                 self._suspect(state.key, ref)
+        for ref in self._record.told_before(state):
+            self._suspect(state.key, ref)
 
     def forget(self, state: ApplicationState) -> None:
         """The Application is gone."""
@@ -178,6 +184,8 @@ class DriftFlow:
         # What Git names is as Git says now; what others added is still there.
         left = [one for one in state.drift.get(ref, ()) if one.cause is DriftCause.ADDED]
         if len(left) != len(state.drift.get(ref, ())):
+            if (state.key, ref) not in self._putting:
+                self._record.put_back(state, [one for one in state.drift[ref] if one not in left])
             self._open(state, ref, left)
         for warning in answer.warnings:
             log.warning("server warns", application=state.name, object=str(ref), warning=warning)
@@ -197,13 +205,15 @@ class DriftFlow:
     def _note_admission(self, state: ApplicationState, ref: ObjectRef, altered: list[Drift]) -> None:
         """What the cluster made of our apply: told once, not fought."""
         if not altered:
-            state.admission.pop(ref, None)
+            if state.admission.pop(ref, None):
+                self._note_open(state, ref)
             return
         known = {(one.field, repr(one.live)) for one in state.admission.get(ref, ())}
         state.admission[ref] = altered
         fresh = [one for one in altered if (one.field, repr(one.live)) not in known]
         if fresh:
             self._tell(state, fresh)
+        self._note_open(state, ref)
 
     # --- a closer look -----------------------------------------------------------------------------------------------
 
@@ -291,7 +301,12 @@ class DriftFlow:
         found = self._count_fights(state, desired.ref, content, found)
         revert = [one for one in found if one.response is DriftResponse.REVERT]
         left = [one for one in found if one.response is not DriftResponse.REVERT]
-        if revert and not await self._revert(state, written, desired, content, revert):
+        self._putting.add(item)
+        try:
+            done = not revert or await self._revert(state, written, desired, content, revert)
+        finally:
+            self._putting.discard(item)
+        if not done:
             # It could not be put back: it stays open, and is tried again.
             self._open(state, desired.ref, found)
             self.queue.retry(item)
@@ -359,6 +374,7 @@ class DriftFlow:
         now = self._clock.monotonic()
         self._metrics.revert_seconds.observe(now - seen)
         self._tell(state, revert, seconds=now - seen)
+        self._record.put_back(state, revert)
         return True
 
     def _suspected_secret(self, state: ApplicationState, ref: ObjectRef) -> bool:
@@ -395,12 +411,20 @@ class DriftFlow:
         fresh = [one for one in found if (one.field, repr(one.live), one.response) not in known]
         if fresh:
             self._tell(state, fresh)
+        self._note_open(state, ref)
         self._reporter.changed(state)
 
     def _close(self, state: ApplicationState, ref: ObjectRef) -> None:
-        if state.drift.pop(ref, None):
+        closed = state.drift.pop(ref, None)
+        self._note_open(state, ref)
+        if closed:
             log.info("drift closed", application=state.name, object=str(ref))
             self._reporter.changed(state)
+
+    def _note_open(self, state: ApplicationState, ref: ObjectRef) -> None:
+        """For the ledger. While something is being put back, how that ends is told as one thing."""
+        if (state.key, ref) not in self._putting:
+            self._record.drift(state, ref)
 
     def _tell(self, state: ApplicationState, found: Sequence[Drift], *, seconds: float | None = None) -> None:
         """One line a difference: the same words in the log, the Event and the command line."""

@@ -74,6 +74,7 @@ class SourceState:
     folder: str = ""
     subject: str = ""
     author: str = ""
+    ledger_only: bool = False  # holds the ledger and is nobody's source: written, not followed
 
 
 class Links(NamedTuple):
@@ -165,6 +166,7 @@ class Fleet:
         self.installation: Installation | None = None
         self.installation_error: WindlassError | None = None
         self.namespaced: dict[str, bool] = {}
+        self.system = "windlass-system"
 
     def add(self, state: ApplicationState) -> None:
         self.applications[state.key] = state
@@ -204,6 +206,12 @@ class Fleet:
         if not account and self.installation is not None and self.installation.spec.apply.as_ == "serviceAccount":
             account = "windlass-applier"
         return f"system:serviceaccount:{state.key.namespace}:{account}" if account else ""
+
+    @property
+    def ledger(self) -> Key | None:
+        """The Repository that holds the ledger: in the controller's own namespace."""
+        named = self.installation.spec.ledger if self.installation is not None else None
+        return Key(self.system, named.repository) if named is not None else None
 
     def users_of(self, source: Key) -> Iterator[ApplicationState]:
         """The Applications that render from a Repository, or read files of it."""

@@ -25,6 +25,7 @@ from windlass.core.plan.ownership import LABEL
 from windlass.errors import WindlassError
 from windlass.flows.fleet import ApplicationState, Fleet, Key
 from windlass.flows.queue import WorkQueue
+from windlass.flows.record import Recorder
 from windlass.flows.supervise import Supervisor
 from windlass.ports import Clock, Cluster
 
@@ -54,6 +55,7 @@ class HealthWatch:
         *,
         wake: Callable[[Key], None],
         report: Callable[[ApplicationState], None],
+        record: Recorder,
     ) -> None:
         self._fleet = fleet
         self._cluster = cluster
@@ -61,6 +63,7 @@ class HealthWatch:
         self._supervisor = supervisor
         self._wake = wake
         self._report = report
+        self._record = record
         self._following: dict[tuple[Key, ObjectRef], asyncio.Task[None]] = {}
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._behind: dict[tuple[Key, ObjectRef], tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {}
@@ -151,6 +154,7 @@ class HealthWatch:
         known = bool(state.objects or state.desired_commit)
         state.health = worst(state.objects.values()) if known else Health(HealthStatus.UNKNOWN)
         if before is not state.health.status:
+            self._record.health(state)
             log.info("health", application=state.name, health=state.health.status.value, message=state.health.message)
         if state.ready():
             for dependent in self._fleet.dependents.get(key, ()):

@@ -21,6 +21,7 @@ from windlass.core.model import Resource
 from windlass.core.plan.ownership import LABEL, LEAVING, Claim, label_value
 from windlass.errors import NeedsHuman, Where
 from windlass.flows.fleet import ApplicationState, Fleet, Key, SourceState
+from windlass.flows.record import Recorder
 from windlass.ports import Cluster
 
 log = structlog.get_logger("windlass")
@@ -46,6 +47,7 @@ class Informers:
         source_gone: Callable[[Key], None],
         installed: Callable[[], None],
         synced: Callable[[str], None],
+        record: Recorder,
     ) -> None:
         self._fleet = fleet
         self._cluster = cluster
@@ -55,6 +57,7 @@ class Informers:
         self._source_gone = source_gone
         self._installed = installed
         self._synced = synced
+        self._record = record
 
     async def installations(self) -> None:
         async for kind, content in self._cluster.follow(INSTALLATIONS):
@@ -149,6 +152,8 @@ class Informers:
         if (generation, leaving, request) == (state.generation, state.leaving, state.request):
             return
         asked = request != state.request and request != state.request_done
+        if asked:
+            self._record.requested(state, request)
         state.leaving, state.request = leaving, request
         if generation != state.generation:
             self._read(state, content, generation)
@@ -168,6 +173,9 @@ class Informers:
             state.invalid = error.at(Where(application=state.name))
             log.warning("bad spec", application=state.name, error=str(error))
         self._fleet.relink(state)
+        source = self._fleet.source_of(state)
+        if source is not None and source.ledger_only:
+            self._ask(source.key)
 
 
 def key_of(content: dict[str, Any]) -> Key:

@@ -21,6 +21,7 @@ from windlass.core.model import Action, Change, Drift, HealthStatus, ObjectRef, 
 from windlass.core.record.private import Private
 from windlass.errors import TryLater, WindlassError
 from windlass.flows.fleet import ApplicationState, Key, SourceState
+from windlass.flows.outcomes import WRONG
 from windlass.ports import Clock, Ledger
 
 log = structlog.get_logger("windlass")
@@ -30,7 +31,6 @@ TEAM = "windlass.dev/team"
 DONE = "applied"
 IDLE = frozenset({Action.UNCHANGED, Action.KEEP, Action.SKIP})
 STILL = frozenset({Result.UNCHANGED, Result.KEPT, Result.SKIPPED})
-WRONG = frozenset({Result.FAILED, Result.REFUSED})
 GATES = frozenset({"SourceNotReady", "DependencyNotReady", "Manual", "Suspended", "StageWaits", "PartlyApplied"})
 """Errors of a sync that are told elsewhere, or are no failure: they wait for what somebody wrote."""
 MOST = 200
@@ -113,13 +113,22 @@ class Recorder:
         )
         self.tell(state.name, data)
 
-    def applied(self, state: ApplicationState, plan: Plan, outcomes: Mapping[ObjectRef, Outcome], result: str) -> None:
-        """What a sync came to, or one pass of it. Nothing done is news only where a plan stood open."""
+    def applied(
+        self,
+        state: ApplicationState,
+        plan: Plan,
+        outcomes: Mapping[ObjectRef, Outcome],
+        result: str,
+        *,
+        untold: bool = False,
+    ) -> None:
+        """What a sync came to, or one pass of it. Nothing done is news only where a plan stood open, or where a process
+        before this one did it and could not tell (``untold``)."""
         if self._ledger is None:
             return
         told = self._of(state)
         done = [one for one in outcomes.values() if one.result not in STILL]
-        if not done and not (told.open_commit and result == DONE):
+        if not done and not ((told.open_commit or untold) and result == DONE):
             return
         mark = (plan.commit, hash(tuple(sorted((one.ref, one.result, one.message) for one in done))))
         if told.outcome == mark and all(one.result in WRONG for one in done) and result != DONE:
@@ -143,7 +152,7 @@ class Recorder:
             commits=told.commits,
             health=worst(state.objects.values()).status.value if state.objects else HealthStatus.HEALTHY.value,
             seconds=round(self._clock.monotonic() - told.began, 3) if told.began else 0.0,
-            resumed=told.resumed,
+            resumed=told.resumed or untold,
             fetched=told.fetched,
             actor=requester(asked) or (told.commits[0].author if told.commits else ""),
             team=team_of(state),
@@ -201,8 +210,8 @@ class Recorder:
         told, now = self._of(state), state.health.status
         if now.value == told.health or now is HealthStatus.UNKNOWN:
             return
-        if now is HealthStatus.MISSING and not state.applied_commit:
-            return  # nothing was applied yet
+        if now is HealthStatus.MISSING and (state.looking is not None or not state.applied_commit):
+            return  # it is being applied
         clock = self._clock.monotonic()
         data = events.HealthChanged(
             health=now.value,

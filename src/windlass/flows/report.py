@@ -29,6 +29,7 @@ from windlass.core.kinds.repository import RepositoryStatus
 from windlass.core.model import HealthStatus, ObjectRef, Resource, Result
 from windlass.errors import TryLater, WindlassError
 from windlass.flows.fleet import ApplicationState, Fleet, Key, SourceState
+from windlass.flows.ledger import LedgerKeeper
 from windlass.flows.queue import WorkQueue
 from windlass.flows.waiting import Manual, PartlyApplied, StageWaits
 from windlass.ports import Clock, Cluster, ClusterUnavailable, ObjectMissing
@@ -65,6 +66,7 @@ class Reporter:
         self._order: deque[int] = deque()
         self._number = 0
         self._told: dict[tuple[Key, str, str], float] = {}
+        self.ledger: LedgerKeeper | None = None
         self.status_writes = 0
         self.events_written = 0
         self.events_dropped = 0
@@ -184,7 +186,11 @@ class Reporter:
         made = conditions.ready(
             old.conditions, Reason.RECORDED.value, text, now=self._clock.now(), generation=generation
         )
-        new = msgspec.structs.replace(old, conditions=made, observed_generation=generation)
+        ledger = old.ledger
+        if self.ledger is not None:
+            made = self.ledger.conditions(made, self._clock.now(), generation)
+            ledger = self.ledger.status(old.ledger)
+        new = msgspec.structs.replace(old, ledger=ledger, conditions=made, observed_generation=generation)
         if not conditions.same(old, new):
             await self._patch(INSTALLATIONS, ObjectRef(GROUP, installation.KIND, "", installation.NAME), old, new)
 
@@ -333,6 +339,10 @@ def source_status(state: SourceState, old: RepositoryStatus, now: datetime) -> R
     if error is not None:
         set_ = conditions.reconciling if isinstance(error, TryLater) else conditions.stalled
         made = set_(old.conditions, error.reason, str(error)[:LONGEST], now=now, generation=generation)
+    elif state.ledger_only:
+        made = conditions.ready(
+            old.conditions, Reason.LEDGER_ONLY.value, "holds the ledger", now=now, generation=generation
+        )
     elif state.commit:
         text = f"{state.commit[:7]} is here"
         made = conditions.ready(old.conditions, Reason.FETCHED.value, text, now=now, generation=generation)

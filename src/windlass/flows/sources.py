@@ -7,21 +7,25 @@ Applications only those are woken whose render read something that the new commi
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import structlog
 
-from windlass.adapters.git import Credentials, Mirror, Move, RefSpec, Transport
+from windlass.adapters.git import CommitInfo, Credentials, Mirror, Move, RefSpec, Transport
 from windlass.adapters.git.mirror import mirror_folder
 from windlass.core.kinds.fields import seconds
 from windlass.core.kinds.repository import Repository
+from windlass.core.model.events import Commit, stamp
 from windlass.errors import NeedsHuman, TryLater, Where, WindlassError
 from windlass.flows.fleet import ApplicationState, Fleet, Key, SourceState
 from windlass.flows.metrics import Metrics
 from windlass.flows.queue import WorkQueue
+from windlass.flows.record import Recorder
 from windlass.flows.secrets import SecretReader
 from windlass.flows.waiting import HistoryRewritten
 from windlass.ports import Clock, Renderer
@@ -30,12 +34,20 @@ log = structlog.get_logger("windlass")
 JITTER = 0.1
 LEAST = 5.0
 """Seconds between two looks at a remote that refused."""
+STORY = 50
+STORIES = 32
+
+
+class MirrorPlace(NamedTuple):
+    """``folder`` holds a bare mirror for each Repository; it may be lost at any time. ``local`` allows ``file:``
+    URLs."""
+
+    folder: Path
+    local: bool
 
 
 class Sources:
-    """``folder`` holds a bare mirror for each Repository; it may be lost at any time. ``local`` allows ``file:``
-    URLs.
-    """
+    """``look`` is served by workers of ``app``; ``wake`` hears of an Application that a commit touches."""
 
     def __init__(
         self,
@@ -44,23 +56,25 @@ class Sources:
         renderer: Renderer,
         clock: Clock,
         queue: WorkQueue[Key],
-        folder: Path,
+        place: MirrorPlace,
         *,
-        local: bool,
         wake: Callable[[Key], None],
         report: Callable[[SourceState], None],
         metrics: Metrics,
+        record: Recorder,
     ) -> None:
         self._fleet = fleet
         self._secrets = secrets
         self._renderer = renderer
         self._clock = clock
         self._queue = queue
-        self._folder = folder
-        self._local = local
+        self._place = place
         self._wake = wake
         self._report = report
         self._metrics = metrics
+        self._record = record
+        self._stories: dict[tuple[Key, str, str], list[tuple[CommitInfo, list[str]]]] = {}
+        self._telling = asyncio.Lock()
         self._mirrors: dict[Key, tuple[tuple[str, Credentials | None], Mirror]] = {}
 
     async def look(self, key: Key) -> None:
@@ -68,7 +82,8 @@ class Sources:
         state = self._fleet.sources.get(key)
         if state is None:
             return
-        if state.written is None or state.invalid is not None:
+        state.ledger_only = key == self._fleet.ledger and not any(self._fleet.users_of(key))
+        if state.written is None or state.invalid is not None or state.ledger_only:
             self._report(state)
             return
         try:
@@ -79,6 +94,8 @@ class Sources:
             state.error = error.at(Where(repository=str(key)))
             if news:
                 log.warning("repository", repository=str(key), error=str(error))
+                if state.held:
+                    self._record.held(state, error)
                 self._wake_waiting(state)
             interval = seconds(state.written.spec.interval)
             if isinstance(error, TryLater):
@@ -140,10 +157,14 @@ class Sources:
         if state.fetched_at is None or old != commit:
             info = await mirror.describe(commit)
             state.subject, state.author = info.subject, info.author
+        else:
+            info = None
         changed = await mirror.changed_paths(old, commit) if old and old != commit else None
         state.commit, state.held = commit, ""
         if old != commit or state.fetched_at is None:
             state.fetched_at = self._clock.now()
+        if info is not None:
+            self._record.fetched(state, told(info), old, len(changed or ()))
         woken = self._spread(state, old, commit, changed)
         log.info(
             "fetched",
@@ -181,6 +202,30 @@ class Sources:
             if user.rendered is None:
                 self._wake(user.key)
 
+    # --- who wrote what is deployed ----------------------------------------------------------------------------------
+
+    async def story(self, state: ApplicationState, old: str, new: str) -> list[Commit]:
+        """The commits that led from one to another and touch what the Application reads, newest first, at most
+        ``STORY``; the new one alone where nothing can be told. Raises GitRefused, GitUnavailable."""
+        source = state.linked.source
+        known = self._mirrors.get(source) if source is not None else None
+        if known is None or source is None:
+            return []
+        mirror, key = known[1], (source, old, new)
+        if not old:
+            return [told(await mirror.describe(new))]
+        async with self._telling:  # those that a commit touches ask all at once
+            if key not in self._stories:
+                while len(self._stories) >= STORIES:
+                    del self._stories[next(iter(self._stories))]
+                self._stories[key] = [
+                    (info, await mirror.changed_paths(info.parents[0] if info.parents else None, info.id))
+                    for info in await mirror.log(old, new, limit=STORY)
+                ]
+        reads = {"": state.rendered.read} if state.rendered is not None else {}
+        found = [told(info) for info, changed in self._stories[key] if self._renderer.touched(changed, reads)]
+        return found or [told(await mirror.describe(new))]
+
     async def _mirror(self, state: SourceState, written: Repository) -> Mirror:
         """The mirror, made anew when the URL or the credentials changed."""
         spec = written.spec
@@ -193,9 +238,9 @@ class Sources:
         mark = (spec.url, credentials)
         if known is not None and known[0] == mark:
             return known[1]
-        folder = mirror_folder(str(self._folder), str(state.key), spec.url)
+        folder = mirror_folder(str(self._place.folder), str(state.key), spec.url)
         try:
-            mirror = Mirror(folder, spec.url, credentials, Transport(allow_local=self._local))
+            mirror = Mirror(folder, spec.url, credentials, Transport(allow_local=self._place.local))
         except NeedsHuman as error:
             raise error.at(Where(field="spec.url")) from error
         self._mirrors[state.key] = (mark, mirror)
@@ -235,3 +280,10 @@ def move_on(user: ApplicationState, name: str, commit: str) -> None:
         return
     others = {**user.rendered.others, name: msgspec.structs.replace(user.rendered.others[name], commit=commit)}
     user.rendered = msgspec.structs.replace(user.rendered, others=others)
+
+
+def told(info: CommitInfo) -> Commit:
+    """A commit as evidence."""
+    return Commit(
+        id=info.id, subject=info.subject[:200], author=info.author[:100], email=info.email[:100], time=stamp(info.time)
+    )

@@ -39,6 +39,7 @@ from windlass.flows.fleet import ApplicationState, Fleet, Key
 from windlass.flows.inventory import Inventory
 from windlass.flows.outcomes import WRITES, WRONG, idle, invalid, keep_invalid, moved, standing
 from windlass.flows.queue import WorkQueue
+from windlass.flows.record import DONE, Recorder
 from windlass.flows.waiting import (
     BadManifest,
     DependencyNotReady,
@@ -80,6 +81,7 @@ class Synchronizer:
         clock: Clock,
         queue: WorkQueue[Key],
         looks: Looks,
+        record: Recorder,
     ) -> None:
         self._fleet = fleet
         self._cluster = cluster
@@ -89,6 +91,7 @@ class Synchronizer:
         self._clock = clock
         self._queue = queue
         self._looks = looks
+        self._record = record
 
     async def reconcile(self, key: Key) -> None:
         """One look at one Application. Raises nothing of the two families: they become its status."""
@@ -105,6 +108,7 @@ class Synchronizer:
         except WindlassError as error:
             # Right after a start no Repository has been asked: that is no news, and passes in a moment.
             state.decided = state.decided or not (isinstance(error, SourceNotReady) and error.unasked)
+            self._record.refused(state, error)
             state.waiting = error.at(Where(application=state.name))
             state.waiting_for = error.refs if isinstance(error, (StageWaits, TimedOut)) else frozenset()
             if not isinstance(error, (StageWaits, TimedOut, PartlyApplied)):
@@ -125,8 +129,10 @@ class Synchronizer:
             state.began = None
             state.decided = True
             self._queue.forget(key)
+            self._record.well(state)
         finally:
             state.looking = None
+            self._record.health(state)
             self._looks.changed(state)
             self._wake_dependents(state)
 
@@ -183,6 +189,7 @@ class Synchronizer:
         state.desired, state.desired_commit = wanted(rendered), commit
         plan = await self._plan(state, written, rendered)
         self._looks.wanted(state)
+        await self._record.planned(state, plan, source.fetched_at if commit == source.commit else None)
         try:
             await self._carry_out(state, written, plan, rendered, only=requested_object(request) if asked else "")
         finally:
@@ -304,7 +311,7 @@ class Synchronizer:
                 self._wake_takers(state, [ref for ref, one in outcomes.items() if one.result is Result.RELEASED])
                 self._check_gates(state, stage)
         except StageWaits as waits:
-            self._note(state, plan, outcomes)
+            self._note(state, plan, outcomes, "waits")
             left = seconds(written.spec.sync.timeout) - self._waited(state)
             if left <= 0:
                 raise TimedOut(written.spec.sync.timeout, waits) from waits
@@ -312,7 +319,8 @@ class Synchronizer:
             raise
         # A process before this one may have carried the commit out and died before it could tell.
         untold = not state.seen and await self._desires.differs(state, rendered)
-        self._note(state, plan, outcomes, untold=untold)
+        wrong = any(one.result in WRONG for one in outcomes.values())
+        self._note(state, plan, outcomes, "partly applied" if wrong or only else DONE, untold=untold)
         self._conclude(state, plan, outcomes, only=only, untold=untold)
 
     def _waited(self, state: ApplicationState) -> float:
@@ -355,7 +363,7 @@ class Synchronizer:
         wrong = [one for one in outcomes.values() if one.result in WRONG]
         waves = {change.ref: change.desired.wave for change in plan.changes if change.desired is not None}
         if wrong and (stage.prunes or any(waves.get(one.ref, stage.wave) < stage.wave for one in wrong)):
-            self._note(state, plan, outcomes)
+            self._note(state, plan, outcomes, "partly applied")
             raise PartlyApplied(wrong, len(outcomes), plan.commit)
         waiting = (
             [ref for ref in waits_for(plan, stage.wave) if not self._healthy(state, ref)] if not stage.prunes else []
@@ -386,8 +394,15 @@ class Synchronizer:
         return told is not None and told.health.status in (HealthStatus.HEALTHY, HealthStatus.SUSPENDED)
 
     def _note(
-        self, state: ApplicationState, plan: Plan, outcomes: dict[ObjectRef, Outcome], *, untold: bool = False
+        self,
+        state: ApplicationState,
+        plan: Plan,
+        outcomes: dict[ObjectRef, Outcome],
+        result: str,
+        *,
+        untold: bool = False,
     ) -> None:
+        self._record.applied(state, plan, outcomes, result, untold=untold)
         counts: dict[str, int] = {}
         for outcome in outcomes.values():
             counts[outcome.result.value] = counts.get(outcome.result.value, 0) + 1
@@ -429,8 +444,8 @@ class Synchronizer:
             for stage in stages(plan):
                 for outcome in await self._effects.carry_out(acting, stage.changes):
                     outcomes[outcome.ref] = outcome
-            self._note(state, plan, outcomes)
             wrong = [one for one in outcomes.values() if one.result in WRONG]
+            self._note(state, plan, outcomes, "partly applied" if wrong else DONE)
             if wrong:
                 raise PartlyApplied(wrong, len(outcomes), plan.commit)
             going = [one.ref for one in plan.changes if one.action is Action.PRUNE or (one.live and one.live.deleting)]

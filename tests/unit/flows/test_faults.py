@@ -18,6 +18,7 @@ from windlass.flows.effects import Acting, Effects
 from windlass.flows.fleet import ApplicationState, Fleet, Key
 from windlass.flows.inventory import Inventory
 from windlass.flows.metrics import Metrics
+from windlass.flows.record import Recorder
 from windlass.ports import ApplyAnswer, ApplyRequest, Cluster, KindUnknown, WriteConflict
 
 MAPS = Resource("", "v1", "configmaps", "ConfigMap", True)
@@ -138,7 +139,9 @@ async def test_a_write_that_git_no_longer_wants_is_looked_at_again() -> None:
     fleet, woken = Fleet(), list[Key]()
     cluster = cast(Cluster, OneMap())
     silent = cast(Any, Silent())
-    drift = DriftFlow(fleet, cluster, SystemClock(), silent, silent, Metrics(), wake=woken.append)
+    drift = DriftFlow(
+        fleet, cluster, SystemClock(), silent, silent, Metrics(), wake=woken.append, record=Recorder(SystemClock())
+    )
     state = ApplicationState(Key("shop", "web"), CLAIM)
     fleet.add(state)
     state.desired = {REF: desired("d1")}

@@ -106,6 +106,13 @@ class Mirror:
         """Where the ref was when it was fetched or pushed last, "" where it never was."""
         return await on_git_thread((await self._open()).resolve, _ours(spec)) or ""
 
+    async def tidy(self) -> None:
+        """Makes a pack of the objects that were written here one by one."""
+        try:
+            await self.remote.git("repack", "-d", "-q", folder=self.folder)
+        except (GitRefused, GitUnavailable) as error:
+            _log.warning("the objects of %s could not become a pack: %s", self.folder, error.what)
+
     async def snapshot(self, commit: str) -> CommitSnapshot:
         """The files of a commit that was fetched. Raises GitRefused. Workers use ``open_snapshot(mirror.folder,
         commit)``."""

@@ -20,7 +20,7 @@ Status = Literal["True", "False", "Unknown"]
 class Condition(Part, frozen=True, omit_defaults=False):
     """One condition, in the form that every Kubernetes tool knows."""
 
-    type: Annotated[str, Says("`Ready`, `Reconciling` or `Stalled`.")]
+    type: Annotated[str, Says("`Ready`, `Reconciling` or `Stalled`; of an Installation `Recorded` too.")]
     status: Annotated[Status, Says("Whether it is so.")]
     reason: Annotated[str, Says("One of the documented reasons.")]
     message: Annotated[str, Says("The same for a person.")]

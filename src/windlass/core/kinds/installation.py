@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from windlass.core.kinds.conditions import Condition
-from windlass.core.kinds.fields import LabelName
+from windlass.core.kinds.fields import Duration, LabelName, Name
 from windlass.core.kinds.kind import Column, Kind, Metadata, read_metadata, read_spec, read_status
-from windlass.core.kinds.shape import Keyed, Part, Says, Unordered, mistake
+from windlass.core.kinds.shape import Form, Keyed, Part, Says, Unordered, mistake
 
 KIND = "Installation"
 NAME = "windlass"
@@ -21,7 +21,14 @@ metadata:
   name: windlass
 spec:
   name: prod-eu
+  ledger:
+    repository: ledger
+    push: 30s
 """
+
+POINTER = Form(
+    "(?:/(?:[^/~\\x00-\\x1f\\x7f]|~[01])+)+", "a JSON pointer such as /spec/replicas", '"/spec/replicas"', 253
+)
 
 
 class Apply(Part, frozen=True):
@@ -36,11 +43,46 @@ class Apply(Part, frozen=True):
     ] = msgspec.field(default="serviceAccount", name="as")
 
 
+class Ledger(Part, frozen=True):
+    """Where the record of what happens goes."""
+
+    repository: Annotated[
+        Name,
+        Says(
+            "A Repository in the controller's own namespace, with `write`. One of its own is advised. Events go to its "
+            "ref `refs/windlass/ledger/<name>/<year>`.",
+            "ledger",
+        ),
+    ]
+    push: Annotated[
+        Duration, Says("How long an event waits at most before it is pushed. A severe one goes at once.", "30s")
+    ] = "30s"
+    values: Annotated[
+        list[Annotated[str, POINTER]],
+        Says(
+            "Fields whose text may stand in the ledger, as JSON pointers; `*` stands for any one part. Other text is "
+            "recorded as a keyed digest, for Git forgets nothing. Values of Secrets never are recorded.",
+            '["/data/CACHE_SIZE", "/spec/template/spec/containers/*/args/*"]',
+        ),
+    ] = msgspec.field(default_factory=list)
+
+
 class InstallationSpec(Part, frozen=True):
     """The spec of an Installation."""
 
     name: Annotated[LabelName, Says("The name of this cluster, in every event and message.", "prod-eu")]
     apply: Annotated[Apply, Says("How objects are applied.")] = msgspec.field(default_factory=Apply)
+    ledger: Annotated[
+        Ledger | None, Says("Where the record of what happens goes. Without it the condition `Recorded` is False.")
+    ] = None
+
+
+class LedgerStatus(Part, frozen=True):
+    """Where the ledger is: the tip that is kept outside of Git, by which `windlass ledger verify` checks."""
+
+    ref: Annotated[str, Says("The ref that was pushed last.")] = ""
+    commit: Annotated[str, Says("Its tip after that push.")] = ""
+    pushed_at: Annotated[str, Says("When that was.")] = ""
 
 
 class InstallationStatus(Part, frozen=True):
@@ -54,8 +96,9 @@ class InstallationStatus(Part, frozen=True):
         ),
         Unordered(),
     ] = msgspec.field(default_factory=list)
+    ledger: Annotated[LedgerStatus, Says("The last push of the ledger.")] = msgspec.field(default_factory=LedgerStatus)
     conditions: Annotated[
-        list[Condition], Says("`Ready`, and `Reconciling` or `Stalled` while so."), Keyed(("type",))
+        list[Condition], Says("`Ready` and `Recorded`, and `Reconciling` or `Stalled` while so."), Keyed(("type",))
     ] = msgspec.field(default_factory=list)
     observed_generation: Annotated[int, Says("The generation of the spec that this status is about.")] = 0
 
@@ -88,6 +131,7 @@ DEFINITION = Kind(
     columns=(
         Column("Cluster", ".spec.name"),
         Column("Ready", '.status.conditions[?(@.type=="Ready")].status'),
+        Column("Recorded", '.status.conditions[?(@.type=="Recorded")].status'),
         Column("Message", '.status.conditions[?(@.type=="Ready")].message', priority=1),
         Column("Age", ".metadata.creationTimestamp", "date"),
     ),

@@ -25,6 +25,14 @@ class Reason(StrEnum):
     SYNCED = "Synced", "Everything that the commit says is applied, and healthy."
     FETCHED = "Fetched", "The repository's newest commit is here."
     RECORDED = "Recorded", "The Installation is read, and the kinds in use are recorded."
+    LEDGER_WRITTEN = (
+        "LedgerWritten",
+        "What happens is recorded: on disk at once, and pushed to the ledger's ref in Git.",
+    )
+    LEDGER_ONLY = (
+        "LedgerOnly",
+        "The Repository holds the ledger, and no Application uses it: it is written, not followed.",
+    )
     # going on by itself
     PENDING = "Pending", "Seen, not begun yet."
     FETCHING = "Fetching", "The repository is being asked for its newest commit."
@@ -107,6 +115,8 @@ class Reason(StrEnum):
     HISTORY_REWRITTEN = "HistoryRewritten", "The branch moved backwards or sideways; history.rewritten says what to do."
     AUTHENTICATION_FAILED = "AuthenticationFailed", "The repository refused the credentials, or wants some."
     SECRET_MISSING = "SecretMissing", "A Secret that is named is missing or lacks a key."
+    NO_LEDGER = "NoLedger", "The Installation names no ledger: what happens is not recorded in Git."
+    NOT_WRITABLE = "NotWritable", "The Repository that holds the ledger has no spec.write: events wait on disk."
     NOT_ALLOWED = "NotAllowed", "The account that applies may not do this."
     FIELD_CONFLICT = "FieldConflict", "Another manager owns a field; sync.conflicts says who wins."
     OBJECT_REJECTED = "ObjectRejected", "The API server says that an object is wrong."

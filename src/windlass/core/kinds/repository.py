@@ -95,7 +95,10 @@ class Write(Part, frozen=True):
 
     secret: Annotated[
         Name,
-        Says("Credentials for writing, apart from those for reading, with the same keys. Needs `ref.branch`."),
+        Says(
+            "Credentials for writing, apart from those for reading, with the same keys. Files are written where there "
+            "is a `ref.branch`; the ledger that an Installation names needs none."
+        ),
     ]
     author: Annotated[WriteAuthor, Says("Who its commits are by.")] = msgspec.field(default_factory=WriteAuthor)
     signing_key: Annotated[

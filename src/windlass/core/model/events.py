@@ -145,16 +145,14 @@ class DriftOpened(Data, frozen=True):
 
 
 class DriftClosed(Data, frozen=True):
-    """A difference is gone. ``how``: "put back" (by us), "gone" (by whoever made it, or Git says the same now).
-    ``opened`` is the id of the event that it ends, ``seconds`` how long it stood open."""
+    """A difference is gone. ``how``: "put back" (by us), "gone" (by whoever made it, or Git says the same now). It ends
+    the one that stands open of the same Application, object and field."""
 
     kind: ClassVar[str] = "drift-closed"
 
     object: str
     field: str
     how: str
-    opened: str = ""
-    seconds: float = 0.0
 
 
 class Warned(Data, frozen=True):

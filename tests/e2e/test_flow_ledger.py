@@ -1,0 +1,256 @@
+"""The record, on both clusters: what happens to an Application is in Git, and no Secret ever is."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+
+from e2e.team import NAMESPACE, Installed, Team, apply, config_map, deployment, git, secret
+from windlass.core.model import events
+from windlass.core.record import layout
+
+INSTALLATION = "/apis/windlass.dev/v1alpha1/installations/windlass"
+TOKEN = "planted-token-of-the-ledger"
+PLANTED = "planted-0f3a9c-never-in-git"
+
+
+class Book:
+    """The ledger's repository as an auditor reads it."""
+
+    def __init__(self, windlass: Installed) -> None:
+        self.windlass = windlass
+        self.cluster = windlass.cluster
+        self.bare = windlass.git.root / "ledger.git"
+        if not self.bare.exists():
+            git(windlass.git.root, "init", "-q", "--bare", "-b", "main", str(self.bare))
+            git(self.bare, "config", "http.receivepack", "true")
+        self.secret("ledger-write", username="windlass", password=TOKEN)
+        self.repository(secret="ledger-write")
+        self.installation(ledger={"repository": "ledger", "push": "1s"})
+
+    def repository(self, **write: Any) -> None:
+        made = {
+            "apiVersion": "windlass.dev/v1alpha1",
+            "kind": "Repository",
+            "metadata": {"name": "ledger", "namespace": NAMESPACE},
+            "spec": {"url": f"{self.windlass.git.url}/ledger.git", "interval": "10m", "write": write},
+        }
+        assert apply(self.cluster, made).code in (200, 201)
+
+    def secret(self, name: str, **data: str) -> None:
+        made = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": name, "namespace": NAMESPACE},
+            "stringData": data,
+        }
+        assert apply(self.cluster, made).code in (200, 201)
+
+    def installation(self, **spec: Any) -> None:
+        made = {
+            "apiVersion": "windlass.dev/v1alpha1",
+            "kind": "Installation",
+            "metadata": {"name": "windlass"},
+            "spec": {"name": self.cluster.name, **spec},
+        }
+        assert apply(self.cluster, made).code == 200
+
+    def status(self) -> dict[str, Any]:
+        return dict(self.cluster.request("GET", INSTALLATION).json.get("status") or {})
+
+    def recorded(self) -> dict[str, Any]:
+        found = [one for one in self.status().get("conditions", []) if one["type"] == "Recorded"]
+        return found[0] if found else {}
+
+    def refs(self) -> dict[str, str]:
+        lines = git(self.bare, "for-each-ref", "--format=%(refname) %(objectname)").stdout.splitlines()
+        return dict(line.split() for line in lines)
+
+    def events(self, subject: str = "") -> list[events.Event]:
+        found: list[events.Event] = []
+        for ref in sorted(self.refs()):
+            for commit in git(self.bare, "rev-list", "--reverse", ref).stdout.split():
+                told = layout.trailers(git(self.bare, "show", "-s", "--format=%B", commit).stdout)
+                if told is not None:
+                    content = git(self.bare, "show", f"{commit}:{told.file}").stdout
+                    found += layout.events_of(content.encode())
+        return [one for one in found if not subject or one.subject == subject]
+
+    def raw(self) -> bytes:
+        """Every object of the repository, unpacked."""
+        command = ["git", "cat-file", "--batch-all-objects", "--batch"]
+        return subprocess.run(command, cwd=self.bare, capture_output=True, check=True).stdout
+
+
+@pytest.fixture
+def book(windlass: Installed) -> Iterator[Book]:
+    made = Book(windlass)
+    windlass.cluster.eventually(lambda: made.recorded().get("status") == "True", "the ledger is written", 20)
+    yield made
+    made.installation()
+
+
+def kinds(found: list[events.Event]) -> list[str]:
+    return [one.kind for one in found]
+
+
+def recorded_are(book: Book, subject: str, wanted: list[str]) -> bool:
+    return [kind for kind in kinds(book.events(subject)) if kind in wanted] == wanted
+
+
+def test_without_a_ledger_the_installation_says_so(team: Team) -> None:
+    def told() -> bool:
+        conditions = (team.cluster.request("GET", INSTALLATION).json.get("status") or {}).get("conditions", [])
+        return any(
+            one["type"] == "Recorded" and one["status"] == "False" and one["reason"] == "NoLedger" for one in conditions
+        )
+
+    team.until(told, "Recorded is False")
+
+
+def test_what_happens_to_an_application_is_in_git(book: Book, team: Team) -> None:
+    team.repository()
+    team.application()
+    first = team.commit({"shop/web.yaml": deployment("web"), "shop/a.yaml": config_map("a", level="info")}, "Shop")
+    team.until_synced(first)
+    second = team.commit({"shop/web.yaml": deployment("web", replicas=3)}, "More of it")
+    team.until_synced(second)
+    team.patch("apps/v1/deployments/web", {"spec": {"replicas": 7}}, manager="somebody")
+    subject = f"{team.namespace}/shop"
+    team.until(lambda: "drift-closed" in kinds(book.events(subject)), "the drift is recorded", 20)
+    found = book.events(subject)
+    assert len({one.id for one in found}) == len(found), "nothing is twice"
+    planned, applied = (next(one.data for one in found if one.kind == kind) for kind in ("planned", "applied"))
+    assert isinstance(planned, events.Planned)
+    assert {(one.action, one.object) for one in planned.changes} == {
+        ("create", f"Deployment.apps/{team.namespace}/web"),
+        ("create", f"ConfigMap/{team.namespace}/a"),
+    }
+    assert isinstance(applied, events.Applied)
+    assert (applied.commit, applied.result, applied.actor) == (first, "applied", "ada")
+    assert applied.counts == {"created": 2}
+    assert applied.commits[0].subject == "Shop"
+    assert applied.commits[0].email == "ada@acme.example"
+    later = [one.data for one in found if isinstance(one.data, events.Applied)][-1]
+    assert isinstance(later, events.Applied)
+    assert (later.commit, later.previous, later.counts) == (second, first, {"configured": 1, "unchanged": 1})
+    health = [one.data.health for one in found if isinstance(one.data, events.HealthChanged)]
+    assert "Healthy" in health
+    (opened,) = [one.data for one in found if isinstance(one.data, events.DriftOpened)]
+    assert (opened.field, opened.desired, opened.live, opened.manager) == ("spec.replicas", 3, 7, "somebody")
+    (closed,) = [one.data for one in found if isinstance(one.data, events.DriftClosed)]
+    assert (closed.field, closed.how) == ("spec.replicas", "put back")
+    fetched = [one.data for one in book.events(f"Repository/{team.namespace}/config")]
+    assert [one.commit.id for one in fetched if isinstance(one, events.Fetched)] == [first, second]
+
+    def tip_is_kept() -> bool:
+        tip = book.status().get("ledger", {})
+        return bool(tip.get("commit")) and book.refs().get(tip["ref"]) == tip["commit"]
+
+    team.until(tip_is_kept, "the tip is in the status of the Installation")
+
+
+def test_no_secret_and_no_free_text_gets_into_git(book: Book, team: Team) -> None:
+    team.repository()
+    team.application()
+    files = {
+        "shop/keys.yaml": secret("keys", password=PLANTED),
+        "shop/a.yaml": config_map("a", note=f"{PLANTED}-note"),
+        "shop/web.yaml": deployment("web"),
+    }
+    team.until_synced(team.commit(files, "Start"))
+    team.commit({**files, "shop/keys.yaml": secret("keys", password=f"{PLANTED}-2")}, "Another password")
+    team.until_synced(team.head())
+    team.patch("v1/secrets/keys", {"data": {"password": "cGxhbnRlZC0wZjNhOWM="}}, manager="thief")
+    team.patch("v1/configmaps/a", {"data": {"note": f"{PLANTED}-changed"}}, manager="thief")
+    env = [{"op": "add", "path": "/spec/template/spec/containers/0/env/-", "value": {"name": "T", "value": PLANTED}}]
+    team.patch("apps/v1/deployments/web", env, form="application/json-patch+json", manager="thief")
+    broken = config_map("a", note="fine").replace("note: fine", f"note: {{{PLANTED}: 1}}")
+    team.commit({"shop/a.yaml": broken}, "Broken")
+    subject = f"{team.namespace}/shop"
+
+    def all_told() -> bool:
+        found = book.events(subject)
+        drifted = {one.data.object.split("/")[0] for one in found if isinstance(one.data, events.DriftOpened)}
+        return drifted >= {"Secret", "ConfigMap", "Deployment.apps"} and "refused" in kinds(found)
+
+    team.until(all_told, "the hands on all three and the bad commit are recorded", 30)
+    raw = book.raw()
+    assert b"thief" in raw
+    for hidden in (PLANTED, "cGxhbnRlZC0wZjNhOWM", "planted-0f3a9c", TOKEN):
+        assert hidden.encode() not in raw
+    assert PLANTED not in json.dumps(book.status())
+
+
+def test_a_failed_apply_and_a_request_are_recorded_once(book: Book, team: Team) -> None:
+    team.repository()
+    team.application()
+    bad = deployment("web").replace("replicas: 2", "replicas: -2")
+    team.commit({"shop/web.yaml": bad, "shop/a.yaml": config_map("a", level="info")}, "Bad")
+    subject = f"{team.namespace}/shop"
+
+    def failed() -> list[events.Applied]:
+        found = [one.data for one in book.events(subject)]
+        return [one for one in found if isinstance(one, events.Applied) and one.result == "partly applied"]
+
+    (told,) = team.until(failed, "the failure is recorded")
+    assert {one.object: one.result for one in told.outcomes} == {
+        f"Deployment.apps/{team.namespace}/web": "refused",
+        f"ConfigMap/{team.namespace}/a": "created",
+    }
+    for number in range(2):
+        annotation = {"windlass.dev/sync-requested": f"2026-11-28T12:00:0{number}Z ada"}
+        team.patch("windlass.dev/v1alpha1/applications/shop", {"metadata": {"annotations": annotation}})
+        told_so_far = ["requested"] * (number + 1)
+        team.until(partial(recorded_are, book, subject, told_so_far), "the request is recorded")
+    assert all(one.actor == "ada" for one in book.events(subject) if one.kind == "requested")
+    later = failed()
+    assert len(later) <= 2, "tried again with the same result is no news"
+    team.until_synced(team.commit({"shop/web.yaml": deployment("web")}, "Mended"))
+
+
+def test_a_restart_tells_nothing_twice_and_a_kill_leaves_a_plan_with_an_outcome(book: Book, team: Team) -> None:
+    team.repository()
+    team.application(drift={"action": "alert"})
+    team.until_synced(team.commit({"shop/web.yaml": deployment("web")}))
+    team.patch("apps/v1/deployments/web", {"spec": {"replicas": 7}}, manager="somebody")
+    subject = f"{team.namespace}/shop"
+    team.until(lambda: "drift" in kinds(book.events(subject)), "the drift is recorded")
+    team.windlass.stop()
+    team.windlass.start()
+    team.commit({"shop/b.yaml": config_map("b", level="info")}, "Another")
+    team.until_synced(team.head())
+    team.until(
+        lambda: (
+            team.head() in [one.data.commit for one in book.events(subject) if isinstance(one.data, events.Applied)]
+        ),
+        "the next one",
+    )
+    after = kinds(book.events(subject))
+    assert after.count("drift") == 1
+    assert after.count("drift-closed") == 1, "the apply put it back"
+    team.windlass.kill()
+    team.windlass.start()
+    team.until(lambda: book.recorded().get("status") == "True", "it goes on")
+    assert len({one.id for one in book.events()}) == len(book.events())
+
+
+def test_while_the_repository_is_away_it_says_so_and_goes_on_later(book: Book, team: Team) -> None:
+    team.repository()
+    team.application()
+    team.until_synced(team.commit({"shop/a.yaml": config_map("a", level="info")}))
+    book.bare.rename(book.bare.with_suffix(".away"))
+    try:
+        team.until_synced(team.commit({"shop/a.yaml": config_map("a", level="debug")}))
+        team.until(lambda: book.recorded().get("status") == "False", "Recorded is False")
+        assert "events wait on disk" in book.recorded()["message"]
+    finally:
+        book.bare.with_suffix(".away").rename(book.bare)
+    team.until(lambda: book.recorded().get("status") == "True", "it goes on by itself", 30)
+    applied = [one for one in book.events(f"{team.namespace}/shop") if one.kind == "applied"]
+    assert len(applied) == 2
