@@ -31,7 +31,7 @@ SOON = 1.0
 """Seconds in which what is severe is gathered before it is pushed."""
 SYNC = 0.5
 """Seconds after which what was appended outlasts a power cut too."""
-LONGEST = 300.0
+LONGEST = 60.0
 """Seconds between two tries while the remote is away."""
 
 
