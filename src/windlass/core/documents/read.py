@@ -49,12 +49,14 @@ _HINTS = (
 )
 
 
-def read(data: bytes, file: str, budget: Budget = _DEFAULT) -> list[Document]:
+def read(data: bytes, file: str, budget: Budget = _DEFAULT, *, last_key_wins: bool = False) -> list[Document]:
     """All documents of a file that are not empty, in order.
 
-    Raises :class:`DocumentError` (or its kinds ``DuplicateKey``, ``TooMuch``), never anything else, with file and line.
+    ``last_key_wins`` takes the last of equal keys in a YAML mapping, as kustomize does with its own file, instead of
+    refusing the second. Raises :class:`DocumentError` (or its kinds ``DuplicateKey``, ``TooMuch``), never anything
+    else, with file and line.
     """
-    _check(data, file, budget)
+    check(data, file, budget)
     text = data.removeprefix(_BOM)
     trouble: DocumentError | None = None
     if json_text.looks_like_json(text):
@@ -64,13 +66,13 @@ def read(data: bytes, file: str, budget: Budget = _DEFAULT) -> list[Document]:
             # `{a: 1}` is YAML that only looks like JSON.
             trouble = error.told(file)
     try:
-        return _Builder(text, file, budget).documents()
+        return _Builder(text, file, budget, last_key_wins).documents()
     except DocumentError as error:
         if trouble is not None and (file.endswith(".json") or isinstance(error, TooMuch)):
             raise trouble from None
         raise
     except yaml.YAMLError as error:
-        told = _told(error, text, file)
+        told = told_of(error, text, file)
         if trouble is not None and file.endswith(".json"):
             raise trouble from None
         raise told from None
@@ -82,7 +84,8 @@ def locate(data: bytes, document_index: int, path: Sequence[str | int]) -> int:
     return line_of(data.removeprefix(_BOM), document_index, path)
 
 
-def _check(data: bytes, file: str, budget: Budget) -> None:
+def check(data: bytes, file: str, budget: Budget) -> None:
+    """Refuses what is too large or no UTF-8 text, before a parser sees it."""
     if len(data) > budget.size:
         raise TooMuch(
             f"the file has {len(data)} bytes, more than {budget.size}",
@@ -107,7 +110,7 @@ def _check(data: bytes, file: str, budget: Budget) -> None:
         ) from None
 
 
-def _told(error: yaml.YAMLError, data: bytes, file: str) -> DocumentError:
+def told_of(error: yaml.YAMLError, data: bytes, file: str) -> DocumentError:
     """The parser's complaint with its line and what usually causes it. The parser quotes no content, so none is
     copied."""
     if isinstance(error, yaml.reader.ReaderError):
@@ -134,7 +137,8 @@ def _told(error: yaml.YAMLError, data: bytes, file: str) -> DocumentError:
 class _Builder:
     """One pass over the events of a file."""
 
-    def __init__(self, data: bytes, file: str, budget: Budget) -> None:
+    def __init__(self, data: bytes, file: str, budget: Budget, last_key_wins: bool) -> None:
+        self.last_key_wins = last_key_wins
         self.data = data
         self.file = file
         self.budget = budget
@@ -229,7 +233,7 @@ class _Builder:
                 else:
                     if value.__class__ is not str and value is not _MERGE_KEY:
                         value = _key(value)
-                    if value in here and (merged is None or value not in merged):
+                    if value in here and not self.last_key_wins and (merged is None or value not in merged):
                         raise self._duplicate(value, stack, event)
                     key = value
         except scalars.ScalarError as error:
