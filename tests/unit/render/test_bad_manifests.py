@@ -153,7 +153,14 @@ PROBLEMS = [
         "items: [...]",
         "bad-manifest",
     ),
-    ("sops", config(rest="data: {a: ENC}\nsops: {mac: x}\n"), "encrypted with SOPS", 6, "source.exclude", "not-plain"),
+    (
+        "sops",
+        config(rest="data: {a: ENC}\nsops: {mac: x}\n"),
+        "encrypted with SOPS",
+        6,
+        "decrypt: {secret: sops-age}",
+        "not-decrypted",
+    ),
     (
         "kustomize",
         "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nmetadata: {name: a}\n",

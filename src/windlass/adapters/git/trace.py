@@ -30,12 +30,12 @@ class Trace:
 
 
 class TracedSnapshot(Snapshot):
-    """A snapshot that keeps a trace of what is asked of it."""
+    """A snapshot that keeps a trace of what is asked of it; ``trace`` where another one keeps it too."""
 
-    def __init__(self, inner: Snapshot) -> None:
+    def __init__(self, inner: Snapshot, trace: Trace | None = None) -> None:
         self.inner = inner
         self.commit = inner.commit
-        self.trace = Trace()
+        self.trace = trace or Trace()
 
     def _note(self, path: str) -> None:
         links, folder, found = self.inner._find(clean_path(path))

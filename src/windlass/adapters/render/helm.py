@@ -62,7 +62,7 @@ def helm(work: Work) -> Iterator[Raw]:
     """The objects of the chart in the folder. CRDs first, then in Helm's order."""
     settings = work.request.settings.helm or Helm()
     try:
-        chart = chart_folder(work.tree, work.root)
+        chart = chart_folder(work.sealed, work.root)
         values = given_values(work, settings)
         if values is None:
             return

@@ -39,6 +39,7 @@ _THREAD = 64 * 1024 * 1024
 _LEVELS = 32
 _PLACE = re.compile(r"^ *(/[0-9]+/[^:\n]+):([0-9]+)", re.MULTILINE)
 _ENTRY = "entry"
+_WITHOUT_VALUES = ("syntax error", "stack overflow", "external variable", "function argument")
 
 
 def jsonnet(work: Work) -> Iterator[Raw]:
@@ -199,6 +200,9 @@ def _evaluated(work: Work, path: str, libs: Sequence[Place], arguments: _Argumen
     place = _PLACE.search(text)
     file, line = (imports.shown(place[1]), int(place[2])) if place else (path, 0)
     what = plain(text.split("\n", 1)[0])[:300].removeprefix("runtime error: ")
+    if work.decrypts and not what.startswith(_WITHOUT_VALUES):
+        # Its words may be made of what was decrypted, in any form.
+        what = "the code ends with an error of its own, whose words may hold decrypted values and are not shown"
     work.found.problem(f"Jsonnet: {what}", file, line, hint=_hint(what), slug="jsonnet")
     return None
 

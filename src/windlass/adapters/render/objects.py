@@ -139,10 +139,10 @@ class Preparer:
         elif isinstance(value.get("sops"), dict):
             self._bad(
                 raw,
-                "this file is encrypted with SOPS, which is not decrypted yet by this version",
+                "this file is encrypted with SOPS, and the Application does not say how it is opened",
                 ("sops",),
-                self._leave_out(raw),
-                "not-plain",
+                "decrypt: {secret: sops-age} in spec.render",
+                "not-decrypted",
             )
         elif not isinstance(metadata, dict):
             what = "metadata is missing" if metadata is None else f"metadata must be an object, not {shown(metadata)}"

@@ -6,14 +6,14 @@ does not hide those in another.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from windlass.adapters.git.errors import GitRefused
 from windlass.adapters.render.objects import Raw
 from windlass.adapters.render.walk import GONE, File, Walk
 from windlass.adapters.render.work import Work
-from windlass.core.documents import DocumentError
+from windlass.core.documents import Document, DocumentError, read
 
 _LIST_DEPTH = 4
 
@@ -26,9 +26,11 @@ def plain(work: Work) -> Iterator[Raw]:
 
 def _objects(file: File, work: Work) -> Iterator[Raw]:
     known = work.documents.get(file)
+    if known is not None and work.decrypts and any(_encrypted(one.value) for one in known):
+        known = None
     if known is None:
         try:
-            known = work.documents.put(file, work.tree.inner.read(file.path))
+            known = _parsed(file, work)
         except (DocumentError, GitRefused) as error:
             work.found.problem(error.what, file.path, error.where.line, hint=error.hint, slug=error.slug)
             return
@@ -37,6 +39,18 @@ def _objects(file: File, work: Work) -> Iterator[Raw]:
             return
     for document in known:
         yield from expanded(Raw(document.value, file.path, document.line, document.index), work)
+
+
+def _parsed(file: File, work: Work) -> Sequence[Document]:
+    """What was decrypted is never kept: another Application may not open it."""
+    data = work.tree.inner.read(file.path)
+    if work.decrypts and data != work.sealed.inner.read(file.path):
+        return read(data, file.path)
+    return work.documents.put(file, data)
+
+
+def _encrypted(value: object) -> bool:
+    return isinstance(value, dict) and "sops" in value
 
 
 def expanded(raw: Raw, work: Work, depth: int = _LIST_DEPTH) -> Iterator[Raw]:

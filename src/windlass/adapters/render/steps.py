@@ -6,17 +6,21 @@ Called by the worker and, in process, by the command line. A pure function over 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import functools
+from collections.abc import Callable, Iterable, Mapping
 
 from windlass.adapters.git.snapshot import Snapshot
 from windlass.adapters.git.trace import TracedSnapshot
 from windlass.adapters.render.desired import LastChanged, find_duplicates, scope_of, to_desired
+from windlass.adapters.render.discreet import discreet
 from windlass.adapters.render.documents import Documents
 from windlass.adapters.render.findings import Findings
 from windlass.adapters.render.jsonnet import jsonnet
 from windlass.adapters.render.objects import Preparer, Raw
 from windlass.adapters.render.plain import plain
 from windlass.adapters.render.recognise import recognise
+from windlass.adapters.render.sops import Identities
+from windlass.adapters.render.sops_files import DecryptedSnapshot
 from windlass.adapters.render.substitute import substitute
 from windlass.adapters.render.work import Renderer, Work
 from windlass.core.model import OtherRead, Problem, Rendered
@@ -43,8 +47,14 @@ def render(
     """Renders one folder. ``request.label`` "" leaves the marks of Windlass out (the command line shows manifests).
     ``others`` are the files of ``request.others``."""
     found = Findings()
-    further = {name: TracedSnapshot(other) for name, other in (others or {}).items()}
-    work = Work(request, TracedSnapshot(tree), request.path.strip("/"), documents, found, further)
+    sealed, trees, opened = TracedSnapshot(tree), {"": tree, **(others or {})}, []
+    if (secret := request.settings.decrypt) is not None:
+        identities = _identities(request, secret.secret)
+        opened = [DecryptedSnapshot(one, identities) for one in trees.values()]
+        trees = dict(zip(trees, opened, strict=True))
+    further = {name: TracedSnapshot(other) for name, other in trees.items() if name}
+    main = TracedSnapshot(trees[""], sealed.trace)
+    work = Work(request, main, request.path.strip("/"), documents, found, further, sealed)
     chosen = recognise(work, RENDERERS)
     raws = list(RENDERERS[chosen](work)) if chosen else []
     if request.settings.substitute is not None:
@@ -53,17 +63,30 @@ def render(
     prepared = [one for one in (preparer.prepare(raw, request.namespace) for raw in raws) if one is not None]
     find_duplicates(prepared, found)
     objects = to_desired(request, prepared, last_changed)
-    problems = list(found.told())
+    secrets = {text for one in opened for text in one.secrets} | _secrets(request)
+    work.private = work.private or any(one.secrets for one in opened)
+    problems = discreet(found.told(), secrets)
     return Rendered(
         request.commit,
         [] if problems else objects,
         problems,
-        sorted(found.invalid, key=_place),
-        sorted(found.warnings, key=_place),
+        sorted(discreet(found.invalid, secrets), key=_place),
+        sorted(discreet(found.warnings, secrets), key=_place),
         work.tree.trace.read,
         {name: OtherRead(request.others[name].commit, other.trace.read) for name, other in further.items()},
         work.private or any(one.ref.kind == "Secret" and not one.ref.group for one in prepared),
     )
+
+
+def _identities(request: RenderRequest, secret: str) -> Callable[[], Identities]:
+    """Read when the first file needs them."""
+    return functools.cache(lambda: Identities(request.values.objects.get(f"Secret/{secret}", {}), f"Secret {secret}"))
+
+
+def _secrets(request: RenderRequest) -> set[str]:
+    """The values that came from Secrets of the cluster."""
+    held = [values for name, values in request.values.objects.items() if name.startswith("Secret/")]
+    return {data.decode(errors="ignore") for values in held for data in values.values()}
 
 
 def _place(problem: Problem) -> tuple[str, int, str]:

@@ -19,7 +19,7 @@ that renders plain YAML does not pay for them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from windlass.adapters.git.trace import TracedSnapshot
 from windlass.adapters.render.documents import Documents
@@ -32,7 +32,8 @@ from windlass.ports import RenderRequest
 class Work:
     """``tree`` is the commit, traced; ``root`` the folder to render, "" the whole repository; ``others`` further
     repositories by the name that the source gives them. ``private`` is set by whoever put a secret into what comes out:
-    then nothing of the render is kept on a disk.
+    then nothing of the render is kept on a disk. ``sealed`` is the commit as it is in Git: what is read there is not
+    decrypted, and may be kept by its blob id; what ``tree`` reads may not where the Application decrypts.
     """
 
     request: RenderRequest
@@ -40,12 +41,18 @@ class Work:
     root: str
     documents: Documents
     found: Findings
-    others: Mapping[str, TracedSnapshot] = field(default_factory=dict)
+    others: Mapping[str, TracedSnapshot]
+    sealed: TracedSnapshot
     private: bool = False
 
     def data(self, file: str) -> bytes:
         """A file's bytes once more, for the line of a mistake: it is in the trace already."""
         return self.tree.inner.read(file)
+
+    @property
+    def decrypts(self) -> bool:
+        """Whether files that are encrypted are opened."""
+        return self.request.settings.decrypt is not None
 
 
 Renderer = Callable[[Work], Iterable[Raw]]

@@ -88,6 +88,7 @@ class Reason(StrEnum):
         "ValuesMissing",
         "A ConfigMap or Secret that goes into the render is not there; it goes on by itself when it is.",
     )
+    NOT_DECRYPTED = "NotDecrypted", "A file encrypted with SOPS can't be opened."
     RENDER_STOPPED = "RenderStopped", "The render needed more time or memory than it may."
     REMOTE_REFUSED = "RemoteRefused", "An address is not asked, or its certificate, redirect or size is not taken."
     REGISTRY_DENIED = "RegistryDenied", "A chart repository or registry refused the credentials, or wants some."

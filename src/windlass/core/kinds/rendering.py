@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
-from windlass.core.kinds.fields import NAME
+from windlass.core.kinds.fields import NAME, Name
 from windlass.core.kinds.shape import Form, Part, Rule, Says, mistake, shown
 
 OBJECT_NAME = Form("(?:[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?)?", NAME.words, "cluster-vars", 253)
@@ -71,6 +71,15 @@ class Substitute(Part, frozen=True):
     from_: Annotated[
         list[ValueRef], Says("ConfigMaps and Secrets whose keys are variables; of two equal keys the later one counts.")
     ] = msgspec.field(default_factory=list, name="from")
+
+
+class Decrypt(Part, frozen=True):
+    """How files that are encrypted with SOPS are opened."""
+
+    secret: Annotated[
+        Name,
+        Says("A Secret of the Application's namespace; each of its keys that ends in `.agekey` holds age identities."),
+    ]
 
 
 class Plain(Part, frozen=True):
@@ -151,6 +160,10 @@ class Render(Part, frozen=True):
         Substitute | None, Says("Fill in variables in what was rendered. Only where this is here.", "{}")
     ] = None
 
+    decrypt: Annotated[
+        Decrypt | None, Says("Open files that are encrypted with SOPS and age.", "{secret: sops-age}")
+    ] = None
+
     rules = (
         Rule(
             " + ".join(f"(has(self.{name}) ? 1 : 0)" for name in RENDERERS) + " <= 1",
@@ -162,6 +175,7 @@ class Render(Part, frozen=True):
     def named(self) -> tuple[Named, ...]:
         """What of the cluster goes into the render, each once; one that is needed somewhere is not optional."""
         refs = [one.named for one in (self.substitute.from_ if self.substitute else ())]
+        refs += [Named("Secret", self.decrypt.secret)] if self.decrypt else []
         needed = {(one.kind, one.name) for one in refs if not one.optional}
         return tuple(
             Named(kind, name, (kind, name) not in needed) for kind, name in dict.fromkeys(one[:2] for one in refs)
