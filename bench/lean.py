@@ -75,7 +75,7 @@ class Lean:
         self._headers = {"User-Agent": agent, "Authorization": f"Bearer {cluster.token}", "Accept": "application/json"}
 
     async def __aenter__(self) -> Self:
-        tls: ssl.SSLContext = self._cluster._tls  # the same credentials as the tests use
+        tls: ssl.SSLContext = self._cluster.tls  # the same credentials as the tests use
         connector = aiohttp.TCPConnector(ssl=tls, limit=0)
         self._session = aiohttp.ClientSession(
             connector=connector, cookie_jar=aiohttp.DummyCookieJar(), headers=self._headers, read_bufsize=1 << 20
