@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import compileall
 import os
+import py_compile
 import sys
 import sysconfig
 import tempfile
@@ -22,7 +23,7 @@ from bench.world import Options, opened
 def compile_all() -> None:
     """What an installer of wheels does, and what a checkout that writes no bytecode lacks: without it the start of each
     process would be measured with the compiler in it."""
-    mode = compileall.PycInvalidationMode.CHECKED_HASH
+    mode = py_compile.PycInvalidationMode.CHECKED_HASH
     compileall.compile_dir(Path(__file__).resolve().parents[1] / "src", quiet=2, invalidation_mode=mode)
     compileall.compile_dir(sysconfig.get_path("purelib"), quiet=2)
 
