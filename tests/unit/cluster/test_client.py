@@ -282,9 +282,10 @@ async def test_a_place_given_to_one_who_left_goes_to_the_next() -> None:
     order: list[int] = []
 
     async def writer(number: int) -> None:
-        async with limiter.place():
-            order.append(number)
-            await asyncio.sleep(0.01)
+        await limiter.enter()
+        order.append(number)
+        await asyncio.sleep(0.01)
+        limiter.leave()
 
     tasks = [asyncio.create_task(writer(number)) for number in range(5)]
     await asyncio.sleep(0)

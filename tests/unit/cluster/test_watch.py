@@ -429,3 +429,33 @@ async def test_an_event_without_an_end_is_not_kept(server: Scripted, monkeypatch
         first.send(b'{"type":"MODIFIED","object":"', *[b"x" * 10_000] * 30)
         await until(second.opened.is_set)
         assert "resourceVersion=6&" in play.asked("watch")[1]
+
+
+async def test_pages_grow_with_what_fits(server: Scripted) -> None:
+    """Six thousand small objects are two requests, not thirteen; large ones come in smaller pages."""
+    play = Play(server)
+    small = [obj(f"a{number}", number) for number in range(1000)]
+    large = [obj(f"b{number}", number, more="x" * 100_000) for number in range(10)]
+    play.lists = [listing(5, *small, token="1"), listing(5, *large, token="2"), listing(5, obj("c", 1))]
+    play.watches = [Stream()]
+    async with following(server) as followed:
+        await followed.cluster.watch(MAPS)
+        limits = [int(path.partition("limit=")[2].partition("&")[0]) for path in play.asked("limit=")]
+        assert limits[0] == 1000
+        assert limits[1] == 10_000
+        assert limits[2] == 100
+        assert len(followed.versions) == 1011
+
+
+async def test_an_echo_of_our_own_write_is_told_to_nobody(server: Scripted) -> None:
+    """The answer to a write is in the index before its event comes; another state of the same object is told."""
+    play = Play(server)
+    stream = Stream()
+    play.lists, play.watches = [listing(5, obj("a", 1))], [stream]
+    async with following(server) as followed:
+        await followed.cluster.watch(MAPS)
+        stream.send(event("MODIFIED", obj("a", 1)), event("MODIFIED", obj("a", 1, uid="another")))
+        await until(lambda: len(followed.told) == 2)
+        stream.send(event("MODIFIED", obj("a", 7, uid="another")), event("DELETED", obj("a", 7, uid="another")))
+        await until(lambda: len(followed.told) == 4)
+        assert [change.new.uid if change.new else "" for change in followed.told] == ["uid-a", "another", "another", ""]

@@ -157,7 +157,8 @@ class Client:
         if not call.writes:
             async with self._reads:
                 return await self._once(call)
-        async with self.writes.place():
+        await self.writes.enter()
+        try:
             self._fenced(call)
             loop = asyncio.get_running_loop()
             begun = loop.time()
@@ -171,6 +172,8 @@ class Client:
                 raise
             self.writes.answered(loop.time() - begun, loop.time())
             return answer
+        finally:
+            self.writes.leave()
 
     async def _once(self, call: Call) -> Reply:
         """An answer below 400. One 401 is asked again where the credentials can be renewed."""

@@ -7,6 +7,7 @@ health needs them, and never of a Secret or a ConfigMap; of `kubectl apply`'s ow
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import TypeVar
 
 import msgspec
@@ -127,6 +128,18 @@ class _Bookmark(msgspec.Struct, gc=False):
     metadata: _Versioned
 
 
+class _Identity(msgspec.Struct, gc=False):
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resourceVersion: str = ""  # noqa: N815
+
+
+class _Identified(msgspec.Struct, gc=False):
+    metadata: _Identity
+
+
+_IDENTIFIED = msgspec.json.Decoder(_Identified)
 _META = msgspec.json.Decoder(_Object)
 _WHOLE = msgspec.json.Decoder(_Whole)
 _BOOKMARK = msgspec.json.Decoder(_Bookmark)
@@ -156,6 +169,16 @@ class Decoder:
         self._most = most
         self._texts: dict[str, str] = {}
         self._fields: dict[bytes, bytes] = {}
+
+    def same(self, resource: Resource, raw: msgspec.Raw, held: Callable[[ObjectRef], LiveObject | None]) -> bool:
+        """Whether what is held is this very state: most events of a watch are the echo of an answer to our own write.
+        Raises Unreadable."""
+        try:
+            meta = _IDENTIFIED.decode(raw).metadata
+        except msgspec.MsgspecError as error:
+            raise Unreadable(f"a {resource.kind} of the API server is no object: {error}") from error
+        found = held(ObjectRef(resource.group, resource.kind, meta.namespace, meta.name))
+        return found is not None and (found.resource_version, found.uid) == (meta.resourceVersion, meta.uid)
 
     def live(self, resource: Resource, raw: msgspec.Raw | bytes, *, whole: bool) -> LiveObject:
         """One object. `whole` keeps spec and status. Raises Unreadable for what is no object."""

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 LOWEST = 1.0
 START = 24.0
@@ -29,15 +27,6 @@ class WriteLimiter:
         self._best = SLOW
         self._usual = 0.0
         self._lowered = float("-inf")
-
-    @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """Holds one place. Waits where there is none."""
-        await self._enter()
-        try:
-            yield
-        finally:
-            self._leave()
 
     def answered(self, seconds: float, now: float) -> None:
         """A write was answered (well or with a refusal of its own) after so many seconds."""
@@ -59,7 +48,8 @@ class WriteLimiter:
         self._lowered = now
         self.limit = min(self.limit, max(LOWEST, to))
 
-    async def _enter(self) -> None:
+    async def enter(self) -> None:
+        """Takes a place; waits where there is none. Who has one gives it back by `leave`, whatever happens."""
         if self.in_flight < int(self.limit) and not self._waiting:
             self.in_flight += 1
             return
@@ -69,12 +59,13 @@ class WriteLimiter:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self._leave()  # the place was given just before: it goes to the next
+                self.leave()  # the place was given just before: it goes to the next
             else:
                 self._waiting.remove(turn)
             raise
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """Gives a place back: to whom has waited longest, where there is room."""
         self.in_flight -= 1
         while self._waiting and self.in_flight < int(self.limit):
             turn = self._waiting.popleft()

@@ -24,7 +24,9 @@ from windlass.adapters.cluster.wire import Stream
 from windlass.core.model import Resource
 from windlass.errors import WindlassError
 
-PAGE = 500
+PAGE = 1000  # objects of the first page of a list; of the next as many as PAGE_BYTES hold, at most LARGEST_PAGE
+PAGE_BYTES = 1 << 23
+LARGEST_PAGE = 10_000
 WATCH_SECONDS = (300, 600)  # how long one watch lasts: spread, so that not all are opened anew at once
 SLOWEST = 10.0  # seconds between attempts at most: a server that comes back is seen soon
 SLOWEST_REFUSED = 60.0  # the same for 403 and 404, which pass only when somebody does something
@@ -141,11 +143,12 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a list."""
+    """One page of a list. `next` is how many objects the next one may have, by the size of those here."""
 
     objects: list[msgspec.Raw]
     version: str
     token: str
+    next: int = PAGE
 
 
 async def list_page(client: Client, scope: Scope, *, limit: int = PAGE, token: str = "") -> Page:
@@ -158,15 +161,17 @@ async def list_page(client: Client, scope: Scope, *, limit: int = PAGE, token: s
         found = _LIST.decode(answer.body)
     except msgspec.MsgspecError as error:
         raise ports.ClusterUnavailable(f"the answer to a list of {scope.kind} is no list: cut off?") from error
-    return Page(found.items or [], found.metadata.resourceVersion, found.metadata.continue_)
+    items = found.items or []
+    fit = PAGE_BYTES * len(items) // max(1, len(answer.body))
+    return Page(items, found.metadata.resourceVersion, found.metadata.continue_, max(100, min(fit, LARGEST_PAGE)))
 
 
 async def pages(client: Client, scope: Scope) -> AsyncGenerator[Page, None]:
     """All pages of one list. A list whose history goes away in the middle raises HistoryGone: it begins anew."""
-    token, first = "", True
+    token, first, limit = "", True, PAGE
     while token or first:
-        page = await list_page(client, scope, token=token)
-        token, first = page.token, False
+        page = await list_page(client, scope, limit=limit, token=token)
+        token, first, limit = page.token, False, page.next
         yield page
 
 
@@ -192,10 +197,10 @@ class Source:
                 if self._list_due:
                     yield Listing()
                     token, first = "", True
+                    limit = 0 if self._expired > 1 else PAGE
                     while token or first:
-                        limit = 0 if self._expired > 1 else PAGE
                         page = await list_page(self._client, self.scope, limit=limit, token=token)
-                        token, first = page.token, False
+                        token, first, limit = page.token, False, page.next
                         yield Items(page.objects)
                         self._version = page.version
                     yield Listed(self._version)

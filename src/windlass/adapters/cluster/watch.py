@@ -127,6 +127,9 @@ class LiveWatch:
     async def _events(self, events: Sequence[tuple[str, msgspec.Raw]], *, whole: bool) -> None:
         slices = Slices()
         for kind, raw in events:
+            if kind != "DELETED" and self._decoder.same(self.resource, raw, self._index.get):
+                await slices.breathe()
+                continue
             live = self._decoder.live(self.resource, raw, whole=whole)
             if kind == "DELETED" or LABEL not in live.labels:
                 self._index.drop(self.resource, live.ref, live.resource_version)

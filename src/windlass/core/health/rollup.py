@@ -37,16 +37,23 @@ def worst(objects: Iterable[ObjectHealth]) -> Health:
 
     Of no objects it is Healthy. ``look_again`` is the soonest of all objects.
     """
-    ordered = sorted(objects, key=lambda each: each.ref)
-    if not ordered:
+    top, having, count, again = -1, [], 0, 0.0
+    for each in objects:
+        count += 1
+        if each.health.look_again and (not again or each.health.look_again < again):
+            again = each.health.look_again
+        rank = _ORDER[each.health.status]
+        if rank > top:
+            top, having = rank, [each]
+        elif rank == top:
+            having.append(each)
+    if not having:
         return Health(HealthStatus.HEALTHY, "no objects")
-    top = max(_ORDER[each.health.status] for each in ordered)
-    having = [each for each in ordered if _ORDER[each.health.status] == top]
     status = having[0].health.status
-    again = min((each.health.look_again for each in ordered if each.health.look_again), default=0.0)
     if status is HealthStatus.HEALTHY:
-        return Health(status, f"{len(ordered)} healthy", again)
-    told = f"{having[0].ref}: {having[0].health.message}" if having[0].health.message else str(having[0].ref)
+        return Health(status, f"{count} healthy", again)
+    first = min(having, key=lambda each: each.ref)
+    told = f"{first.ref}: {first.health.message}" if first.health.message else str(first.ref)
     more = f" (and {len(having) - 1} more)" if len(having) > 1 else ""
     return Health(status, f"{told}{more}", again)
 
