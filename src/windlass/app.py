@@ -27,6 +27,7 @@ from typing_extensions import override
 from windlass.adapters.cluster import Access, KubeCluster, LeaseLeadership, connect
 from windlass.adapters.cluster.lease import identity
 from windlass.adapters.host.clock import SystemClock
+from windlass.adapters.host.profile import Profiler
 from windlass.adapters.host.tracing import NoTracer, OpenTelemetryTracer
 from windlass.adapters.ledger import LedgerWriter
 from windlass.adapters.render import Workers
@@ -63,6 +64,7 @@ STUCK = 180.0
 LAG_EVERY = 0.25
 PATIENCE = 10.0
 """Seconds that a start waits for what the ledger tells of the time before."""
+PROFILE = "profile.txt"
 COLLECT = (50_000, 20, 100)
 """When the garbage collector looks. With a large fleet in memory a full look stops the loop for a third of a second,
 and by Python's own numbers there is one every few thousand objects; what Windlass holds has few cycles to find."""
@@ -101,6 +103,10 @@ class Controller:
             )
             supervisor = await stack.enter_async_context(Supervisor(self.clock, tracer))
             self._supervisor = supervisor
+            if self.settings.profile:
+                profiler = stack.enter_context(Profiler(self.settings.data / PROFILE, stalled))
+                supervisor.keep(profiler.beat, "profile")
+                log.info("profiling", file=str(profiler.path))
             await self._serve_pages(supervisor, stack)
             lost: asyncio.Task[None] | None = None
             if self.settings.lease:
@@ -395,6 +401,11 @@ class Numbers(Collector):
             ("windlass_bugs", "Unexpected errors", self._supervisor.bugs),
         ):
             yield CounterMetricFamily(name, text, value=value)
+
+
+def stalled(seconds: float, stack: str) -> None:
+    """What held the event loop, for the log."""
+    log.warning("loop stalled", seconds=round(seconds, 3), stack=stack)
 
 
 async def first(supervisor: Supervisor, wanted: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:

@@ -34,6 +34,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     lease: bool = True
     log_format: str = "json"
     trace: bool = False
+    profile: bool = False
 
 
 def home() -> Path:

@@ -50,6 +50,12 @@ import click
 @click.option("--local-git", is_flag=True, help="Allow file: repositories, for a trial on one machine.")
 @click.option("--log-format", type=click.Choice(["json", "text"]), default="json", show_default=True)
 @click.option("--trace", is_flag=True, help="OpenTelemetry traces (pip install 'windlass[otel]').")
+@click.option(
+    "--profile",
+    is_flag=True,
+    envvar="WINDLASS_PROFILE",
+    help="Sample where its time goes into profile.txt of --data, and log what holds the event loop.",
+)
 def command(
     kubeconfig: Path | None,
     context: str | None,
@@ -64,6 +70,7 @@ def command(
     local_git: bool,
     log_format: str,
     trace: bool,
+    profile: bool,
 ) -> int:
     """Run the operator. One of several leads, by a Lease; the others wait, and take over within seconds.
 
@@ -86,6 +93,7 @@ def command(
         local_git=local_git,
         log_format=log_format,
         trace=trace,
+        profile=profile,
     )
     run(Controller(settings, access(kubeconfig, context)).run)
     return 0
