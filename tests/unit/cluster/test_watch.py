@@ -99,7 +99,7 @@ async def test_list_then_watch(server: Scripted) -> None:
         await until(lambda: followed.versions == {"a": "6", "c": "7"})
         await followed.cluster.watch(MAPS)
     first, second, third = server.requests
-    assert "limit=500" in first
+    assert "limit=1000" in first
     assert "labelSelector=windlass.dev%2Fapplication" in first
     assert "continue=next" in second
     assert "resourceVersion=5&allowWatchBookmarks=true&timeoutSeconds=" in third
