@@ -27,14 +27,17 @@ from typing_extensions import override
 from windlass.adapters.cluster import Access, KubeCluster, LeaseLeadership, connect
 from windlass.adapters.cluster.lease import identity
 from windlass.adapters.host.clock import SystemClock
+from windlass.adapters.host.http import Http
 from windlass.adapters.host.profile import Profiler
 from windlass.adapters.host.tracing import NoTracer, OpenTelemetryTracer
 from windlass.adapters.ledger import LedgerWriter
+from windlass.adapters.registry.charts import ChartStore
 from windlass.adapters.render import Workers
 from windlass.core.kinds import application, installation, repository
 from windlass.core.kinds.deploy import DIGEST_SECRET, LEASE
 from windlass.core.model import HealthStatus, ObjectRef, Resource
 from windlass.errors import NeedsHuman, TryLater, WindlassError
+from windlass.flows.charts import ChartFlow
 from windlass.flows.desires import Desires
 from windlass.flows.drift import DriftFlow
 from windlass.flows.effects import Effects
@@ -156,7 +159,11 @@ class Controller:
         stack.callback(drift.queue.close)
         effects = Effects(cluster, clock, drift, self.metrics, tracer)
         values = Values(cluster, supervisor, syncs.add)
-        desires = Desires(fleet, renderer, inventory, values, key, tracer)
+        http = await stack.enter_async_context(Http(local=settings.local_charts))
+        store = ChartStore(settings.data / "charts", http, clock)
+        charts = ChartFlow(fleet, cluster, store, clock, wake=syncs.add, told=reporter.changed)
+        stack.callback(charts.queue.close)
+        desires = Desires(fleet, renderer, inventory, values, charts, key, tracer)
         looks = Looks(reporter, health, drift)
         sync = Synchronizer(fleet, cluster, desires, effects, inventory, clock, syncs, looks, record)
         drift.attach(effects, sync.acting)
@@ -169,6 +176,7 @@ class Controller:
         def gone(state: ApplicationState) -> None:
             syncs.drop(state.key)
             values.forget(state.key)
+            charts.forget(state.key)
             health.forget_all(state)
             drift.forget(state)
             record.gone(state)
@@ -217,6 +225,7 @@ class Controller:
         await self._synced[application.KIND].wait()
         supervisor.workers(asks, sources.look, "repository", count=8, bound=STUCK * 4)
         supervisor.workers(syncs, sync.reconcile, "sync", count=settings.workers, bound=STUCK)
+        supervisor.workers(charts.queue, charts.look, "chart", count=4, bound=STUCK * 4)
         supervisor.workers(drift.queue, drift.examine, "drift", count=16, bound=STUCK)
         supervisor.workers(health.again, health.look_again, "health", count=1, bound=STUCK)
         supervisor.workers(keeper.queue, keeper.look, "ledger", count=1, bound=STUCK)

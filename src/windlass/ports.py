@@ -172,6 +172,10 @@ class Cluster(Protocol):
     @property
     def live(self) -> LiveIndex: ...
 
+    async def facts(self) -> ClusterFacts:
+        """What charts may ask about the cluster. Asked for again when a CRD came or went, the version every while."""
+        ...
+
     async def resource(self, api_version: str, kind: str) -> Resource:
         """How the cluster serves this kind. Raises KindUnknown; asks discovery again at most every few seconds."""
         ...
@@ -395,6 +399,14 @@ class Images(Protocol):
 # --- rendering, time ------------------------------------------------------------------------------------------------
 
 
+class ClusterFacts(msgspec.Struct, frozen=True):
+    """What a chart may ask about the cluster: its version ("v1.36.3", "" where no cluster is asked), and what it
+    serves, sorted, as ``<group>/<version>`` and ``<group>/<version>/<Kind>``."""
+
+    version: str = ""
+    api_versions: tuple[str, ...] = ()
+
+
 class OtherSource(msgspec.Struct, frozen=True):
     """A further repository that a render may read: its name, the folder of its Git objects, the commit."""
 
@@ -421,7 +433,7 @@ class RenderRequest(msgspec.Struct, frozen=True):
     objects without one; ``digest_key`` keys the digests of Secrets. ``namespaced`` tells for kinds outside the built-in
     table whether they are namespaced: "<group>/<kind>" to bool, as the cluster and CRDs in the render say.
     ``settings`` is ``spec.render`` of the Application; ``others`` are further repositories by the name that it gives
-    them; ``values`` what it names of the cluster."""
+    them; ``values`` what it names of the cluster; ``chart`` the chart of ``source.chart``; ``facts`` the cluster's."""
 
     folder: str
     commit: str
@@ -437,6 +449,8 @@ class RenderRequest(msgspec.Struct, frozen=True):
     settings: Render = Render()
     others: dict[str, OtherSource] = {}
     values: ClusterValues = ClusterValues()
+    chart: ChartFound | None = None
+    facts: ClusterFacts = ClusterFacts()
 
 
 class Renderer(Protocol):

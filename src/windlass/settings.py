@@ -30,6 +30,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     render_timeout: float = 60.0
     render_memory: int = 1 << 30
     local_git: bool = False
+    local_charts: bool = False
     workers: int = 16
     lease: bool = True
     log_format: str = "json"

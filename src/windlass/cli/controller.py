@@ -48,6 +48,9 @@ import click
     "--lease/--no-lease", default=True, show_default=True, help="Wait for the Lease, so that one of several leads."
 )
 @click.option("--local-git", is_flag=True, help="Allow file: repositories, for a trial on one machine.")
+@click.option(
+    "--local-charts", is_flag=True, help="Allow chart repositories and registries on this machine, for a trial on it."
+)
 @click.option("--log-format", type=click.Choice(["json", "text"]), default="json", show_default=True)
 @click.option("--trace", is_flag=True, help="OpenTelemetry traces (pip install 'windlass[otel]').")
 @click.option(
@@ -68,6 +71,7 @@ def command(
     workers: int,
     lease: bool,
     local_git: bool,
+    local_charts: bool,
     log_format: str,
     trace: bool,
     profile: bool,
@@ -91,6 +95,7 @@ def command(
         workers=workers,
         lease=lease,
         local_git=local_git,
+        local_charts=local_charts,
         log_format=log_format,
         trace=trace,
         profile=profile,

@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from windlass.adapters.host.clock import SystemClock
+from windlass.adapters.host.http import Http
+from windlass.adapters.registry.charts import ChartStore
 from windlass.cli import fetching
 from windlass.cli.reaching import Reach, repository_named
 from windlass.cli.trees import Place
 from windlass.core.documents import read
 from windlass.core.kinds.application import Application
-from windlass.errors import NeedsHuman, Where
+from windlass.errors import NeedsHuman, Where, WindlassError
+from windlass.flows.secrets import SecretReader
 from windlass.flows.values import read_values
-from windlass.ports import ClusterValues, OtherSource
+from windlass.ports import ChartFound, ChartWanted, ClusterValues, OtherSource
+from windlass.settings import cache_folder
 
 
 def given_values(files: Sequence[Path]) -> ClusterValues:
@@ -72,4 +77,24 @@ async def with_inputs(to: Reach, app: Application, place: Place) -> Place:
         fetched = await fetching.fetch(repository.spec.url, repository.spec.ref)
         others[one.name] = OtherSource(one.repository, fetched.folder, one.at or fetched.commit)
     values = await read_values(to.cluster, app.metadata.namespace, app.spec.render)
-    return replace(place, others=others, values=values)
+    secret: Mapping[str, bytes] = {}
+    if app.spec.source.chart is not None and app.spec.source.chart.secret:
+        secret = await SecretReader(to.cluster, SystemClock()).read(
+            app.metadata.namespace, app.spec.source.chart.secret
+        )
+    return replace(place, others=others, values=values, chart=await fetched_chart(app, secret))
+
+
+async def fetched_chart(app: Application, secret: Mapping[str, bytes] | None = None) -> ChartFound | None:
+    """The chart that an Application names, fetched from this machine into the cache; None where it names none."""
+    chart = app.spec.source.chart
+    if chart is None:
+        return None
+    # A person's own machine asks what the person names, also something on it.
+    async with Http(local=True) as http:
+        store = ChartStore(cache_folder() / "charts", http, SystemClock())
+        wanted = ChartWanted(chart.repository, chart.name, chart.version, chart.plain_http)
+        try:
+            return await store.resolve(wanted, secret or {}, fresh=0.0)
+        except WindlassError as error:
+            raise error.at(Where(field="spec.source.chart")) from None

@@ -55,6 +55,8 @@ def command(
     the files are printed as they are. Mistakes are told on standard error; then nothing is printed, and the exit code
     is 1.
 
+    A chart that the Application's source names is fetched from its repository, without the Application's Secret.
+
     With --against, your own program on the PATH renders the same folder, and the differences are printed instead: what
     Windlass makes stands left of the arrow, what your program makes right of it.
     """
@@ -66,7 +68,8 @@ def command(
     import msgspec
 
     from windlass.adapters.render import render_folder
-    from windlass.cli.inputs import given_sources, given_values
+    from windlass.cli.inputs import fetched_chart, given_sources, given_values
+    from windlass.cli.running import run_person
     from windlass.cli.telling import ERROR, emit, say, width_of
     from windlass.cli.trees import local, of_application, request_of
     from windlass.core.documents import write
@@ -78,6 +81,8 @@ def command(
         written = read_application(app)
         place, namespace = of_application(written, replace(place, include=())), written.namespace
         check_inputs(written, given_values(values_from), given_sources(sources))
+        if written.spec.source.chart is not None:
+            place = replace(place, chart=run_person(lambda: fetched_chart(written)))
     place = replace(place, others=given_sources(sources), values=given_values(values_from))
     rendered = render_folder(request_of(place, namespace=namespace))
     if against:

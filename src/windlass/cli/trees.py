@@ -20,14 +20,14 @@ from windlass.core.model import Rendered
 from windlass.core.plan.ownership import Claim
 from windlass.errors import NeedsHuman
 from windlass.flows.inventory import Inventory
-from windlass.ports import ClusterValues, OtherSource, RenderRequest
+from windlass.ports import ChartFound, ClusterFacts, ClusterValues, OtherSource, RenderRequest
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """A folder to render. ``folder`` is the root that paths in messages are told from: a repository, or ``path``'s own
     folder; ``commit`` "" is the work tree. ``own``: the person's own files, which need no worker around them.
-    ``application`` ("namespace/name") names a release; "" where none is known."""
+    ``application`` ("namespace/name") names a release; "" where none is known. ``chart``: that of ``source.chart``."""
 
     folder: str
     path: str
@@ -40,6 +40,7 @@ class Place:
     others: Mapping[str, OtherSource] = field(default_factory=dict)
     values: ClusterValues = field(default_factory=ClusterValues)
     application: str = ""
+    chart: ChartFound | None = None
 
     def at(self, commit: str) -> Place:
         """The same folder at a commit: a branch, a tag, an id or its beginning, ``HEAD~1``. Raises NeedsHuman."""
@@ -97,9 +98,15 @@ def _pattern(name: str) -> str:
 
 
 def request_of(
-    place: Place, *, namespace: str = "", claim: Claim | None = None, digest_key: bytes = b""
+    place: Place,
+    *,
+    namespace: str = "",
+    claim: Claim | None = None,
+    digest_key: bytes = b"",
+    facts: ClusterFacts | None = None,
 ) -> RenderRequest:
-    """The render of a place. Without a ``claim`` the marks of Windlass are left out."""
+    """The render of a place. Without a ``claim`` the marks of Windlass are left out; without ``facts`` a chart sees a
+    cluster of the version that this one was made for."""
     return RenderRequest(
         folder=place.folder,
         commit=place.commit,
@@ -114,6 +121,8 @@ def request_of(
         settings=place.settings,
         others=dict(place.others),
         values=place.values,
+        chart=place.chart,
+        facts=facts or ClusterFacts(),
     )
 
 
@@ -132,7 +141,8 @@ def of_application(app: Application, place: Place) -> Place:
 async def render_for(app: Application, claim: Claim, place: Place, inventory: Inventory, digest_key: bytes) -> Rendered:
     """What an Application's folder renders to, as the controller would: asked twice where the cluster says that a kind
     has no namespace."""
-    request = request_of(place, namespace=app.namespace, claim=claim, digest_key=digest_key)
+    facts = await inventory.facts()
+    request = request_of(place, namespace=app.namespace, claim=claim, digest_key=digest_key, facts=facts)
     if place.own:
         rendered = render_folder(request)
         again = await _scoped(rendered, inventory)

@@ -128,7 +128,13 @@ def _prepare(folder: Path, kubeconfig: Path, secret_file: Path) -> None:
 def controller(access: Access, folder: Path, port: int) -> Controller:
     """A controller of this process, with everything that it keeps in the folder."""
     made = settings.Settings(
-        namespace=NAMESPACE, data=folder / "controller", port=port, lease=True, identity="windlass-up", renderers=2
+        namespace=NAMESPACE,
+        data=folder / "controller",
+        port=port,
+        lease=True,
+        identity="windlass-up",
+        renderers=2,
+        local_charts=True,
     )
     return Controller(made, access)
 

@@ -12,11 +12,12 @@ from windlass.adapters.git.store import Store, on_git_thread
 from windlass.core.kinds.application import Application
 from windlass.core.model import Desired, ObjectRef, Rendered
 from windlass.errors import NeedsHuman, Where, WindlassError
+from windlass.flows.charts import ChartFlow
 from windlass.flows.fleet import ApplicationState, Fleet, Key, RenderInputs, SourceState, Stamp
 from windlass.flows.inventory import Inventory
 from windlass.flows.values import Values
 from windlass.flows.waiting import RepositoryMissing, SourceNotReady
-from windlass.ports import OtherSource, Renderer, RenderRequest, Tracer
+from windlass.ports import ClusterFacts, OtherSource, Renderer, RenderRequest, Tracer
 
 DIFFERENCES = 64
 """How many pairs of commits are remembered with what differs between them. Applications of a repository share them."""
@@ -31,11 +32,13 @@ class Desires:
         renderer: Renderer,
         inventory: Inventory,
         values: Values,
+        charts: ChartFlow,
         digest_key: bytes,
         tracer: Tracer,
     ) -> None:
         self._fleet = fleet
         self._values = values
+        self._charts = charts
         self._renderer = renderer
         self._inventory = inventory
         self._digest_key = digest_key
@@ -48,8 +51,11 @@ class Desires:
         on).
         """
         async with state.rendering:
-            inputs = self._inputs(source, written, self._values.stamp(state.key, written.spec.render))
             known = state.rendered
+            chart = await self._charts.found(state, written)
+            facts = await self._inventory.facts() if known is not None and known.asked else ClusterFacts()
+            stamp = self._values.stamp(state.key, written.spec.render)
+            inputs = self._inputs(source, written, stamp)._replace(chart=chart, facts=facts)
             if known is not None and known.commit == commit and state.rendered_for == inputs:
                 others = self._others(state, written)
                 if all(known.others[name].commit == other.commit for name, other in others.items()):
@@ -92,7 +98,9 @@ class Desires:
         settings = written.spec.render
         others = self._others(state, written)
         values, stamp = await self._values.read(state.key, settings, self._fleet.user_of(state, written))
-        inputs = self._inputs(source, written, stamp)
+        chart = await self._charts.found(state, written)
+        facts = await self._inventory.facts()
+        inputs = self._inputs(source, written, stamp)._replace(chart=chart)
         request = RenderRequest(
             folder=source.folder,
             commit=commit,
@@ -108,10 +116,13 @@ class Desires:
             settings=settings,
             others=others,
             values=values,
+            chart=chart,
+            facts=facts,
         )
         self.renders += 1
         with self._tracer.span("render", application=state.name, commit=commit):
-            return await self._renderer.render(request), inputs
+            rendered = await self._renderer.render(request)
+        return rendered, inputs._replace(facts=facts if rendered.asked else ClusterFacts())
 
     async def differs(self, state: ApplicationState, rendered: Rendered) -> bool:
         """Whether anything between the commit that the status tells of and this render touched what the render read.

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from typing_extensions import override
 
 from windlass.core.health.pods import PodFacts
-from windlass.core.kinds.application import Application
+from windlass.core.kinds.application import Application, ChartSource
 from windlass.core.kinds.application_status import ApplicationStatus
 from windlass.core.kinds.installation import Installation
 from windlass.core.kinds.rendering import Render
@@ -23,6 +23,7 @@ from windlass.core.kinds.repository import Ref, Repository, RepositoryStatus
 from windlass.core.model import Desired, Drift, Health, HealthStatus, ObjectHealth, ObjectRef, Outcome, Rendered
 from windlass.core.plan.ownership import Claim
 from windlass.errors import WindlassError
+from windlass.ports import ChartFound, ClusterFacts
 
 
 class Key(NamedTuple):
@@ -42,7 +43,8 @@ Stamp: TypeAlias = tuple[tuple[str, int], ...]
 
 class RenderInputs(NamedTuple):
     """What a render is a function of, but for the commits: the traces tell which commits do not matter. ``others`` are
-    further repositories by name, ``values`` the state of what was read from the cluster."""
+    further repositories by name, ``values`` the state of what was read from the cluster, ``facts`` what the cluster is
+    like where the render asked for it."""
 
     repository: Key
     path: str
@@ -52,6 +54,8 @@ class RenderInputs(NamedTuple):
     settings: Render
     others: tuple[tuple[str, Key], ...] = ()
     values: Stamp = ()
+    chart: ChartFound | None = None
+    facts: ClusterFacts = ClusterFacts()
 
 
 @dataclass(slots=True)
@@ -108,6 +112,11 @@ class ApplicationState:
     desired_commit: str = ""
     rendering: asyncio.Lock = field(default_factory=asyncio.Lock)  # nobody renders the same twice at once
     named: tuple[Sequence[Desired], frozenset[ObjectRef]] = ((), frozenset())  # a render's objects, by reference
+
+    # the chart that was found last, for what, and why no newer one could be looked for
+    chart: ChartFound | None = None
+    chart_for: ChartSource | None = None
+    chart_error: WindlassError | None = None
 
     # what became of it
     applied_commit: str = ""

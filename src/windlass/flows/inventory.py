@@ -17,7 +17,7 @@ from windlass.core.kinds.kind import GROUP, VERSION
 from windlass.core.manifests.resources import by_kind
 from windlass.core.model import Desired, LiveObject, ObjectRef, Resource
 from windlass.errors import TryLater, WindlassError
-from windlass.ports import ApplyRequest, Cluster, KindUnknown
+from windlass.ports import ApplyRequest, Cluster, ClusterFacts, KindUnknown
 
 INSTALLATIONS = Resource(GROUP, VERSION, "installations", "Installation", False)
 APPLICATIONS = Resource(GROUP, VERSION, "applications", "Application", True)
@@ -72,6 +72,10 @@ class Inventory:
             await self.watch([resource])
             if not self._cluster.live.synced(resource.group, kind):
                 raise self._cluster.live.trouble(resource.group, kind) or TryLater(f"{kind} objects are not listed yet")
+
+    async def facts(self) -> ClusterFacts:
+        """What charts may ask about the cluster."""
+        return await self._cluster.facts()
 
     async def resources(
         self, objects: Iterable[Desired]

@@ -268,6 +268,7 @@ def application_status(state: ApplicationState, old: ApplicationStatus, now: dat
     set_ = {"ready": conditions.ready, "going": conditions.reconciling, "stalled": conditions.stalled}[tone]
     return ApplicationStatus(
         commit=state.applied_commit,
+        chart=chart_words(state, old.chart),
         pending=pending,
         sync=state.sync,
         health=state.health.status.value,
@@ -282,6 +283,14 @@ def application_status(state: ApplicationState, old: ApplicationStatus, now: dat
         conditions=set_(old.conditions, reason, message[:LONGEST], now=now, generation=state.generation),
         observed_generation=state.generation,
     )
+
+
+def chart_words(state: ApplicationState, old: str) -> str:
+    """The chart of the last render, as the status tells it."""
+    if state.rendered_for is None:
+        return old if state.written is not None and state.written.spec.source.chart is not None else ""
+    chart = state.rendered_for.chart
+    return f"{chart.name} {chart.version} {chart.digest}" if chart is not None else ""
 
 
 def is_well(state: ApplicationState) -> bool:
@@ -323,6 +332,8 @@ def message_lines(state: ApplicationState) -> list[str]:
     for problem in getattr(error, "problems", ())[1:10]:
         place = f"{problem.file}:{problem.line}: " if problem.file else ""
         lines.append(f"{place}{problem.what}")
+    if state.chart_error is not None and state.chart is not None:
+        lines.append(f"no newer version of the chart could be looked for: {state.chart_error.what}")
     if state.rendered is not None:
         lines += [f"{one.file}{f':{one.line}' if one.line else ''}: {one.what}" for one in state.rendered.warnings[:5]]
     for told in sorted(state.objects.values(), key=lambda one: one.ref):

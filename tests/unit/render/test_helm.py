@@ -5,6 +5,7 @@ Whether the output is that of Helm's own program is held in ``tests/real/test_he
 
 from __future__ import annotations
 
+import hashlib
 import io
 import tarfile
 import time
@@ -21,8 +22,10 @@ from windlass.adapters.render.helm_child import ValuesText
 from windlass.adapters.render.helm_engine import Engine, HelmStopped
 from windlass.adapters.render.helm_files import ChartRefused, Ignored, chart_archive, chart_folder
 from windlass.adapters.render.helm_output import arranged, split
-from windlass.core.kinds.rendering import Helm, Render
+from windlass.core.kinds.rendering import Helm, Render, ValuesFrom
 from windlass.core.model import Rendered
+from windlass.errors import TryLater
+from windlass.ports import ChartFound, ClusterFacts, ClusterValues
 
 CHARTS = Path(__file__).parents[2] / "charts"
 CHART = "apiVersion: v2\nname: web\nversion: 0.1.0\n"
@@ -416,3 +419,74 @@ def test_values_texts_are_merged_over_documents() -> None:
     values = [ValuesText("a", "replicas: 1\n---\nreplicas: 4\n")]
     answer, _ = render_chart(chart_folder(files, "shop"), values, SETTINGS)
     assert "replicas: 4" in answer.files["shop/templates/deployment.yaml"]
+
+
+# --- values of the cluster ------------------------------------------------------------------------------------------
+
+
+def from_cluster(files: Mapping[str, str | bytes], objects: dict[str, dict[str, bytes]], *refs: ValuesFrom) -> Rendered:
+    return rendered(files, settings=Render(helm=Helm(values_from=list(refs))), values=ClusterValues(objects))
+
+
+def test_values_of_the_cluster_win_over_files_and_lose_to_inline_ones() -> None:
+    files = chart({"a.yaml": shown('"{{ .Values.a }} {{ .Values.b }}"')}) | {"one.yaml": "a: file\nb: file\n"}
+    settings = Helm(values_files=["one.yaml"], values_from=[ValuesFrom(config_map="c")], values={"b": "inline"})
+    values = ClusterValues({"ConfigMap/c": {"values.yaml": b"a: cluster\nb: cluster\n"}})
+    result = rendered(files, settings=Render(helm=settings), values=values)
+    assert data_of(result)["it"] == "cluster inline"
+    assert not result.private
+
+
+def test_a_value_of_a_secret_is_told_in_no_message_and_kept_on_no_disk() -> None:
+    secret = {"Secret/s": {"values.yaml": b"replicas: hunter2hunter2\npassword: correct-horse\n"}}
+    result = from_cluster(files_of(CHARTS / "shop"), secret, ValuesFrom(secret="s"))
+    (problem,) = result.problems
+    assert problem.slug in ("chart-values", "wrong-type")
+    assert "hunter2" not in str(result)
+    assert "correct-horse" not in str(result)
+    failing = chart({"a.yaml": '{{ fail (printf "no %s" .Values.password) }}'})
+    result = from_cluster(failing, secret, ValuesFrom(secret="s"))
+    assert result.problems
+    assert result.private
+    assert "correct-horse" not in str(result)
+    for bad in (b"correct-horse", b"a: [correct-horse", b"\xff\xfe"):
+        told = from_cluster(chart({}), {"Secret/s": {"values.yaml": bad}}, ValuesFrom(secret="s"))
+        assert told.problems[0].slug == "chart-values"
+        assert "correct-horse" not in str(told)
+
+
+def test_a_key_that_is_missing_is_told_with_those_that_are_there() -> None:
+    there = {"ConfigMap/c": {"prod.yaml": b"a: 1"}}
+    (problem,) = from_cluster(chart({}), there, ValuesFrom(config_map="c")).problems
+    assert problem.what == "there is no key values.yaml in ConfigMap c"
+    assert problem.hint == "it has: prod.yaml"
+    assert from_cluster(chart({}), {}, ValuesFrom(config_map="c", optional=True)).problems == []
+
+
+# --- what the cluster is like; charts from elsewhere -----------------------------------------------------------------
+
+
+def test_only_a_chart_that_asks_what_the_cluster_is_like_is_rendered_anew_for_it() -> None:
+    asks = rendered(
+        chart({"a.yaml": shown('"{{ .Capabilities.KubeVersion.Version }}"')}), facts=ClusterFacts("v1.34.2+k3s1")
+    )
+    assert data_of(asks)["it"] == "v1.34.2+k3s1"
+    assert asks.asked
+    assert not rendered(chart({"a.yaml": shown("x")})).asked
+
+
+def test_an_archive_is_held_against_its_digest_at_each_render(tmp_path: Path) -> None:
+    data = tgz({"web/Chart.yaml": CHART.encode(), "web/templates/a.yaml": shown("far").encode()})
+    archive = tmp_path / "a.tgz"
+    archive.write_bytes(data)
+    found = ChartFound("web", "0.1.0", f"sha256:{hashlib.sha256(data).hexdigest()}", str(archive))
+    result = rendered({"config.yaml": "not: applied"}, chart=found)
+    assert data_of(result)["it"] == "far"
+    assert result.objects[0].origin.file == "web-0.1.0.tgz/templates/a.yaml"
+    archive.write_bytes(tgz({"web/Chart.yaml": b"changed"}))
+    other = ChartFound("web", "0.1.0", "sha256:" + "0" * 64, str(archive))
+    with pytest.raises(TryLater, match="is not the one that was fetched"):
+        rendered({}, chart=other)
+    archive.unlink()
+    with pytest.raises(TryLater, match="not on the disk"):
+        rendered({}, chart=other)

@@ -128,6 +128,13 @@ class Discovery:
         await self._refresh()
         return self.known(group, kind)
 
+    async def served(self) -> tuple[str, ...]:
+        """Every ``<group>/<version>`` and ``<group>/<version>/<Kind>``, sorted. Raises what stands in the way."""
+        if self._stale:
+            await self._refresh()
+        kinds = {(one.api_version, one.kind) for listed in self._table.kinds.values() for one in listed}
+        return tuple(sorted({version for version, _ in kinds} | {"/".join(pair) for pair in kinds}))
+
     async def resource(self, api_version: str, kind: str) -> Resource:
         """The kind in exactly this version. Raises KindUnknown, or what stands in the way of asking."""
         if self._stale:

@@ -38,6 +38,9 @@ _WARNING = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')
 LOG_BYTES = 1 << 16
 LOG_TIMEOUT = 3.0  # seconds
 PODS = Resource("", "v1", "pods", "Pod", True)
+_VERSION_KEPT = 600.0
+"""Seconds for which the API server's version is believed: it changes at an upgrade."""
+
 _DEFINITIONS = frozenset({"CustomResourceDefinition", "APIService"})
 
 
@@ -62,6 +65,8 @@ class KubeCluster:
     ) -> None:
         self.client = client
         self.discovery = Discovery(client, clock.monotonic)
+        self._clock = clock
+        self._version, self._version_asked = "", 0.0
         self._index = Index(clock.monotonic)
         self._decoder = Decoder()
         self._tasks = tasks
@@ -86,6 +91,12 @@ class KubeCluster:
         """The API server's own version, like `v1.36.3`."""
         answer = await self.client.send(Call("get", "/version", Asked("ask for", "the API server's version")))
         return bounded(str(_content(answer).get("gitVersion", "")), 64)
+
+    async def facts(self) -> ports.ClusterFacts:
+        now = self._clock.monotonic()
+        if not self._version or now - self._version_asked >= _VERSION_KEPT:
+            self._version, self._version_asked = await self.version(), now
+        return ports.ClusterFacts(self._version, await self.discovery.served())
 
     async def resource(self, api_version: str, kind: str) -> Resource:
         return await self.discovery.resource(api_version, kind)

@@ -76,7 +76,7 @@ def find_duplicates(prepared: Iterable[Prepared], found: Findings) -> None:
 
 
 def to_desired(request: RenderRequest, prepared: Sequence[Prepared], last_changed: LastChanged) -> list[Desired]:
-    commits = last_changed(sorted({one.raw.file for one in prepared})) if prepared else {}
+    commits = last_changed(sorted({one.raw.file for one in prepared if one.raw.tracked})) if prepared else {}
     encode = msgspec.json.Encoder(order="sorted").encode
     made = []
     for one in prepared:

@@ -33,11 +33,13 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class End(msgspec.Struct, frozen=True):
-    """What ends an answer: the commits of the source and of further repositories, and whether a secret is in it."""
+    """What ends an answer: the commits of the source and of further repositories, whether a secret is in it, and
+    whether what the cluster is like went into it."""
 
     commit: str
     others: dict[str, str] = {}
     private: bool = False
+    asked: bool = False
 
 
 def frame(letter: int, payload: bytes) -> bytes:
@@ -55,7 +57,7 @@ def answer(rendered: Rendered) -> Iterator[bytes]:
     for name, other in rendered.others.items():
         yield from _sliced(TRACE, ((name, path, seen) for path, seen in other.read.items()))
     commits = {name: other.commit for name, other in rendered.others.items()}
-    yield frame(END, _encode(End(rendered.commit, commits, rendered.private)))
+    yield frame(END, _encode(End(rendered.commit, commits, rendered.private, rendered.asked)))
 
 
 def _sliced(letter: int, items: Iterable[object]) -> Iterator[bytes]:
@@ -120,4 +122,5 @@ class Answer:
             self.read[""],
             others,
             end.private,
+            end.asked,
         )

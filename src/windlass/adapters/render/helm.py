@@ -1,6 +1,7 @@
 """Helm charts. A renderer, as ``work`` describes them: what ``helm template --include-crds`` makes, by Helm's library.
 
 Values come from the chart, then from ``valuesFiles``, then from the cluster, then from ``values``; the later one wins.
+The chart is the folder, or an archive that the controller fetched and verified before.
 Hooks and tests are told apart and not applied. ``lookup`` finds nothing, as in ``helm template``, and is told. Nothing
 is fetched: a dependency that is not in ``charts/`` is an error that says how to put it there. ``helm_child`` says where
 the library runs, ``helm_files`` what of a chart is refused.
@@ -9,24 +10,26 @@ the library runs, ``helm_files`` what of a chart is refused.
 from __future__ import annotations
 
 import functools
+import hashlib
 import re
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from typing import ClassVar, NamedTuple
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
 
 import msgspec
 
-from windlass.adapters.git.errors import GitRefused
 from windlass.adapters.render.helm_child import ChartAnswer, ChartJob, ValuesText
 from windlass.adapters.render.helm_engine import Engine, engine
-from windlass.adapters.render.helm_files import ChartFiles, ChartRefused, chart_folder, packed
+from windlass.adapters.render.helm_files import ChartFiles, ChartRefused, chart_archive, chart_folder, packed
 from windlass.adapters.render.helm_output import Output, Piece, arranged
 from windlass.adapters.render.objects import Raw
 from windlass.adapters.render.places import Place, place_of
 from windlass.adapters.render.work import Work
 from windlass.core.documents import DocumentError, read
-from windlass.core.kinds.rendering import Helm
-from windlass.errors import NeedsHuman, Where
+from windlass.core.kinds.rendering import Helm, ValuesFrom
+from windlass.errors import NeedsHuman, TryLater, Where
+from windlass.ports import ChartFound
 
 KUBE_VERSION = "v1.36.0"
 """Where no cluster is asked: the version whose schemas are in the package."""
@@ -53,27 +56,38 @@ class Settings(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What is known of a chart since it was packed: the templates that call ``lookup``."""
+    """What is known of a chart since it was packed: the templates that call ``lookup``, and whether it may ask for what
+    the cluster is like. What is not known any more may ask."""
 
     lookups: tuple[str, ...]
+    asks: bool = True
 
 
 def helm(work: Work) -> Iterator[Raw]:
-    """The objects of the chart in the folder. CRDs first, then in Helm's order."""
+    """The objects of the chart in the folder, or of the one that the request names, CRDs first."""
     settings = work.request.settings.helm or Helm()
+    chart: ChartFiles | None = None
+    values: list[ValuesText] = []
     try:
-        chart = chart_folder(work.sealed, work.root)
-        values = given_values(work, settings)
-        if values is None:
+        chart = fetched_chart(work.request.chart) if work.request.chart else chart_folder(work.sealed, work.root)
+        given = given_values(work, settings)
+        if given is None:
             return
+        values = given
         answer, facts = render_chart(chart, values, _settings(work, settings))
         output = arranged(answer.files, [] if settings.skip_crds else answer.crds)
-        raws = [raw for piece in (*output.crds, *output.manifests) for raw in _raws(piece, chart, answer)]
-        raws += [raw for piece in output.hooks for raw in _raws(piece, chart, answer)]
-    except (NeedsHuman, DocumentError, GitRefused) as error:
+        tracked = work.request.chart is None
+        raws = [raw for piece in (*output.crds, *output.manifests) for raw in _raws(piece, chart, tracked=tracked)]
+        raws += [raw for piece in output.hooks for raw in _raws(piece, chart, tracked=tracked)]
+    except NeedsHuman as error:
         where = error.where
         work.found.problem(error.what, where.file or work.root, where.line, hint=error.hint, slug=error.slug)
         return
+    finally:
+        known = _facts().get(_key(chart, settings)) if chart is not None else None
+        work.asked = known is None or known.asks
+        work.private = work.private or any(one.secret for one in values)
+        work.secrets |= {scalar for one in values if one.secret for scalar in _scalars(one.text)}
     _tell(work, chart, answer, facts, output)
     yield from raws
 
@@ -83,10 +97,26 @@ def _settings(work: Work, settings: Helm) -> Settings:
     return Settings(
         settings.release_name or request.application.rpartition("/")[2] or RELEASE,
         request.namespace or "default",
-        settings.kube_version or KUBE_VERSION,
-        tuple(settings.api_versions),
+        settings.kube_version or request.facts.version or KUBE_VERSION,
+        tuple(settings.api_versions) or request.facts.api_versions,
         not settings.skip_schema_validation,
     )
+
+
+def fetched_chart(chart: ChartFound) -> ChartFiles:
+    """The chart in an archive that was fetched before; held against its digest once more when it is read."""
+    place = f"{chart.name}-{chart.version}.tgz"
+    return ChartFiles(place, chart.digest, lambda: _verified(chart, place))
+
+
+def _verified(chart: ChartFound, place: str) -> dict[str, bytes]:
+    try:
+        data = Path(chart.archive).read_bytes()
+    except OSError as error:
+        raise ChartGone(f"the archive {place} is not on the disk any more") from error
+    if f"sha256:{hashlib.sha256(data).hexdigest()}" != chart.digest:
+        raise ChartGone(f"the archive {place} on the disk is not the one that was fetched")
+    return chart_archive(data, place).load()
 
 
 # --- values ---------------------------------------------------------------------------------------------------------
@@ -101,9 +131,50 @@ def given_values(work: Work, settings: Helm) -> list[ValuesText] | None:
         if place is None:
             return None
         given.append(_file(place))
+    for index, one in enumerate(settings.values_from):
+        text = _from_cluster(work, one, f"spec.render.helm.valuesFrom[{index}]")
+        if text is not None:
+            given.append(text)
     if settings.values:
         given.append(ValuesText("spec.render.helm.values", msgspec.json.encode(settings.values).decode()))
     return given
+
+
+def _from_cluster(work: Work, one: ValuesFrom, field: str) -> ValuesText | None:
+    """What ``desires`` read for this render; None for what is optional and not there."""
+    named = one.named
+    keys = work.request.values.objects.get(named.key)
+    data = keys.get(one.key) if keys is not None else None
+    if data is None:
+        if one.optional:
+            return None
+        there = f"it has: {', '.join(sorted(keys)[:10])}" if keys else "it has no keys"
+        if keys is None:
+            there = "values of the cluster are not read here: windlass plan reads them"
+        raise ChartValues(
+            f"there is no key {one.key} in {named.kind} {named.name}", where=Where(field=field), hint=there
+        )
+    try:
+        return ValuesText(f"{named.kind} {named.name}", data.decode(), named.kind == "Secret")
+    except UnicodeDecodeError:
+        words = f"{one.key} in {named.kind} {named.name} is not UTF-8"
+        raise ChartValues(words, where=Where(field=field), hint="write it as YAML") from None
+
+
+def _scalars(text: str) -> Iterator[str]:
+    """Every text in a source of values: a message may show one of them where it does not show all."""
+    try:
+        waiting: list[Any] = [one.value for one in read(text.encode(), "values")]
+    except DocumentError:
+        waiting = list(text.split())
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            waiting.extend(one.values())
+        elif isinstance(one, list):
+            waiting.extend(one)
+        elif not isinstance(one, bool) and one is not None:
+            yield str(one)
 
 
 def _file(place: Place) -> ValuesText:
@@ -144,12 +215,20 @@ def render_chart(
     return answer, _facts().get(key, Facts(()))
 
 
+def _key(chart: ChartFiles, settings: Helm) -> str:
+    return f"{chart.key}-" if settings.skip_schema_validation else chart.key
+
+
 def _pack(chart: ChartFiles, key: str, *, schemas: bool) -> bytes:
     files = chart.load()
     if "Chart.yaml" not in files:
         raise ChartRefused("there is no Chart.yaml in it", where=Where(chart.place), hint="name a chart's own folder")
     facts = _facts()
-    facts[key] = Facts(tuple(path for path, data in files.items() if _is_template(path) and _LOOKUP.search(data)))
+    templates = {path: data for path, data in files.items() if _is_template(path)}
+    lookups = tuple(path for path, data in templates.items() if _LOOKUP.search(data))
+    # A packed subchart may ask as well; so may a text that is evaluated by tpl.
+    asks = any(path.endswith(".tgz") or b"Capabilities" in data for path, data in files.items())
+    facts[key] = Facts(lookups, asks or b"kubeVersion" in files["Chart.yaml"])
     while len(facts) > _KEPT:
         facts.popitem(last=False)
     return packed(chart, files, schemas=schemas)
@@ -211,6 +290,12 @@ class ChartKubeVersion(ChartWrong):
     slug: ClassVar[str] = "chart-kube-version"
 
 
+class ChartGone(TryLater):
+    """An archive that was fetched is not there any more, or not the same: it is fetched again."""
+
+    slug: ClassVar[str] = "render-lost"
+
+
 class ChartValues(ChartWrong):
     """The values can't be read, or are not what the chart's schema asks for."""
 
@@ -237,7 +322,7 @@ _KINDS: Mapping[str, type[ChartWrong]] = {
 # --- to objects -----------------------------------------------------------------------------------------------------
 
 
-def _raws(piece: Piece, chart: ChartFiles, answer: ChartAnswer) -> Iterator[Raw]:
+def _raws(piece: Piece, chart: ChartFiles, *, tracked: bool) -> Iterator[Raw]:
     """The objects of a document, with the template that made it. A document that is empty but for comments has none."""
     file = _in_git(piece.file, chart)
     try:
@@ -247,7 +332,7 @@ def _raws(piece: Piece, chart: ChartFiles, answer: ChartAnswer) -> Iterator[Raw]
         raise ChartTemplate(words, where=Where(file), hint=f"helm template . --debug shows it; {error.hint}") from error
     for document in documents:
         if document.value is not None:
-            yield Raw(document.value, file, 0, 0, exact=False)
+            yield Raw(document.value, file, 0, 0, exact=False, tracked=tracked and ".tgz/" not in file)
 
 
 def _in_git(path: str, chart: ChartFiles) -> str:

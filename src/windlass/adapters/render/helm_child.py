@@ -29,10 +29,11 @@ _DOCUMENT = re.compile(r"^---[ \t]*(?:#.*)?$", re.MULTILINE)
 
 
 class ValuesText(msgspec.Struct, frozen=True):
-    """One source of values: YAML, and how it is named in messages."""
+    """One source of values: YAML, how it is named in messages, and whether no word of it may be told."""
 
     name: str
     text: str
+    secret: bool = False
 
 
 class ChartJob(msgspec.Struct, frozen=True):
@@ -153,7 +154,8 @@ class Charts:
                 try:
                     read = self.helm.values_from_yaml(document)
                 except self.helm.HelmError as error:
-                    raise Wrong("values", f"{one.name} can't be read: {error.detail}") from error
+                    told = "it is no YAML, or no map" if one.secret else error.detail
+                    raise Wrong("values", f"{one.name} can't be read: {told}") from error
                 values = merged(values, read)
         return values
 

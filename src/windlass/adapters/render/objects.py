@@ -46,7 +46,8 @@ class Raw:
     """One object as a renderer made it: ``value`` is no List any more; ``path`` leads to it inside its document.
 
     ``exact``: it stands so in the file, and the line of each of its fields can be looked up there. What is generated,
-    patched or evaluated is not: then ``line`` is all that is known of its place.
+    patched or evaluated is not: then ``line`` is all that is known of its place. ``tracked``: ``file`` is in the
+    repository, and the commit that changed it last can be looked up.
     """
 
     value: Any
@@ -55,6 +56,7 @@ class Raw:
     index: int
     path: tuple[str | int, ...] = ()
     exact: bool = True
+    tracked: bool = True
 
 
 class Prepared(NamedTuple):

@@ -26,6 +26,9 @@ _SELECTS = frozenset({"plain", "jsonnet"})
 
 def recognise(work: Work, known: Iterable[str]) -> str | None:
     """The renderer for the folder, of those that are known. None where it can't be told: then the findings tell why."""
+    if work.request.chart is not None:
+        # The chart comes from elsewhere: the folder only holds its values.
+        return "helm" if _may_select(work, "helm", "spec.source.chart") else None
     named = work.request.settings.renderer
     names = _names(work)
     found = {one: first for one in known if one in MARKS and (first := _first(names, MARKS[one]))}

@@ -63,7 +63,7 @@ def render(
     prepared = [one for one in (preparer.prepare(raw, request.namespace) for raw in raws) if one is not None]
     find_duplicates(prepared, found)
     objects = to_desired(request, prepared, last_changed)
-    secrets = {text for one in opened for text in one.secrets} | _secrets(request)
+    secrets = {text for one in opened for text in one.secrets} | _secrets(request) | work.secrets
     work.private = work.private or any(one.secrets for one in opened)
     problems = discreet(found.told(), secrets)
     return Rendered(
@@ -75,6 +75,7 @@ def render(
         work.tree.trace.read,
         {name: OtherRead(request.others[name].commit, other.trace.read) for name, other in further.items()},
         work.private or any(one.ref.kind == "Secret" and not one.ref.group for one in prepared),
+        work.asked,
     )
 
 

@@ -19,7 +19,7 @@ that renders plain YAML does not pay for them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from windlass.adapters.git.trace import TracedSnapshot
 from windlass.adapters.render.documents import Documents
@@ -33,7 +33,8 @@ class Work:
     """``tree`` is the commit, traced; ``root`` the folder to render, "" the whole repository; ``others`` further
     repositories by the name that the source gives them. ``private`` is set by whoever put a secret into what comes out:
     then nothing of the render is kept on a disk. ``sealed`` is the commit as it is in Git: what is read there is not
-    decrypted, and may be kept by its blob id; what ``tree`` reads may not where the Application decrypts.
+    decrypted, and may be kept by its blob id; what ``tree`` reads may not where the Application decrypts. ``asked`` is
+    set by whoever used ``request.facts``; ``secrets`` are texts that were taken out of Secrets, and are told nobody.
     """
 
     request: RenderRequest
@@ -44,6 +45,8 @@ class Work:
     others: Mapping[str, TracedSnapshot]
     sealed: TracedSnapshot
     private: bool = False
+    asked: bool = False
+    secrets: set[str] = field(default_factory=set)
 
     def data(self, file: str) -> bytes:
         """A file's bytes once more, for the line of a mistake: it is in the trace already."""

@@ -80,6 +80,7 @@ class ApplicationStatus(Part, frozen=True):
     """The status of an Application."""
 
     commit: Annotated[str, Says("The commit that is applied.")] = ""
+    chart: Annotated[str, Says("The chart of `source.chart` that was rendered last: name, version and digest.")] = ""
     pending: Annotated[Pending | None, Says("A newer commit that is not applied, and why not yet.")] = None
     sync: Annotated[
         Literal["Synced", "OutOfSync", "Unknown"],

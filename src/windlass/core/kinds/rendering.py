@@ -22,13 +22,9 @@ PLACE = Form(
 
 RENDERERS = ("helm", "jsonnet", "plain")
 """The fields of ``Render`` that name a renderer, of which one can be meant."""
-
-
 RELEASE = Form(
     "(?:[a-z0-9](?:[-a-z0-9.]{0,51}[a-z0-9])?)?", "lower-case letters, digits, - and ., at most 53", "shop", 53
 )
-
-
 KUBE_VERSION = Form(r"(?:v?[0-9]+\.[0-9]+(?:\.[0-9]+)?(?:[-+][0-9A-Za-z.+-]+)?)?", "a version", "v1.36.0", 64)
 API_VERSION = Form(
     r"(?:[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?/)?v[0-9][a-z0-9]*(?:/[A-Z][A-Za-z0-9]*)?",
@@ -36,6 +32,9 @@ API_VERSION = Form(
     "monitoring.coreos.com/v1",
     317,
 )
+
+
+KEY = Form(r"[-._A-Za-z0-9]+", "a key of a ConfigMap: letters, digits, - _ and .", "values.yaml", 253)
 
 
 class ValueRef(Part, frozen=True):
@@ -119,6 +118,12 @@ class Jsonnet(Part, frozen=True):
     ] = msgspec.field(default_factory=list)
 
 
+class ValuesFrom(ValueRef, frozen=True):
+    """Values of a chart in a ConfigMap or a Secret, as YAML under one key."""
+
+    key: Annotated[str, KEY, Says("The key that holds the YAML.")] = "values.yaml"
+
+
 class Helm(Part, frozen=True):
     """A Helm chart, as ``helm template`` renders it."""
 
@@ -126,7 +131,8 @@ class Helm(Part, frozen=True):
         str, RELEASE, Says("The name of the release in the templates. The default is the Application's name.", "shop")
     ] = ""
     values: Annotated[
-        dict[str, Any], Says("Values, over those of the chart and of `valuesFiles`.", "{replicas: 3}")
+        dict[str, Any],
+        Says("Values, over those of the chart, of `valuesFiles` and of `valuesFrom`.", "{replicas: 3}"),
     ] = msgspec.field(default_factory=dict)
     values_files: Annotated[
         list[Annotated[str, PLACE]],
@@ -136,11 +142,21 @@ class Helm(Part, frozen=True):
             "[values-prod.yaml, /environments/eu.yaml]",
         ),
     ] = msgspec.field(default_factory=list)
+    values_from: Annotated[
+        list[ValuesFrom],
+        Says("ConfigMaps and Secrets with values, over those of `valuesFiles`; the last one wins."),
+    ] = msgspec.field(default_factory=list)
     kube_version: Annotated[
-        str, KUBE_VERSION, Says("The version of Kubernetes that templates see. The default is `v1.36.0`.", "v1.36.0")
+        str,
+        KUBE_VERSION,
+        Says("The version of Kubernetes that templates see. The default is the cluster's.", "v1.36.0"),
     ] = ""
     api_versions: Annotated[
-        list[Annotated[str, API_VERSION]], Says("API versions that templates see besides those that Helm knows.")
+        list[Annotated[str, API_VERSION]],
+        Says(
+            "API versions that templates see besides those that Helm knows. The default is what the cluster serves.",
+            "[monitoring.coreos.com/v1]",
+        ),
     ] = msgspec.field(default_factory=list)
     skip_crds: Annotated[bool, Says("Leave out the CRDs in the chart's folder `crds`.")] = False
     skip_schema_validation: Annotated[bool, Says("Do not hold the values against the chart's schemas.")] = False
@@ -176,6 +192,7 @@ class Render(Part, frozen=True):
         """What of the cluster goes into the render, each once; one that is needed somewhere is not optional."""
         refs = [one.named for one in (self.substitute.from_ if self.substitute else ())]
         refs += [Named("Secret", self.decrypt.secret)] if self.decrypt else []
+        refs += [one.named for one in (self.helm.values_from if self.helm else ())]
         needed = {(one.kind, one.name) for one in refs if not one.optional}
         return tuple(
             Named(kind, name, (kind, name) not in needed) for kind, name in dict.fromkeys(one[:2] for one in refs)
@@ -192,6 +209,8 @@ def check_render(render: Render) -> None:
     named = [name for name in RENDERERS if getattr(render, name) is not None]
     if len(named) > 1:
         raise mistake("spec.render", f"names {' and '.join(named)}: one renderer can be meant", f"{named[0]}: {{}}")
+    for index, one in enumerate(render.helm.values_from if render.helm else ()):
+        check_ref(one, f"spec.render.helm.valuesFrom[{index}]")
     if render.substitute is not None:
         _check_substitute(render.substitute)
 

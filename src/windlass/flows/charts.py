@@ -1,0 +1,139 @@
+"""Charts from repositories and registries: which version an Application's range means now, and who hears of a new one.
+
+``desires`` asks ``found`` for each render; ``look`` is called for an Application at the interval of its chart and wakes
+it only where the answer is another one. Many Applications of one repository share one question to it: the port holds
+what was answered. A repository that does not answer changes nothing: the chart that was found last stays, and the
+Application's messages say so. Credentials are read with the Application's own account, kept for minutes, never told.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import NamedTuple
+
+import structlog
+
+from windlass.core.kinds.application import Application, ChartSource
+from windlass.core.kinds.fields import seconds
+from windlass.core.model import ObjectRef
+from windlass.errors import NeedsHuman, TryLater, Where, WindlassError
+from windlass.flows.fleet import ApplicationState, Fleet, Key
+from windlass.flows.queue import WorkQueue
+from windlass.flows.secrets import SECRETS, Credential, decoded
+from windlass.ports import ChartFound, Charts, ChartWanted, Clock, Cluster
+
+log = structlog.get_logger("windlass")
+KEEP = 600.0
+JITTER = 0.1
+
+
+class _Kept(NamedTuple):
+    """A credential, until when it is believed, and who read it."""
+
+    until: float
+    name: str
+    user: str
+    credential: Credential
+
+
+class ChartFlow:
+    """``wake`` hears of each Application whose chart is another one now, ``told`` of each whose messages changed."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        cluster: Cluster,
+        charts: Charts,
+        clock: Clock,
+        *,
+        wake: Callable[[Key], None],
+        told: Callable[[ApplicationState], None],
+    ) -> None:
+        self._fleet = fleet
+        self._cluster = cluster
+        self._charts = charts
+        self._clock = clock
+        self._wake = wake
+        self._told = told
+        self._kept: dict[Key, _Kept] = {}
+        self.queue: WorkQueue[Key] = WorkQueue(base=5.0, cap=300.0)
+
+    async def found(self, state: ApplicationState, written: Application) -> ChartFound | None:
+        """The chart to render; None where the Application names none. Raises only where none was ever found for what
+        it names now."""
+        chart = written.spec.source.chart
+        if chart is None:
+            state.chart = None
+            return None
+        try:
+            await self._ask(state, written, chart)
+        except WindlassError as error:
+            self._note(state, chart, error)
+            if state.chart is None or state.chart_for != chart:
+                raise
+        assert state.chart is not None
+        return state.chart
+
+    async def look(self, key: Key) -> None:
+        """Is there another version now? Raises nothing of the two families."""
+        state = self._fleet.applications.get(key)
+        written = state.written if state is not None else None
+        chart = written.spec.source.chart if written is not None else None
+        if state is None or written is None or chart is None:
+            return
+        before, error_before = state.chart, state.chart_error
+        try:
+            await self._ask(state, written, chart)
+        except WindlassError as error:
+            self._note(state, chart, error)
+        if state.chart is not None and state.chart != before:
+            log.info("chart", application=state.name, chart=state.chart.name, version=state.chart.version)
+            self._wake(key)
+        if (error_before is None) != (state.chart_error is None):
+            self._told(state)
+
+    def forget(self, key: Key) -> None:
+        """The Application is gone."""
+        self._kept.pop(key, None)
+        self.queue.drop(key)
+
+    async def _ask(self, state: ApplicationState, written: Application, chart: ChartSource) -> None:
+        wanted = ChartWanted(chart.repository, chart.name, chart.version, chart.plain_http)
+        interval = seconds(chart.interval)
+        secret = await self._secret(state, written, chart) if chart.secret else Credential()
+        found = await self._charts.resolve(wanted, secret, fresh=interval)
+        state.chart, state.chart_for, state.chart_error = found, chart, None
+        self.queue.forget(state.key)
+        self.queue.add_after(state.key, interval * (1.0 + JITTER * random.random()))  # noqa: S311 - spreads load
+
+    def _note(self, state: ApplicationState, chart: ChartSource, error: WindlassError) -> None:
+        news = state.chart_error is None or state.chart_error.what != error.what
+        state.chart_error = error.at(Where(field="spec.source.chart"))
+        # A rotated credential works at the next question.
+        self._kept.pop(state.key, None)
+        if news:
+            log.warning("chart", application=state.name, error=str(error))
+        interval = seconds(chart.interval)
+        if isinstance(error, TryLater):
+            self.queue.retry(state.key, cap=max(30.0, interval), at_least=error.after)
+        else:
+            self.queue.add_after(state.key, interval)
+
+    async def _secret(self, state: ApplicationState, written: Application, chart: ChartSource) -> Credential:
+        """Read in the Application's own name: who may not read a Secret can't send it anywhere either."""
+        user, now = self._fleet.user_of(state, written), self._clock.monotonic()
+        kept = self._kept.get(state.key)
+        if kept is not None and now < kept.until and (kept.name, kept.user) == (chart.secret, user):
+            return kept.credential
+        namespace = state.key.namespace
+        content = await self._cluster.read(SECRETS, ObjectRef("", "Secret", namespace, chart.secret), user=user)
+        if content is None:
+            raise NeedsHuman(
+                f"Secret {chart.secret} is not in namespace {namespace}",
+                where=Where(field="spec.source.chart.secret"),
+                hint="make it there, with username and password, or with .dockerconfigjson",
+            )
+        credential = decoded(content.get("data") or {}, chart.secret)
+        self._kept[state.key] = _Kept(now + KEEP, chart.secret, user, credential)
+        return credential

@@ -1,0 +1,190 @@
+"""Charts: from a folder in Git, from a chart repository, from a registry; installed, upgraded, and told."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import io
+import shutil
+import tarfile
+import threading
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from e2e.team import Team, apply, config_map
+
+CHART = Path(__file__).parents[1] / "charts" / "shop"
+
+
+def chart_files(into: str, **changes: str) -> dict[str, str]:
+    """The tests' chart as files of a commit."""
+    files = {f"{into}/{one.relative_to(CHART)}": one.read_text() for one in CHART.rglob("*") if one.is_file()}
+    return files | {f"{into}/{name}": text for name, text in changes.items()}
+
+
+class Charts(http.server.SimpleHTTPRequestHandler):
+    """A chart repository: files of a folder, over HTTP."""
+
+    def log_request(self, *_: Any) -> None:
+        self.server.asked.append(self.path)  # type: ignore[attr-defined]
+
+    def log_error(self, *_: Any) -> None:
+        return
+
+
+class ChartHost:
+    """Serves a folder; ``publish`` puts a version of a chart there and writes the index."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.entries: list[dict[str, Any]] = []
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Charts, directory=str(folder)))
+        self.server.asked = []  # type: ignore[attr-defined]
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    @property
+    def asked(self) -> list[str]:
+        found: list[str] = self.server.asked  # type: ignore[attr-defined]
+        return found
+
+    def publish(self, version: str) -> None:
+        template = (
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ .Release.Name }}}\n"
+            f"data:\n  version: '{version}'\n"
+            "  level: {{ .Values.level | quote }}\n  kube: '{{ .Capabilities.KubeVersion }}'\n"
+        )
+        files = {
+            "Chart.yaml": f"apiVersion: v2\nname: web\nversion: {version}\n",
+            "values.yaml": "level: info\n",
+            "templates/config.yaml": template,
+        }
+        made = io.BytesIO()
+        with tarfile.open(fileobj=made, mode="w:gz") as archive:
+            for name, text in files.items():
+                member = tarfile.TarInfo(f"web/{name}")
+                member.size = len(text)
+                archive.addfile(member, io.BytesIO(text.encode()))
+        data = made.getvalue()
+        (self.folder / f"web-{version}.tgz").write_bytes(data)
+        digest = hashlib.sha256(data).hexdigest()
+        self.entries.append({"name": "web", "version": version, "urls": [f"web-{version}.tgz"], "digest": digest})
+        index = {"apiVersion": "v1", "entries": {"web": self.entries}}
+        (self.folder / "index.yaml").write_text(yaml.safe_dump(index))
+
+
+@pytest.fixture
+def charts(tmp_path: Path) -> Iterator[ChartHost]:
+    folder = tmp_path / "charts"
+    folder.mkdir()
+    host = ChartHost(folder)
+    yield host
+    host.server.shutdown()
+    host.server.server_close()
+
+
+def may_define_kinds(team: Team) -> None:
+    """The team's account may make CRDs: charts bring their own."""
+    content = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": f"{team.namespace}-kinds"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"kind": "ServiceAccount", "name": "windlass-applier", "namespace": team.namespace}],
+    }
+    assert apply(team.cluster, content).code in (200, 201)
+
+
+def data(team: Team, name: str) -> dict[str, str]:
+    return (team.get(f"v1/configmaps/{name}") or {}).get("data") or {}
+
+
+def test_a_chart_in_git_is_installed_and_upgraded(team: Team) -> None:
+    may_define_kinds(team)
+    team.repository()
+    render = {"helm": {"values": {"cache": {"size": "1Gi"}}, "valuesFiles": ["/env/prod.yaml"]}}
+    team.application(render=render)
+    first = team.commit({**chart_files("shop"), "env/prod.yaml": "replicas: 1\norder: {lines: 3}\n"})
+    team.until_synced(first, seconds=60)
+    assert data(team, "shop-cache")["size"] == "1Gi"
+    assert data(team, "shop-shop")["motd.txt"] == "first line\nsecond line\n"
+    order = team.get("shop.example.com/v1/orders/first")
+    assert order is not None, "the CRD of the chart was there before its object"
+    assert order["spec"] == {"lines": 3}
+    assert team.get("batch/v1/jobs/shop-shop-migrate") is None, "hooks are not run"
+    outcomes = {one["object"].rpartition("/")[2]: one for one in team.status()["outcomes"]}
+    assert outcomes["shop-shop-migrate"]["result"] == "skipped"
+    assert any("1 hook of the chart is not run yet" in line for line in team.status()["messages"])
+    origin = team.get("v1/configmaps/shop-shop")["metadata"]["annotations"]["windlass.dev/origin"]  # type: ignore[index]
+    assert origin == f"config@{first}:shop/templates/config.yaml"
+
+    second = team.commit({"env/prod.yaml": "replicas: 2\ncache: {enabled: false}\nfromCache: {address: none}\n"})
+    team.until_synced(second, seconds=60)
+    assert team.get("v1/configmaps/shop-cache") is None
+    assert team.get("apps/v1/deployments/shop-shop")["spec"]["replicas"] == 2  # type: ignore[index]
+
+
+def test_a_chart_that_is_wrong_stops_nothing_that_runs(team: Team) -> None:
+    team.repository()
+    team.application(render={"helm": {"skipCrds": True}})
+    values = (CHART / "values.yaml").read_text()
+    good = team.commit(chart_files("shop", **{"values.yaml": values.replace("replicas: 2", "replicas: 1")}))
+    team.until_synced(good, seconds=60)
+    team.commit({"shop/templates/config.yaml": '{{ fail "no region" }}'})
+    team.until(lambda: "no region" in team.ready().get("message", ""), "the template's error is told")
+    assert "shop/templates/config.yaml:1" in team.ready()["message"]
+    assert team.status()["commit"] == good
+    assert data(team, "shop-shop") != {}
+
+
+def test_a_range_takes_the_newest_and_follows_it(team: Team, charts: ChartHost) -> None:
+    charts.publish("1.0.0")
+    charts.publish("2.0.0")
+    team.repository()
+    chart = {"repository": charts.url, "name": "web", "version": ">=1, <2", "interval": "10s"}
+    source = {"repository": "config", "path": "env", "chart": chart}
+    team.put("v1", "Secret", "levels", stringData={"values.yaml": "level: debug\n"})
+    team.put(
+        "windlass.dev/v1alpha1",
+        "Application",
+        "web",
+        spec={
+            "source": source,
+            "render": {"helm": {"valuesFiles": ["web.yaml"], "valuesFrom": [{"secret": "levels"}]}},
+        },
+    )
+    commit = team.commit({"env/web.yaml": "level: warn\n", "env/other.yaml": config_map("other")})
+    team.until_synced(commit, "web")
+    assert data(team, "web")["version"] == "1.0.0"
+    assert data(team, "web")["level"] == "debug", "the Secret's values win over those of the file"
+    assert data(team, "web")["kube"].startswith("v1.")
+    assert team.get("v1/configmaps/other") is None, "the folder holds values, and is not applied itself"
+    assert team.status("web")["chart"].startswith("web 1.0.0 sha256:")
+    assert charts.asked.count("/web-1.0.0.tgz") == 1
+
+    charts.publish("1.1.0")
+    team.until(lambda: data(team, "web").get("version") == "1.1.0", "the new version is applied", 40)
+    team.until_synced(commit, "web")
+    team.until(lambda: team.status("web")["chart"].startswith("web 1.1.0 sha256:"), "the version is in the status")
+
+    # A repository that is gone changes nothing, and is told.
+    shutil.rmtree(charts.folder)
+    told = "no newer version of the chart could be looked for"
+    team.until(lambda: any(told in line for line in team.status("web").get("messages", [])), "the trouble is told", 40)
+    assert team.status("web")["sync"] == "Synced"
+    assert data(team, "web")["version"] == "1.1.0"
+
+
+def test_a_chart_that_is_not_there_is_told_with_what_is(team: Team, charts: ChartHost) -> None:
+    charts.publish("1.0.0")
+    team.repository()
+    chart = {"repository": charts.url, "name": "web", "version": ">=3"}
+    team.put("windlass.dev/v1alpha1", "Application", "web", spec={"source": {"repository": "config", "chart": chart}})
+    team.commit({"README.md": "x"})
+    team.until(lambda: team.ready("web").get("reason") == "ChartMissing", "the missing version is told")
+    assert "mend: the newest are: 1.0.0" in team.status("web")["messages"]
