@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,17 @@ import pytest
 from tests.real.programs import find
 
 from windlass.adapters.git.snapshot import folder_snapshot
+from windlass.adapters.git.trace import TracedSnapshot
+from windlass.adapters.render.documents import Documents
+from windlass.adapters.render.findings import Findings
 from windlass.adapters.render.helm import ChartWrong, Settings, render_chart
 from windlass.adapters.render.helm_child import ValuesText
 from windlass.adapters.render.helm_files import chart_folder
+from windlass.adapters.render.helm_inflate import inflating
 from windlass.adapters.render.helm_output import arranged
+from windlass.adapters.render.work import Work
+from windlass.core.kustomize import Options, build
+from windlass.ports import RenderRequest
 
 CHARTS = Path(__file__).parents[1] / "charts"
 
@@ -105,3 +113,37 @@ def test_what_helmignore_leaves_out_is_left_out(tmp_path: Path) -> None:
     theirs = helm_program(chart, file, "--kube-version", "1.36.0")
     assert "xyyz" in theirs.stdout
     assert ours(chart, "{}", Settings("shop", "prod")) == theirs.stdout
+
+
+@pytest.mark.skipif(find("kustomize") is None, reason="kustomize is not built: make real")
+@pytest.mark.parametrize(
+    "more", ["", "  includeCRDs: true\n", "  skipTests: true\n", "  valuesInline: {replicas: 3}\n"]
+)
+def test_a_chart_in_a_kustomization_comes_out_as_kustomize_makes_it(more: str, tmp_path: Path) -> None:
+    shutil.copytree(CHARTS / "shop", tmp_path / "charts" / "shop")
+    text = f"helmCharts:\n- name: shop\n  releaseName: web\n  namespace: prod\n  kubeVersion: v1.36.0\n{more}"
+    (tmp_path / "kustomization.yaml").write_text(text + "namePrefix: x-\n")
+    argv = [str(find("kustomize")), "build", "--enable-helm", "--helm-command", str(find("helm")), str(tmp_path)]
+    theirs = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    assert theirs.returncode == 0, theirs.stderr
+    tree = TracedSnapshot(folder_snapshot(str(tmp_path)))
+    request = RenderRequest(str(tmp_path), "", "", "", "", "", "")
+    work = Work(request, tree, "", Documents(), Findings(), {}, tree)
+    assert build(Names(tree), "", Options(inflate=inflating(work))).text() == theirs.stdout
+
+
+class Names:
+    """The files of a folder, as kustomize reads them."""
+
+    def __init__(self, tree: TracedSnapshot) -> None:
+        self.tree = tree
+
+    def read(self, path: str) -> bytes | None:
+        try:
+            return self.tree.read(path)
+        except KeyError:
+            return None
+
+    def names(self, folder: str) -> list[str] | None:
+        found = self.tree.entries(folder)
+        return None if found is None else [one.name for one in found]

@@ -1,0 +1,84 @@
+"""Charts inside kustomizations: rendered from the repository, fetched from nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from memory import MemoryTree, request
+
+from windlass.adapters.git.trace import TracedSnapshot
+from windlass.adapters.render.documents import Documents
+from windlass.adapters.render.findings import Findings
+from windlass.adapters.render.helm_inflate import inflating
+from windlass.adapters.render.work import Work
+from windlass.core.kustomize import KustomizeError, NotSupported, Options, build
+
+CHART = Path(__file__).parents[2] / "charts" / "shop"
+USES = "helmCharts:\n- name: shop\n  releaseName: web\n  namespace: prod\n"
+
+
+class Names:
+    """The files of a tree, as kustomize reads them."""
+
+    def __init__(self, tree: TracedSnapshot) -> None:
+        self.tree = tree
+
+    def read(self, path: str) -> bytes | None:
+        try:
+            return self.tree.read(path)
+        except KeyError:
+            return None
+
+    def names(self, folder: str) -> Sequence[str] | None:
+        found = self.tree.entries(folder)
+        return None if found is None else [one.name for one in found]
+
+
+def built(kustomization: str, more: Mapping[str, str] | None = None) -> tuple[str, Work]:
+    files: dict[str, str | bytes] = {
+        f"charts/shop/{one.relative_to(CHART)}": one.read_bytes() for one in CHART.rglob("*") if one.is_file()
+    }
+    tree = TracedSnapshot(MemoryTree(files | {"kustomization.yaml": kustomization, **(more or {})}))
+    work = Work(request(), tree, "", Documents(), Findings(), {}, tree)
+    return build(Names(tree), "", Options(inflate=inflating(work))).text(), work
+
+
+def test_a_chart_of_the_repository_is_a_resource_like_others() -> None:
+    text, work = built(USES + "  valuesInline: {replicas: 7}\nnamePrefix: x-\n")
+    assert "name: x-web-shop\n" in text
+    assert "replicas: 7\n" in text
+    assert "CustomResourceDefinition" not in text
+    assert "name: x-web-shop-ping\n" in text, "tests are there, as helm template has them"
+    assert {"charts/shop/templates/deployment.yaml", "charts/shop/values.yaml"} <= work.tree.trace.read.keys()
+    assert work.asked
+
+
+def test_crds_hooks_and_tests_are_there_as_it_is_said() -> None:
+    text, _ = built(USES + "  includeCRDs: true\n  skipHooks: true\n")
+    assert "name: orders.shop.example.com\n" in text
+    assert "migrate" not in text
+    text, _ = built(USES + "  skipTests: true\n")
+    assert "migrate" in text
+    assert "ping" not in text
+
+
+def test_a_chart_that_would_be_fetched_is_refused_with_the_mend() -> None:
+    with pytest.raises(NotSupported) as caught:
+        built("helmCharts:\n- name: nginx\n  repo: https://charts.example.com\n  version: 1.2.3\n  releaseName: web\n")
+    assert "helm pull nginx --repo https://charts.example.com --version 1.2.3 --untar" in caught.value.hint
+
+
+def test_a_name_that_helm_would_make_up_is_refused() -> None:
+    with pytest.raises(NotSupported, match="no releaseName"):
+        built("helmCharts:\n- name: shop\n")
+    with pytest.raises(NotSupported, match="nameTemplate"):
+        built("helmCharts:\n- name: shop\n  nameTemplate: '{{ randAlpha 5 }}'\n")
+
+
+def test_what_is_wrong_with_the_chart_is_told_at_the_chart() -> None:
+    with pytest.raises(KustomizeError) as caught:
+        built(USES, {"charts/shop/templates/deployment.yaml": '{{ fail "never" }}'})
+    assert caught.value.where.file == "charts/shop/templates/deployment.yaml"
+    assert caught.value.where.line == 1
