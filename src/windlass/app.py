@@ -38,9 +38,11 @@ from windlass.core.kinds.deploy import DIGEST_SECRET, LEASE
 from windlass.core.model import HealthStatus, ObjectRef, Resource
 from windlass.errors import NeedsHuman, TryLater, WindlassError
 from windlass.flows.charts import ChartFlow
+from windlass.flows.commits import Commits
 from windlass.flows.desires import Desires
 from windlass.flows.drift import DriftFlow
 from windlass.flows.effects import Effects
+from windlass.flows.expiry import Expiry
 from windlass.flows.fleet import ApplicationState, Fleet, Key
 from windlass.flows.health import HealthWatch
 from windlass.flows.hooks import HookAnswer, Hooks
@@ -55,6 +57,7 @@ from windlass.flows.secrets import SecretReader, decoded
 from windlass.flows.sources import MirrorPlace, Sources
 from windlass.flows.supervise import Supervisor
 from windlass.flows.sync import Synchronizer
+from windlass.flows.upstreams import Upstreams
 from windlass.flows.values import Values
 from windlass.ports import Ledger, ObjectMissing, Tracer
 from windlass.settings import Settings
@@ -164,7 +167,10 @@ class Controller:
         charts = ChartFlow(fleet, cluster, store, clock, wake=syncs.add, told=reporter.changed)
         stack.callback(charts.queue.close)
         desires = Desires(fleet, renderer, inventory, values, charts, key, tracer)
-        looks = Looks(reporter, health, drift)
+        upstreams = Upstreams(secrets, clock, settings.data / "git", local=settings.local_git)
+        commits = Commits(fleet, upstreams, pushed=asks.add)
+        stack.callback(commits.queue.close)
+        looks = Looks(reporter, health, drift, Expiry(commits, reporter, clock))
         sync = Synchronizer(fleet, cluster, desires, effects, inventory, clock, syncs, looks, record)
         drift.attach(effects, sync.acting)
         sources = Sources(
@@ -229,6 +235,7 @@ class Controller:
         supervisor.workers(drift.queue, drift.examine, "drift", count=16, bound=STUCK)
         supervisor.workers(health.again, health.look_again, "health", count=1, bound=STUCK)
         supervisor.workers(keeper.queue, keeper.look, "ledger", count=1, bound=STUCK)
+        supervisor.workers(commits.queue, commits.commit, "commit", count=4, bound=STUCK * 4)
         supervisor.workers(reporter.statuses, reporter.write_status, "status", count=8, bound=STUCK)
         supervisor.workers(reporter.event_queue, reporter.write_event, "event", count=2, bound=STUCK)
         supervisor.keep(self._measure_lag, "lag")
@@ -339,13 +346,15 @@ class Controller:
 class Looks:
     """``sync.Looks``: who hears that something may look different now."""
 
-    def __init__(self, reporter: Reporter, health: HealthWatch, drift: DriftFlow) -> None:
+    def __init__(self, reporter: Reporter, health: HealthWatch, drift: DriftFlow, expiry: Expiry) -> None:
         self._reporter = reporter
         self._health = health
         self._drift = drift
+        self._expiry = expiry
 
     def changed(self, state: ApplicationState) -> None:
         self._reporter.changed(state)
+        self._expiry.look(state)
 
     def wanted(self, state: ApplicationState) -> None:
         self._health.assess_all(state)

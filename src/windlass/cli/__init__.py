@@ -28,6 +28,10 @@ COMMANDS = {
     "status": "sync and health, and why something is not healthy",
     "rollback": "back to what ran before, by one commit that pins it",
     "forward": "follow the branch again",
+    "suspend": "apply nothing until a time, by a commit",
+    "freeze": "apply no new commit until a time, by a commit",
+    "resume": "end a suspend or freeze before its time",
+    "ignore": "leave fields of an object to others until a time, by a commit",
 }
 """Command to its line in ``--help``: the words of ``docs/cli.md``."""
 

@@ -33,10 +33,11 @@ class Arrival:
     seconds: float
 
 
-async def ask_to_look(to: Reach, parent: Found, name: str) -> None:
-    """Asks for a look at Git now, and an apply of that one Application object. Not being allowed to is no error."""
+async def ask_to_look(to: Reach, parent: Found, only: str) -> None:
+    """Asks for a look at Git now, and an apply of that one object (``Kind/name``). Not being allowed to is no
+    error."""
     try:
-        value = await request_value(to, f"Application/{name}")
+        value = await request_value(to, only)
         patch = {"metadata": {"annotations": {REQUEST: value}}}
         await to.cluster.patch(APPLICATIONS, parent.ref, patch, form="merge", manager=MANAGER)
     except WindlassError:
@@ -49,9 +50,11 @@ async def arrive(
     written: Callable[[dict[str, Any]], bool],
     timeout: float,
     told: Callable[[str], None],
+    *,
+    healthy: bool = True,
 ) -> Arrival:
-    """Follows an Application until its spec is as ``written`` asks, all of it is applied and Healthy, or it is stuck
-    so, or time is over."""
+    """Follows an Application until its spec is as ``written`` asks, all of it is applied and Healthy (where that is
+    wanted), or it is stuck so, or time is over."""
     began = to.clock.monotonic()
     last = read_status(found.content, ApplicationStatus)
     stalled: float | None = None
@@ -79,7 +82,7 @@ async def arrive(
                 last = read_status(content, ApplicationStatus)
                 seen = last.observed_generation >= content["metadata"].get("generation", 0)
                 current = seen and written(content.get("spec") or {})
-                if current and _well(last):
+                if current and (not healthy or _well(last)):
                     return Arrival(last, True, to.clock.monotonic() - began)
                 stuck = current and condition(last.conditions, "Stalled") is not None
                 stalled = (stalled if stalled is not None else to.clock.monotonic()) if stuck else None

@@ -24,6 +24,7 @@ from windlass.cli.trees import render_for
 from windlass.core.kinds.application import Application
 from windlass.core.model import Desired, Drift, DriftCause, DriftResponse, ObjectRef, Resource
 from windlass.core.plan.examine import DriftRules, examine
+from windlass.core.plan.ignore import is_left, left_to_others
 from windlass.core.plan.ownership import APPLIED, PREFIX
 from windlass.core.plan.secret import examine_secret
 from windlass.core.words.drifts import diff_text
@@ -50,7 +51,7 @@ async def differences(word: str, namespace: str, kubeconfig: Path | None, contex
         rendered = await render_for(app, found.claim, place, inventory, key or b"")
         if rendered.problems:
             return tell_problems(rendered, place.commit, place.repository)
-        desired = wanted(rendered)
+        desired = wanted(left_to_others(rendered, app.spec.ignore, app.namespace, to.clock.now()))
         served, _ = await inventory.resources(desired.values())
         told, unseen = await _examined(to, found, app, desired, served)
         pending = newest.commit if newest.commit != applied else ""
@@ -124,7 +125,7 @@ async def _look(
     if applied != one.digest:
         drifts = [drift for drift in drifts if drift.cause is not DriftCause.OWN_MANAGER]
     # Where a file has changed beside an object, Git's newer origin of it is no difference of the object.
-    return [drift for drift in drifts if not drift.field.startswith(_MARKS)]
+    return [drift for drift in drifts if not drift.field.startswith(_MARKS) and not is_left(one, drift)]
 
 
 def _responded(drift: Drift, remembered: Remembered, *, suspended: bool) -> Drift:

@@ -73,3 +73,23 @@ def waiting_options(command: F) -> F:
         "--timeout", type=Duration(), default="5m", show_default=True, help="How long it is waited for."
     )(command)
     return click.option("--no-wait", is_flag=True, help="End when the commit is pushed.")(command)
+
+
+class Until(click.ParamType[str]):
+    """``2026-12-01``, ``2026-12-01T08:00:00Z``, or ``2h`` from now, which becomes its seconds."""
+
+    name = "time"
+
+    @override
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        text = str(value)
+        if not text or re.match("[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+            return text
+        return str(Duration().convert(text, param, ctx))
+
+
+def until_option(command: F) -> F:
+    """``--until``: exceptions end."""
+    return click.option(
+        "--until", type=Until(), required=True, metavar="TIME", help="When it ends by itself: a time, or 2h from now."
+    )(command)

@@ -28,6 +28,7 @@ from windlass.core.kinds.application import Application
 from windlass.core.model import Action, Change, Desired, LiveObject, ObjectRef, Plan, Rendered, Resource
 from windlass.core.plan.changes import FieldChange, changes_between, changes_to_live
 from windlass.core.plan.examine import MASK, DriftRules
+from windlass.core.plan.ignore import left_to_others
 from windlass.core.plan.intact import is_intact
 from windlass.core.plan.make import make_plan, unknown_to_us
 from windlass.core.plan.ownership import APPLIED, LEAVING
@@ -106,6 +107,7 @@ async def against_cluster(asked: Asked, kubeconfig: Path | None, context: str | 
         key = await living.digest_key(to)
         inventory = Inventory(to.cluster)
         rendered = await render_for(app, found.claim, place, inventory, key or b"")
+        rendered = left_to_others(rendered, app.spec.ignore, app.namespace, to.clock.now())
         if rendered.problems:
             applied = app.status.commit[:7]
             then = f"nothing of it would be applied; {applied} keeps running" if applied else "nothing would be applied"

@@ -147,8 +147,8 @@ async def _finish(to: Reach, asked: Asked, found: Found, place: Place, made: Mad
     if human:
         say(headline(made, place, to.clock.now()))
     arrival: Arrival | None = None
+    await ask_to_look(to, place.parent, f"Application/{found.name}")
     if asked.timeout is not None:
-        await ask_to_look(to, place.parent, found.name)
         arrival = await arrive(to, found, lambda spec: _at(spec) == at, asked.timeout, _teller(human=human))
     seconds = to.clock.monotonic() - began
     code = 0 if arrival is None or arrival.reached else DIFFERS

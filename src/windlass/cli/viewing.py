@@ -60,6 +60,7 @@ async def view_of(to: Reach, found: Found, resources: list[Resource] | None = No
     messages = list(_messages(status, live, objects))
     if invalid:
         messages.insert(0, invalid)
+    messages += exceptions_of(app, now)
     info = await _commit(to, app, status.commit)
     computed = worst(objects) if objects else Health(HealthStatus.HEALTHY)
     told = HealthStatus(status.health)
@@ -245,6 +246,21 @@ def _notes(commit: str, live: Mapping[ObjectRef, LiveObject]) -> dict[ObjectRef,
         if commit and at == commit:
             notes[ref] = f"changed in {short(commit)}" + (f" ({file})" if file else "")
     return notes if len(notes) < len(live) and len(notes) <= _NOTED else {}
+
+
+def exceptions_of(app: Application | None, now: datetime) -> list[str]:
+    """The exceptions that hold, but for those that the condition tells already."""
+    if app is None:
+        return []
+    lines = []
+    for one in app.spec.ignore:
+        if one.active(now):
+            fields = ", ".join(one.fields)
+            lines.append(f'ignores {fields} of {one.kind}/{one.name} until {one.until}: "{one.reason}" ({one.by})')
+    freeze = app.spec.freeze
+    if freeze is not None and freeze.active(now):
+        lines.append(f'frozen until {freeze.until}: "{freeze.reason}" ({freeze.by})')
+    return lines
 
 
 # --- what comes next --------------------------------------------------------------------------------------------------

@@ -7,10 +7,12 @@ was applied last stays what is wanted while a newer commit can't be read or may 
 from __future__ import annotations
 
 from collections import OrderedDict
+from datetime import datetime
 
 from windlass.adapters.git.store import Store, on_git_thread
 from windlass.core.kinds.application import Application
 from windlass.core.model import Desired, ObjectRef, Rendered
+from windlass.core.plan.ignore import left_to_others
 from windlass.errors import NeedsHuman, Where, WindlassError
 from windlass.flows.charts import ChartFlow
 from windlass.flows.fleet import ApplicationState, Fleet, Key, RenderInputs, SourceState, Stamp
@@ -172,7 +174,9 @@ class Desires:
             stamp,
         )
 
-    async def keep_basis(self, state: ApplicationState, source: SourceState, written: Application) -> None:
+    async def keep_basis(
+        self, state: ApplicationState, source: SourceState, written: Application, now: datetime
+    ) -> None:
         """After a restart, while the newest commit can't be applied: what was applied last is still what is wanted."""
         if state.desired or not state.applied_commit or state.desired_commit:
             return
@@ -182,7 +186,7 @@ class Desires:
             # It can't be read either (its history is gone): nothing is known to be wanted, so nothing is compared.
             return
         if not rendered.problems:
-            state.desired = wanted(rendered)
+            state.desired = wanted(left_to_others(rendered, written.spec.ignore, written.namespace, now))
             state.desired_commit = state.applied_commit
             served, _ = await self._inventory.resources(rendered.objects)
             await self._inventory.watch(served.values())

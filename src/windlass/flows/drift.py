@@ -28,6 +28,7 @@ from windlass.core.model import (
     Result,
 )
 from windlass.core.plan.drift import DriftRules, Fights, examine, removal_patch, suspicious
+from windlass.core.plan.ignore import is_left
 from windlass.core.plan.ownership import LABEL, ORIGIN
 from windlass.core.plan.secret import examine_secret
 from windlass.core.words.alerts import drift_line
@@ -266,7 +267,11 @@ class DriftFlow:
             return [deletion(ref, rules)], None
         admitted = {one.field for one in state.admission.get(ref, ())}
         told = examine(ref, body, content, manager=manager, rules=rules, admitted=admitted)
-        told = [one for one in told if one.cause is not DriftCause.ADMISSION and not _is_old_origin(one)]
+        told = [
+            one
+            for one in told
+            if one.cause is not DriftCause.ADMISSION and not _is_old_origin(one) and not is_left(desired, one)
+        ]
         return [self._fought(state, one) for one in told], content
 
     def _fought(self, state: ApplicationState, one: Drift) -> Drift:

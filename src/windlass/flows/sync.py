@@ -8,13 +8,12 @@ applied stays what is wanted.
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Protocol
 
 import msgspec
 
 from windlass.core.kinds.application import Application
-from windlass.core.kinds.fields import moment, seconds
+from windlass.core.kinds.fields import seconds
 from windlass.core.model import (
     Action,
     Desired,
@@ -27,6 +26,7 @@ from windlass.core.model import (
     Resource,
     Result,
 )
+from windlass.core.plan.ignore import left_to_others
 from windlass.core.plan.intact import is_intact
 from windlass.core.plan.make import make_plan, unknown_to_us
 from windlass.core.plan.ownership import LEAVING
@@ -36,6 +36,7 @@ from windlass.errors import NeedsHuman, TryLater, Where, WindlassError
 from windlass.flows.desires import Desires, wanted
 from windlass.flows.effects import Acting, Effects
 from windlass.flows.fleet import ApplicationState, Fleet, Key
+from windlass.flows.holding import check_holds, is_frozen, looks_again
 from windlass.flows.inventory import Inventory
 from windlass.flows.outcomes import WRITES, WRONG, idle, invalid, keep_invalid, moved, standing
 from windlass.flows.queue import WorkQueue
@@ -43,6 +44,7 @@ from windlass.flows.record import DONE, Recorder
 from windlass.flows.waiting import (
     BadManifest,
     DependencyNotReady,
+    Frozen,
     Manual,
     NoInstallation,
     PartlyApplied,
@@ -119,7 +121,7 @@ class Synchronizer:
             if any(self._arrived(state, ref) for ref in state.waiting_for):
                 # It came while we looked, before anybody knew that it is waited for.
                 self._queue.add(key)
-            wakes = isinstance(error, (StageWaits, SourceNotReady, DependencyNotReady, Manual, Suspended))
+            wakes = isinstance(error, (StageWaits, SourceNotReady, DependencyNotReady, Manual, Suspended, Frozen))
             if not wakes:
                 after = error.after if isinstance(error, TryLater) else 0.0
                 self._queue.retry(key, base=seconds(retry.backoff), cap=seconds(retry.max), at_least=after)
@@ -167,22 +169,30 @@ class Synchronizer:
             # After a start the commit is known from the status before the mirror is: nothing can be read yet.
             raise SourceNotReady(source.error)
         request, asked = state.request, state.request != state.request_done
+        now = self._clock.now()
+        again = looks_again(written, self._fleet.installation, now)
+        if again is not None:
+            self._queue.add_after(state.key, again)
         try:
             rendered = await self._desires.render(state, source, written, commit)
             if rendered.problems:
                 raise BadManifest(rendered, source.key.name)
+            rendered = left_to_others(rendered, written.spec.ignore, written.namespace, now)
         except WindlassError:
             # What Git wants cannot be read: whether the cluster has it is not known.
             state.pending_commit, state.sync = commit, "Unknown"
             state.request_done = request
-            await self._desires.keep_basis(state, source, written)
+            await self._desires.keep_basis(state, source, written, now)
             self._looks.wanted(state)
             raise
         state.pending_commit = commit if commit != state.applied_commit else ""
         try:
+            if is_frozen(written, self._fleet.installation, now):
+                await self._desires.keep_basis(state, source, written, now)
+            check_holds(written, self._fleet.installation, wanted(rendered), state.desired, now)
             self._pass_gates(state, written, asked=asked)
         except WindlassError:
-            await self._desires.keep_basis(state, source, written)
+            await self._desires.keep_basis(state, source, written, now)
             self._looks.wanted(state)
             await self._compare_only(state, written, rendered)
             raise
@@ -198,12 +208,6 @@ class Synchronizer:
 
     def _pass_gates(self, state: ApplicationState, written: Application, *, asked: bool) -> None:
         """Raises what stands between a good render and its apply."""
-        now = self._clock.now()
-        suspend = written.spec.suspend
-        if suspend is not None and suspend.active(now):
-            left = (moment(suspend.until) - now) / timedelta(seconds=1)
-            self._queue.add_after(state.key, left + 0.1)
-            raise Suspended(suspend.until, suspend.reason, suspend.by)
         for namespace, name in written.dependencies:
             other = self._fleet.applications.get(Key(namespace, name))
             if other is None:

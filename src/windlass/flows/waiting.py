@@ -88,6 +88,17 @@ class Suspended(TryLater):
         super().__init__(f'suspended by {by} until {until}: "{reason}"')
 
 
+class Frozen(TryLater):
+    slug: ClassVar[str] = "frozen"
+    reason: ClassVar[str] = Reason.FROZEN.value
+
+    def __init__(self, what: str, until: str, reason: str, by: str) -> None:
+        super().__init__(
+            f'{what}frozen by {by} until {until}: "{reason}"',
+            hint="what runs is kept; windlass rollback works, windlass resume ends it",
+        )
+
+
 class StageWaits(TryLater):
     """A later wave, or what needs a CRD, waits for objects. ``refs`` are what it waits for."""
 

@@ -52,7 +52,7 @@ def test_five_lines_are_enough_and_the_defaults_are_the_documented_ones() -> Non
 BAD = [
     (app(syncs={}), "spec.syncs is not a known field", "did you mean sync?"),
     (app(source={"repository": "c", "pth": "x"}), "spec.source.pth is not a known field", "did you mean path?"),
-    (app(ignore=[]), "spec.ignore is not a known field", "known here:"),
+    (app(sync={"windows": []}), "spec.sync.windows is not a known field", "known here:"),
     (app(sync={"mode": "automatic"}), 'spec.sync.mode must be auto or manual, not "automatic"', "mode: auto"),
     (app(sync={"prune": "yes"}), 'spec.sync.prune must be true or false, not "yes"', "prune: true"),
     (app(sync={"timeout": 30}), "spec.sync.timeout must be a duration such as 30s, 5m or 2h, not 30", "timeout: 10m"),

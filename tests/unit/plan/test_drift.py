@@ -545,7 +545,15 @@ def test_handing_over_names_the_live_value_and_nothing_else() -> None:
         "spec": {"replicas": 5},
     }
     with pytest.raises(ValueError, match="list"):
-        handover_body(live, ['f:spec/f:containers/k:{"name":"web"}/f:image'])
+        handover_body(live, ['f:metadata/f:finalizers/v:"a"'])
+
+
+def test_handing_over_a_field_of_a_list_item_names_the_item_by_its_keys() -> None:
+    live = content()
+    paths = [f'f:spec/f:template/f:spec/f:containers/k:{{"name":"web"}}/f:{name}' for name in ("image", "command")]
+    containers = live["spec"]["template"]["spec"]["containers"]
+    handed = handover_body(live, paths)["spec"]["template"]["spec"]["containers"]
+    assert handed == [{"name": "web", "image": next(one["image"] for one in containers if one["name"] == "web")}]
 
 
 # --- fights ----------------------------------------------------------------------------------------------------------

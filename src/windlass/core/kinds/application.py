@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
 
 from windlass.core.charts.ranges import read_range
 from windlass.core.kinds.application_status import ApplicationStatus
+from windlass.core.kinds.exceptions import Freeze, Held, Ignore, Suspend, check_until
 from windlass.core.kinds.fields import (
     LABEL_NAME,
     SHARE,
-    TIME,
-    WORDS,
     Commit,
     Duration,
     Name,
-    moment,
     seconds,
 )
 from windlass.core.kinds.kind import Column, Kind, Metadata, read_metadata, read_spec, read_status
@@ -262,18 +259,6 @@ class Drift(Part, frozen=True):
     ] = "report"
 
 
-class Suspend(Part, frozen=True):
-    """An exception with an owner, a reason and an expiry: nothing is applied until then."""
-
-    until: Annotated[str, TIME, Says("When it ends by itself.")]
-    reason: Annotated[str, WORDS, Says("Why.", "incident 4711")]
-    by: Annotated[str, WORDS, Says("Who says so.", "ada@acme.example")]
-
-    def active(self, now: datetime) -> bool:
-        """Whether it holds at this time."""
-        return now < moment(self.until)
-
-
 class HealthSpec(Part, frozen=True):
     """When health is waited for no longer."""
 
@@ -320,6 +305,14 @@ class ApplicationSpec(Part, frozen=True):
         Literal["delete", "orphan"], Says("When the Application leaves Git: delete what it applied, or leave it.")
     ] = "delete"
     suspend: Annotated[Suspend | None, Says("Nothing is applied until then. Needs who, why and until when.")] = None
+    freeze: Annotated[
+        Freeze | None,
+        Says("No new commit is applied until then; what runs is held to what was applied, and may be rolled back."),
+    ] = None
+    ignore: Annotated[
+        list[Ignore],
+        Says("Fields that are left to others until a time. Their live values stay as they are when it begins."),
+    ] = msgspec.field(default_factory=list)
     health: Annotated[HealthSpec, Says("When health is waited for no longer.")] = msgspec.field(
         default_factory=HealthSpec
     )
@@ -341,6 +334,12 @@ class Application(msgspec.Struct, frozen=True):
     def namespace(self) -> str:
         """The destination namespace."""
         return self.spec.destination.namespace or self.metadata.namespace
+
+    @property
+    def exceptions(self) -> list[Held]:
+        """All that are written, ended or not."""
+        held: list[Held | None] = [self.spec.suspend, self.spec.freeze, *self.spec.ignore]
+        return [one for one in held if one is not None]
 
     @property
     def dependencies(self) -> tuple[tuple[str, str], ...]:
@@ -366,15 +365,10 @@ def _check(spec: ApplicationSpec, metadata: Metadata) -> None:
     twice = next((index for index, name in enumerate(names) if name in names[:index]), None)
     if twice is not None:
         raise mistake(f"spec.sources[{twice}].name", f"is there already: {names[twice]}", "give each a name of its own")
-    if spec.suspend:
-        try:
-            moment(spec.suspend.until)
-        except ValueError as error:
-            raise mistake(
-                "spec.suspend.until",
-                f"is not a day of the calendar: {shown(spec.suspend.until)}",
-                f"until: {TIME.example}",
-            ) from error
+    check_until(spec.suspend, "spec.suspend")
+    check_until(spec.freeze, "spec.freeze")
+    for index, ignored in enumerate(spec.ignore):
+        check_until(ignored, f"spec.ignore[{index}]")
     if seconds(spec.sync.retry.backoff) <= 0:
         raise mistake("spec.sync.retry.backoff", "must be more than nothing", "backoff: 5s")
     for index, one in enumerate(spec.depends_on):

@@ -137,11 +137,14 @@ def counts(outcomes: list[Outcome]) -> dict[str, int]:
     return counted
 
 
-def history_of(old: list[Deployed], commit: str, *, well: bool, now: str) -> list[Deployed]:
-    """The history with what is applied now; ``well``: it is, and everything is Healthy."""
+def history_of(old: list[Deployed], commit: str, *, well: bool, changed: bool, now: str) -> list[Deployed]:
+    """The history with what is applied now; ``well``: it is, and everything is Healthy; ``changed``: it made a
+    difference. A commit that made none is the same deployment under a newer name."""
     if not commit:
         return old
-    if not old or old[0].commit != commit:
+    if old and old[0].commit != commit and not changed:
+        old = [msgspec.structs.replace(old[0], commit=commit), *old[1:]]
+    elif not old or old[0].commit != commit:
         old = [Deployed(commit, now), *old]
     if well and not old[0].healthy:
         old = [msgspec.structs.replace(old[0], healthy=now), *old[1:]]

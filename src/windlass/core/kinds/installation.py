@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from windlass.core.kinds.conditions import Condition
+from windlass.core.kinds.exceptions import Freeze, check_until
 from windlass.core.kinds.fields import Duration, LabelName, Name
 from windlass.core.kinds.kind import Column, Kind, Metadata, read_metadata, read_spec, read_status
 from windlass.core.kinds.shape import Form, Keyed, Part, Says, Unordered, mistake
@@ -75,6 +76,13 @@ class InstallationSpec(Part, frozen=True):
     ledger: Annotated[
         Ledger | None, Says("Where the record of what happens goes. Without it the condition `Recorded` is False.")
     ] = None
+    freeze: Annotated[
+        Freeze | None,
+        Says(
+            "No Application applies a new commit until then; what runs is held to what was applied, and may be rolled "
+            "back. Commits that change nothing but Windlass' own kinds pass, or nobody could end it."
+        ),
+    ] = None
 
 
 class LedgerStatus(Part, frozen=True):
@@ -116,7 +124,9 @@ def decode(content: dict[str, Any]) -> Installation:
     metadata = read_metadata(content, KIND)
     if metadata.name != NAME:
         raise mistake("metadata.name", f"must be {NAME}: there is one Installation", f"name: {NAME}")
-    return Installation(metadata, read_spec(content, InstallationSpec), read_status(content, InstallationStatus))
+    spec = read_spec(content, InstallationSpec)
+    check_until(spec.freeze, "spec.freeze")
+    return Installation(metadata, spec, read_status(content, InstallationStatus))
 
 
 DEFINITION = Kind(

@@ -66,6 +66,8 @@ class Reason(StrEnum):
     )
     # waiting for a person's word, as asked for
     SUSPENDED = "Suspended", "Suspended in Git until the time it names."
+    EXCEPTION_ENDED = "ExceptionEnded", "An exception (suspend, freeze, ignore) has ended by itself."
+    FROZEN = "Frozen", "Frozen in Git until the time it names: no new commit is applied."
     MANUAL = "Manual", "sync.mode is manual; `windlass sync` applies what is pending."
     PINNED = "Pinned", "Applied, and held at the commit that source.at pins; `windlass forward` lets go."
     # a person must act

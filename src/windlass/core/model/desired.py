@@ -28,7 +28,8 @@ class Desired(msgspec.Struct, frozen=True):
     manifest before those were added, keyed for Secrets. ``wave`` and ``tier`` order it: waves wait for health, tiers
     (Namespaces and CRDs first, webhooks last) only for the request. The annotations a person may set on a manifest
     stand beside it, already checked: ``conflicts`` "take"|"fail"|"", ``drift`` "revert"|"alert"|"adopt"|"",
-    ``release`` True: leave it alone from now on; ``hook`` its hook phase, "" for ordinary objects.
+    ``release`` True: leave it alone from now on; ``hook`` its hook phase, "" for ordinary objects. ``left`` are fields
+    that Git leaves to others for a time: paths in fieldsV1 elements joined by "/", which the body does not name.
     """
 
     ref: ObjectRef
@@ -42,6 +43,7 @@ class Desired(msgspec.Struct, frozen=True):
     drift: str = ""
     release: bool = False
     hook: str = ""
+    left: tuple[str, ...] = ()
 
 
 class Problem(msgspec.Struct, frozen=True):

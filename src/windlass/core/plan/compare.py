@@ -71,7 +71,7 @@ def compare(
             have = {"labels": {}, "annotations": {}, **(have if isinstance(have, Mapping) else {})}
         element = f"f:{name}"
         walk = _Walk(found)
-        walk.value(value, have, _field(schema, name), owned.get(element, _NOTHING), (element,), name)
+        walk.value(value, have, field_schema(schema, name), owned.get(element, _NOTHING), (element,), name)
     return found
 
 
@@ -98,7 +98,7 @@ class _Walk:
                 self.value(
                     want[name],
                     have.get(name, _ABSENT),
-                    _field(schema, name),
+                    field_schema(schema, name),
                     owned.get(element, _NOTHING),
                     (*path, element),
                     join(text, element),
@@ -134,7 +134,8 @@ class _Walk:
         return True
 
 
-def _field(schema: Schema, name: str) -> Schema:
+def field_schema(schema: Schema, name: str) -> Schema:
+    """The schema of a field; one that takes its shape from the value where none says."""
     return schema.field(name) or DEDUCED
 
 
@@ -171,7 +172,8 @@ def same(want: Any, have: Any, schema: Schema = DEDUCED, *, exactly: bool = Fals
         if exactly and any(name not in want for name in have):
             return False
         return all(
-            same(each, have.get(name, _ABSENT), _field(schema, name), exactly=exactly) for name, each in want.items()
+            same(each, have.get(name, _ABSENT), field_schema(schema, name), exactly=exactly)
+            for name, each in want.items()
         )
     if isinstance(want, list) and isinstance(have, list):
         below = schema.items or DEDUCED

@@ -6,12 +6,15 @@ known is never taken as absent: an object that was not looked up is refused, not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from windlass.core.manifests.fieldpaths import parse_key
 from windlass.core.model import Action, Change, Desired, LiveObject, ManagedEntry, ObjectRef, Plan
+from windlass.core.plan.compare import Fields, is_absent, resolve
+from windlass.core.plan.ignore import elements
 from windlass.core.plan.ownership import (
     APPLIED,
     LABEL,
@@ -221,7 +224,7 @@ class _Planner:
             why=why,
             force=conflicts == Conflicts.TAKE.value,
             takeover=takeover,
-            handover=_handover(live, body, self._claim.manager, takeover),
+            handover=_handover(live, body, self._claim.manager, takeover, desired.left),
         )
 
 
@@ -234,25 +237,47 @@ def _names_replicas(body: Any) -> bool:
     return isinstance(spec, dict) and spec.get("replicas") is not None
 
 
-def _handover(live: LiveObject, body: Any, manager: str, takeover: tuple[str, ...]) -> tuple[str, ...]:
-    """``spec.replicas`` where it would leave the cluster with our entry, which would reset it to its default.
+def _handover(
+    live: LiveObject, body: Any, manager: str, takeover: tuple[str, ...], left: tuple[str, ...]
+) -> tuple[str, ...]:
+    """The fields that would leave the cluster with our entry, which would reset them to their defaults, and are not
+    meant to: ``spec.replicas``, and what Git leaves to others for a time.
 
-    Only replicas: any other field that leaves Git is meant to go. Where somebody else owns it too (an autoscaler) it
-    stays by itself.
+    Any other field that leaves Git is meant to go.
     """
-    if _names_replicas(body):
-        return ()
+    paths = [elements(path) for path in left]
+    if not _names_replicas(body) and list(_REPLICAS) not in paths:
+        paths.append(list(_REPLICAS))
+    return tuple("/".join(path) for path in paths if _would_go(live, path, manager, takeover))
+
+
+def _would_go(live: LiveObject, path: Sequence[str], manager: str, takeover: tuple[str, ...]) -> bool:
+    """Whether the field goes with our entry. Where somebody else owns it too (an autoscaler) it stays by itself."""
     leaving: list[ManagedEntry] = []
     staying: list[ManagedEntry] = []
     for entry in live.managed:
-        if owns_path(entry, *_REPLICAS):
+        if owns_path(entry, *path):
             mine = entry.manager == manager and entry.operation == "Apply"
             moved = not entry.subresource and (mine or entry.manager in takeover)
             (leaving if moved else staying).append(entry)
-    return ("/".join(_REPLICAS),) if leaving and not staying else ()
+    return bool(leaving) and not staying
 
 
 def _names_released(live: LiveObject, body: Any) -> bool:
     """True where the body names again what was let go of: without taking it back the apply would conflict."""
     released = live.applied_by(RELEASED_MANAGER)
-    return released is not None and _names_replicas(body) and owns_path(released, *_REPLICAS)
+    return released is not None and any(_named(body, path) for path in _leaves(msgspec.json.decode(released.fields)))
+
+
+def _leaves(fields: Fields, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The paths that an entry owns, without the keys by which list items are told apart."""
+    for element, below in fields.items():
+        keyed = bool(above) and above[-1].startswith("k:") and element.removeprefix("f:") in parse_key(above[-1])
+        if element != "." and not keyed:
+            yield from _leaves(below, (*above, element)) if below else ((*above, element),)
+
+
+def _named(body: Any, path: Sequence[str]) -> bool:
+    for element in path:
+        body = resolve(body, element)
+    return not is_absent(body)

@@ -10,8 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from windlass.core.manifests.fieldpaths import parse_key
 from windlass.core.manifests.fields import Fields
 from windlass.core.manifests.fields import union as unite
+from windlass.core.plan.compare import index_of, is_absent, resolve
+from windlass.core.plan.ignore import elements
 from windlass.core.plan.ownership import ADOPTED, LABEL, PREFIX, RELEASED_MANAGER
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -76,9 +79,9 @@ def release_patch(content: dict[str, Any], manager: str) -> list[dict[str, Any]]
 
 
 def handover_body(content: dict[str, Any], paths: Iterable[str]) -> dict[str, Any]:
-    """The smallest apply body that names the live values at ``paths`` (fieldsV1 elements joined by "/", maps only).
+    """The smallest apply body that names the live values at ``paths`` (fieldsV1 elements joined by "/").
 
-    Paths that hold nothing are left out. Raises UnclearField for a path through a list.
+    Paths that hold nothing are left out. Raises UnclearField for a path through a list whose items have no keys.
     """
     metadata = content["metadata"]
     body: dict[str, Any] = {
@@ -87,22 +90,31 @@ def handover_body(content: dict[str, Any], paths: Iterable[str]) -> dict[str, An
         "metadata": {key: metadata[key] for key in ("name", "namespace") if metadata.get(key)},
     }
     for path in paths:
-        names = []
-        for element in path.split("/f:"):
-            name = element.removeprefix("f:")
-            if "/k:" in name or "/v:" in name or "/i:" in name:
-                raise UnclearField(f"{path} goes through a list, whose other items would be lost")
-            names.append(name)
+        parts = elements(path)
+        if any(part.startswith(("v:", "i:")) for part in parts) or "/v:" in path or "/i:" in path:
+            raise UnclearField(f"{path} goes through a list whose items have no keys")
         value: Any = content
-        for name in names:
-            value = value.get(name) if isinstance(value, dict) else None
-        if value is None:
-            continue
-        node = body
-        for name in names[:-1]:
-            node = node.setdefault(name, {})
-        node[names[-1]] = value
+        for part in parts:
+            value = resolve(value, part)
+        if not is_absent(value) and value is not None:
+            _put(body, parts, value)
     return body
+
+
+def _put(node: Any, parts: list[str], value: Any) -> None:
+    """Sets a value in a body of maps and keyed lists, which are made on the way."""
+    for depth, part in enumerate(parts):
+        last = depth + 1 == len(parts)
+        if part.startswith("k:"):
+            place = index_of(node, part)
+            if place is None:
+                node.append(value if last else dict(parse_key(part)))
+                place = len(node) - 1
+            node = node[place]
+        elif last:
+            node[part.removeprefix("f:")] = value
+        else:
+            node = node.setdefault(part.removeprefix("f:"), [] if parts[depth + 1].startswith("k:") else {})
 
 
 def _moves(entry: dict[str, Any], taken: set[str], manager: str) -> bool:

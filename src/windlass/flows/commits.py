@@ -1,0 +1,94 @@
+"""The controller's own commits: intents of flows, gathered per Repository and carried out together.
+
+Expiry of exceptions and automatic rollback hand in what they want to be so; ``commit`` is a worker's step for one
+Repository. A remote that is away keeps them waiting; one that refuses is told to whoever asked, and asked again only
+with a new intent. All of it may be lost with the process: the flows hand it in again, and an intent whose commit is
+there already is not made twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+
+from windlass.core.edits import Intent
+from windlass.core.edits.intents import Home
+from windlass.core.edits.objects import Target
+from windlass.core.kinds import application
+from windlass.core.kinds.kind import GROUP
+from windlass.core.model import ObjectRef
+from windlass.errors import NeedsHuman, TryLater, WindlassError
+from windlass.flows.fleet import ApplicationState, Fleet, Key
+from windlass.flows.queue import WorkQueue
+from windlass.flows.upstreams import Upstreams
+from windlass.flows.write import Written
+
+log = structlog.get_logger("windlass")
+Answer = Callable[[Written], None]
+
+
+class Commits:
+    """``pushed`` is told of a Repository that was pushed to, so that the commit is seen at once."""
+
+    def __init__(self, fleet: Fleet, upstreams: Upstreams, *, pushed: Callable[[Key], None]) -> None:
+        self._fleet = fleet
+        self._upstreams = upstreams
+        self._pushed = pushed
+        self._waiting: dict[Key, dict[str, tuple[Intent, Answer]]] = {}
+        self.queue: WorkQueue[Key] = WorkQueue(base=2.0, cap=300.0)
+
+    def home(self, state: ApplicationState) -> tuple[Key, Home] | None:
+        """Where an Application itself is written: the Repository and the file, as the Application that applies it has
+        rendered it. None where it is in no file."""
+        ref = ObjectRef(GROUP, application.KIND, *state.key)
+        for parent in self._fleet.applications.values():
+            desired = parent.desired.get(ref)
+            source = parent.linked[0]
+            if desired is not None and source is not None:
+                if desired.origin.repository != source.name:
+                    source = Key(source.namespace, desired.origin.repository)
+                return source, Home(desired.origin.file, Target(GROUP, application.KIND, *state.key))
+        return None
+
+    def may_write(self, repository: Key) -> bool:
+        """Whether Git names credentials for writing there."""
+        source = self._fleet.sources.get(repository)
+        return source is not None and source.written is not None and source.written.spec.write is not None
+
+    def want(self, repository: Key, intent: Intent, answer: Answer) -> None:
+        """Has an intent carried out. ``answer`` hears what became of it, also where it was refused."""
+        self._waiting.setdefault(repository, {})[intent.id] = (intent, answer)
+        self.queue.add(repository)
+
+    def waits(self, repository: Key, identity: str) -> bool:
+        """Whether an intent is still to be carried out."""
+        return identity in self._waiting.get(repository, {})
+
+    async def commit(self, repository: Key) -> None:
+        """A worker's step: all that waits for one Repository, as one commit."""
+        batch = list(self._waiting.get(repository, {}).values())
+        source = self._fleet.sources.get(repository)
+        if not batch:
+            return
+        try:
+            if source is None or source.written is None:
+                raise NeedsHuman(f"there is no Repository {repository}")
+            writer = await self._upstreams.writer(source.written, fresh=self.queue.failures(repository) > 0)
+            done = await writer.write([intent for intent, _ in batch], once=True)
+        except TryLater as error:
+            wait = self.queue.retry(repository, at_least=error.after)
+            log.info("commit waits", repository=str(repository), error=error.what, seconds=round(wait, 1))
+            return
+        except WindlassError as error:
+            refusal = error if isinstance(error, NeedsHuman) else NeedsHuman(error.what)
+            done = [Written(intent, "refused", error=refusal) for intent, _ in batch]
+        self.queue.forget(repository)
+        waiting = self._waiting.get(repository, {})
+        for (intent, answer), written in zip(batch, done, strict=True):
+            waiting.pop(intent.id, None)
+            if written.error is not None:
+                log.warning("commit refused", repository=str(repository), about=intent.about, error=str(written.error))
+            answer(written)
+        if any(one.result == "written" for one in done):
+            self._pushed(repository)
