@@ -24,7 +24,7 @@ from windlass.core.kustomize.origins import (
     Origin,
     forget,
 )
-from windlass.core.kustomize.printing import to_yaml
+from windlass.core.kustomize.printing import final_value, to_yaml
 from windlass.core.kustomize.references import fix_references
 from windlass.core.kustomize.resource import (
     BUILD_ANNOTATIONS,
@@ -161,12 +161,13 @@ def _leave_local_out(collection: Collection) -> None:
         check_object(resource.content, resource.where)
         if resource.annotations().get(LOCAL, "false") == "false":
             kept.append(resource)
-    collection.items = kept
+    collection.items = []
+    collection.add(kept)
 
 
 def _built(resource: Any) -> BuiltObject:
     try:
-        content = json_value(resource.tree)
+        content = final_value(json_value(resource.tree))
     except KustomizeError as error:
         raise error.at(resource.where) from None
     return BuiltObject(content, resource.file, resource.line, tuple(resource.changes))

@@ -141,6 +141,11 @@ def from_definitions(value: Any) -> Configuration:
         raise KustomizeError("a mapping of OpenAPI definitions is expected", hint="crds names OpenAPI, not CRDs")
     collected = _Collected({}, {})
     for name, definition in value.items():
+        if definition is not None and not isinstance(definition, Mapping):
+            raise KustomizeError(
+                f"{shown(str(name), 60)} is no OpenAPI definition",
+                hint="crds names files of OpenAPI definitions, not of CustomResourceDefinitions",
+            )
         properties = _properties(definition)
         if {"kind", "apiVersion", "metadata"} <= properties.keys():
             _collect(collected, Gvk("", "", str(name).rpartition(".")[2]), value, str(name), ())

@@ -40,6 +40,10 @@ QUOTED: Final = 1
 TAGGED: Final = 2
 """Written with its tag before it, in quotes (3) or not."""
 
+FLOW: Final = 4
+"""Stands between brackets, where the original writes it in quotes before it reads it again: an empty value becomes the
+empty text, a time stays the text that it is."""
+
 Node = Any
 """``dict[str, Node]``, ``list[Node]`` or ``Scalar``; None where there is nothing (which is not the null of YAML)."""
 
@@ -155,7 +159,7 @@ def set_field(parent: dict[str, Node], name: str, value: Node, *, keep_null: boo
         parent[name] = value
     elif current is not value:
         if current.__class__ is Scalar and value.__class__ is Scalar:
-            value.style = current.style
+            value.style = current.style & ~FLOW
             current.tag, current.text = value.tag, value.text
         else:
             parent[name] = value
@@ -208,6 +212,8 @@ def _json(node: Node) -> Any:
 
 def _leaf(node: Scalar) -> Any:
     tag, text = node.tag, node.text
+    if node.style & FLOW and tag in (NULL, TIMESTAMP):
+        return text
     if not tag:
         if node.style & QUOTED or "\n" in text:
             return text

@@ -11,6 +11,7 @@ import re
 from functools import lru_cache
 from typing import Any
 
+from windlass.core.kustomize.errors import KustomizeError
 from windlass.core.kustomize.resolve import go_float, needs_quotes
 
 _WIDTH = 80
@@ -25,6 +26,9 @@ _INNER = re.compile(r":(?=[ \t]|\Z)|(?<=[ \t\r\n\x85\u2028\u2029\0])#")
 _SPECIAL = re.compile(r"[^\n\x20-\x7e\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd]")
 _SPACE_BREAK = re.compile(f" [{_BREAKS}]")
 _BREAK_SPACE = re.compile(f"[{_BREAKS}] ")
+_FOLDED = re.compile(r"[\x7f-\x9f\ufffe\uffff]")
+_CONTROL = re.compile(r"[\x7f-\x84\x86-\x9f\ufffe\uffff]")
+_FOLD = re.compile(r" *\x85(?: *\x85)* *")
 _ESCAPES = {
     0x00: "0", 0x07: "a", 0x08: "b", 0x09: "t", 0x0A: "n", 0x0B: "v", 0x0C: "f", 0x0D: "r", 0x1B: "e", 0x22: '"',
     0x5C: "\\", 0x85: "N", 0xA0: "_", 0x2028: "L", 0x2029: "P",
@@ -40,6 +44,25 @@ def to_yaml(value: Any) -> str:
     out: list[str] = []
     _node(value, 0, False, "", out)
     return "".join(out)
+
+
+def final_value(value: Any) -> Any:
+    """JSON values after the original's last reading of them: a next-line character folds like a line break, control
+    characters are refused."""
+    if isinstance(value, str):
+        return value if _FOLDED.search(value) is None else _reread(value)
+    if isinstance(value, dict):
+        for name in value:
+            if _FOLDED.search(name) is not None:
+                raise KustomizeError("a key holds a control character", hint="take it out")
+        return {name: final_value(member) for name, member in value.items()}
+    return [final_value(item) for item in value] if isinstance(value, list) else value
+
+
+def _reread(text: str) -> str:
+    if _CONTROL.search(text) is not None:
+        raise KustomizeError("a text holds a control character that YAML has no place for", hint="take it out")
+    return _FOLD.sub(lambda found: "\n" * (found[0].count("\x85") - 1) or " ", text)
 
 
 def _node(value: Any, indent: int, in_list: bool, lead: str, out: list[str]) -> None:

@@ -20,16 +20,18 @@ from yaml._yaml import CParser
 from windlass.core.documents.read import check, read, told_of
 from windlass.core.documents.rules import Budget, Document, DocumentError, TooMuch
 from windlass.core.kustomize.errors import shown
-from windlass.core.kustomize.nodes import PLAIN, QUOTED, TAGGED, BareKey, DoubledKey, Node, Scalar, copy
-from windlass.core.kustomize.resolve import MERGE, STR, resolve
+from windlass.core.kustomize.nodes import FLOW, PLAIN, QUOTED, TAGGED, BareKey, DoubledKey, Node, Scalar, copy
+from windlass.core.kustomize.resolve import MERGE, NULL, STR, TIMESTAMP, resolve
 from windlass.errors import Where
 
 _SEPARATOR = re.compile(rb"\n---[^\n]*\n")
+_SLASH_ESCAPE = re.compile(r"\\/")
 _TAG = "tag:yaml.org,2002:"
 _BOM = b"\xef\xbb\xbf"
 _DEFAULT = Budget()
 _NO_KEY: Any = object()
 _OPEN: Any = object()
+_QUOTED_IN_FLOW = (NULL, TIMESTAMP)
 
 
 class Parsed(NamedTuple):
@@ -42,6 +44,7 @@ class Parsed(NamedTuple):
 def objects(data: bytes, file: str, budget: Budget = _DEFAULT) -> list[Parsed]:
     """The documents of a file that are not empty. Raises ``DocumentError`` with file and line."""
     check(data, file, budget)
+    _refuse_slash_escapes(data, file)
     text = data.replace(b"\r\n", b"\n")
     found: list[Parsed] = []
     reader = _Reader(file, budget)
@@ -71,14 +74,32 @@ def objects(data: bytes, file: str, budget: Budget = _DEFAULT) -> list[Parsed]:
 def settings(data: bytes, file: str, *, strict: bool = False) -> Any:
     """The value of a file of settings: the first document, None where it is empty. ``strict`` refuses a key that is
     there twice."""
+    _refuse_slash_escapes(data, file)
     found: list[Document] = read(data, file, last_key_wins=not strict)
     return found[0].value if found and found[0].index == 0 else None
 
 
-class _Frame(NamedTuple):
-    container: Any
-    key: Any
-    anchor: str | None
+# What waits while a list or mapping is read: its container, the key it stands under, its anchor, whether it is flow.
+_Frame = tuple[Any, Any, str | None, bool]
+
+
+def _refuse_slash_escapes(data: bytes, file: str) -> None:
+    """``\\/`` in quotes: JSON knows it, the original's YAML does not, and JSON is YAML to it."""
+    if b"\\/" not in data:
+        return
+    text = data.decode()
+    try:
+        for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+            if event.__class__ is yaml.ScalarEvent and event.style == '"' and "/" in event.value:
+                written = text[event.start_mark.index : event.end_mark.index]
+                if _SLASH_ESCAPE.search(written.replace("\\\\", "")):
+                    raise DocumentError(
+                        "there is no escape \\/ in YAML",
+                        where=Where(file=file, line=event.start_mark.line + 1),
+                        hint="write / alone",
+                    )
+    except yaml.YAMLError:
+        return
 
 
 class _Reader:
@@ -120,6 +141,7 @@ class _Reader:
         root = here
         key: Any = _NO_KEY
         anchor: str | None = None
+        flow = False
         event: Any = None
         while True:
             event = get()
@@ -129,12 +151,15 @@ class _Reader:
                 raise TooMuch("the file has too many values", where=self._where(event), hint="split it into several")
             if kind is scalar_event:
                 value: Any = _scalar(event)
+                if flow and value.tag in _QUOTED_IN_FLOW and (not value.text or ":" in value.text):
+                    value.style |= FLOW
                 if event.anchor is not None:
                     anchors[event.anchor] = value
             elif kind is mapping_start or kind is sequence_start:
                 if here.__class__ is dict and key is _NO_KEY:
                     raise self._refused("a key must be text, not a list or a mapping", event)
-                stack.append(_Frame(here, key, anchor))
+                stack.append((here, key, anchor, flow))
+                flow = bool(event.flow_style)
                 if len(stack) > self.depth:
                     raise TooMuch(
                         f"lists and mappings are more than {self.depth} levels deep",
@@ -155,7 +180,7 @@ class _Reader:
                 value = _merged(here, self, event) if here.__class__ is dict and _MERGE_MARK in here else here
                 if anchor is not None:
                     anchors[anchor] = value
-                here, key, anchor = stack.pop()
+                here, key, anchor, flow = stack.pop()
             if here.__class__ is list:
                 here.append(value)
             elif key is _NO_KEY:

@@ -115,7 +115,7 @@ def timestamp_as_json(text: str) -> str | None:
     zone = found["zone"]
     if hour > 23 or minute > 59 or second > 59 or (found["t"] == " ") != (zone is None):
         return None
-    if zone not in (None, "Z", "+00:00", "-00:00") and (int(zone[1:3]) > 24 or int(zone[4:6]) > 60):
+    if zone not in (None, "Z") and (int(zone[1:3]) > 24 or int(zone[4:6]) > 60):
         return None
     part = (found["part"] or "").replace(",", ".")[:10].rstrip("0").rstrip(".")
     shown = zone if zone not in (None, "+00:00", "-00:00") else "Z"

@@ -21,7 +21,6 @@ from windlass.core.kustomize.ids import KNOWN_SCOPES
 from windlass.core.kustomize.kustomization import Kustomization
 from windlass.core.kustomize.loading import Place
 from windlass.core.kustomize.making import resources_of
-from windlass.core.kustomize.nodes import json_value
 from windlass.core.kustomize.origins import Origin, annotate_file, annotate_new, transformed
 from windlass.core.kustomize.resource import Change, Resource
 from windlass.core.kustomize.schemas import Known
@@ -274,13 +273,13 @@ class Target:
 
 
 def _comparable(resource: Resource) -> Any:
-    value = json_value(resource.tree)
-    labels = value.get("metadata", {}).get("labels") if isinstance(value.get("metadata"), dict) else None
-    if isinstance(labels, dict):
-        labels.pop("validated-by", None)
-        if not labels:
-            del value["metadata"]["labels"]
-    return value
+    """An object as text, with the way in which its leaves are written, which a transformer changes even where it
+    writes the same."""
+    seen = resource.copy()
+    labels = seen.labels()
+    if labels.pop("validated-by", None) is not None:
+        seen.set_labels(labels)
+    return repr(seen.content)
 
 
 def _settings(data: bytes, file: str, *, strict: bool = False) -> Any:
