@@ -113,6 +113,7 @@ def build(files: Files, folder: str, options: Options = _DEFAULT, parsing: Parsi
     found = target.accumulate(Accumulated())
     collection = found.collection
     _told(target, "", lambda: add_hashes(collection))
+    collection.renamed()
     _told(target, "", lambda: fix_references(collection, found.configuration.references))
     _told(
         target,

@@ -17,7 +17,7 @@ from windlass.core.kustomize.errors import KustomizeError, shown
 from windlass.core.kustomize.ids import Gvk, Id
 from windlass.core.kustomize.kustomization import Selector
 from windlass.core.kustomize.nodes import Node, Scalar, is_null, key, set_field, string, text_of
-from windlass.core.kustomize.resource import BEHAVIOR, ORIGIN, Resource
+from windlass.core.kustomize.resource import BEHAVIOR, ORIGIN, PREVIOUS_NAMES, Resource
 from windlass.core.manifests.selectors import LabelSelector, SelectorError
 
 _REGEX = re2.Options()
@@ -28,10 +28,26 @@ _REGEX.max_mem = 1 << 20
 class Collection:
     """Objects in the order in which they were loaded."""
 
-    __slots__ = ("items",)
+    __slots__ = ("_by_name", "_items", "_known")
 
-    def __init__(self, items: Iterable[Resource] = ()) -> None:
-        self.items: list[Resource] = list(items)
+    def __init__(self) -> None:
+        self._items: list[Resource] = []
+        self._known: dict[Any, Resource] | None = {}
+        self._by_name: dict[str, list[Resource]] | None = {}
+
+    @property
+    def items(self) -> list[Resource]:
+        """The objects; not to be changed in place."""
+        return self._items
+
+    @items.setter
+    def items(self, items: list[Resource]) -> None:
+        self._items = items
+        self.renamed()
+
+    def renamed(self) -> None:
+        """Names may have changed: what was known of them is forgotten."""
+        self._known = self._by_name = None
 
     def __iter__(self) -> Iterator[Resource]:
         return iter(self.items)
@@ -41,7 +57,9 @@ class Collection:
 
     def add(self, resources: Iterable[Resource]) -> None:
         """Append each. Raises ``KustomizeError`` where an identity is there already."""
-        seen = {resource.id.key: resource for resource in self.items}
+        if self._known is None:
+            self._known = {resource.id.key: resource for resource in self._items}
+        seen = self._known
         for resource in resources:
             identity = resource.id
             if (first := seen.get(identity.key)) is not None:
@@ -51,24 +69,35 @@ class Collection:
                     hint="take one of the two out, or give it another name or namespace",
                 )
             seen[identity.key] = resource
-            self.items.append(resource)
+            self._items.append(resource)
+            if self._by_name is not None:
+                self._file_under_names(resource, self._by_name)
 
     def drop_empty(self) -> None:
         """Forget what patches deleted."""
         if any(resource.gone for resource in self.items):
             self.items = [resource for resource in self.items if not resource.gone]
 
-    def by_any_id(self, wanted: Callable[[Id], bool]) -> list[Resource]:
-        """Objects of which the present or a former identity is wanted."""
+    def by_any_id(self, name: str, wanted: Callable[[Id], bool]) -> list[Resource]:
+        """Objects of which the present or a former identity is wanted; all that are have this name."""
+        if self._by_name is None:
+            self._by_name = {}
+            for resource in self._items:
+                self._file_under_names(resource, self._by_name)
         return [
             resource
-            for resource in self.items
+            for resource in self._by_name.get(name, ())
             if not resource.gone and any(wanted(each) for each in (*resource.previous_ids, resource.id))
         ]
 
+    @staticmethod
+    def _file_under_names(resource: Resource, by_name: dict[str, list[Resource]]) -> None:
+        for name in {resource.name, *resource.csv(PREVIOUS_NAMES)}:
+            by_name.setdefault(name, []).append(resource)
+
     def one_by_id(self, identity: Id) -> Resource:
         """The one object that is or was called so. Raises ``KustomizeError`` where there is none, or several."""
-        found = self.by_any_id(identity.same)
+        found = self.by_any_id(identity.name, identity.same)
         if len(found) == 1:
             return found[0]
         if found:
@@ -88,7 +117,7 @@ class Collection:
 
     def _absorb(self, resource: Resource) -> None:
         identity = resource.id
-        found = self.by_any_id(identity.same)
+        found = self.by_any_id(identity.name, identity.same)
         behavior = resource.annotations().get(BEHAVIOR, "")
         if not found:
             if behavior in ("merge", "replace"):
@@ -118,7 +147,8 @@ class Collection:
         resource.changes = [*old.changes, *resource.changes]
         if not resource.file:
             resource.file, resource.line = old.file, old.line
-        self.items[place] = resource
+        self._items[place] = resource
+        self.renamed()
 
     @staticmethod
     def _merge(resource: Resource, old: Resource) -> None:

@@ -33,6 +33,7 @@ from windlass.core.kustomize.resolve import (
     resolve,
     timestamp_as_json,
 )
+from windlass.core.kustomize.rewriting import block_again
 
 PLAIN: Final = 0
 QUOTED: Final = 1
@@ -43,6 +44,11 @@ TAGGED: Final = 2
 FLOW: Final = 4
 """Stands between brackets, where the original writes it in quotes before it reads it again: an empty value becomes the
 empty text, a time stays the text that it is."""
+
+LITERAL: Final = 8
+"""Written as a block, besides ``QUOTED``."""
+FOLDED: Final = 16
+"""Written as a folded block, besides ``QUOTED``."""
 
 Node = Any
 """``dict[str, Node]``, ``list[Node]`` or ``Scalar``; None where there is nothing (which is not the null of YAML)."""
@@ -192,7 +198,7 @@ def _twice(name: DoubledKey) -> KustomizeError:
 def _json(node: Node) -> Any:
     cls = node.__class__
     if cls is Scalar:
-        return node.text if node.tag == STR else _leaf(node)
+        return _string(node) if node.tag == STR else _leaf(node)
     if cls is dict:
         out = {}
         for name, value in node.items():
@@ -203,11 +209,19 @@ def _json(node: Node) -> Any:
                     f"the key {shown(name)} is not text: JSON has only text as keys",
                     hint=f'write "{shown(name)}" in quotes; one that kustomize adds itself must not look like a number',
                 )
-            out[name] = value.text if value.__class__ is Scalar and value.tag == STR else _json(value)
+            out[name] = _string(value) if value.__class__ is Scalar and value.tag == STR else _json(value)
         return out
     if cls is list:
         return [_json(value) for value in node]
     return None
+
+
+def _string(node: Scalar) -> str:
+    text: str = node.text
+    style = node.style
+    if style >= LITERAL or (text[:1] == "\t" and not style and "\n" in text):
+        return block_again(text, folded=style & FOLDED != 0)
+    return text
 
 
 def _leaf(node: Scalar) -> Any:
@@ -216,9 +230,9 @@ def _leaf(node: Scalar) -> Any:
         return text
     if not tag:
         if node.style & QUOTED or "\n" in text:
-            return text
+            return _string(node)
         tag = resolve(text)
-    elif node.style == QUOTED and tag == resolve(text):
+    elif node.style & QUOTED and not node.style & TAGGED and tag == resolve(text):
         # An integer put where a quoted text was is written in those quotes.
         return text
     return tagged_value(tag, text)

@@ -146,6 +146,7 @@ def _merge_run(
                 found = _named(collection, patch)
                 _apply(found, patch, known)
                 found.touched(change)
+                collection.renamed()
             return
         if len(merges) > 1:
             raise KustomizeError(

@@ -20,7 +20,19 @@ from yaml._yaml import CParser
 from windlass.core.documents.read import check, read, told_of
 from windlass.core.documents.rules import Budget, Document, DocumentError, TooMuch
 from windlass.core.kustomize.errors import shown
-from windlass.core.kustomize.nodes import FLOW, PLAIN, QUOTED, TAGGED, BareKey, DoubledKey, Node, Scalar, copy
+from windlass.core.kustomize.nodes import (
+    FLOW,
+    FOLDED,
+    LITERAL,
+    PLAIN,
+    QUOTED,
+    TAGGED,
+    BareKey,
+    DoubledKey,
+    Node,
+    Scalar,
+    copy,
+)
 from windlass.core.kustomize.resolve import MERGE, NULL, STR, TIMESTAMP, resolve
 from windlass.errors import Where
 
@@ -91,11 +103,12 @@ def _refuse_slash_escapes(data: bytes, file: str) -> None:
     try:
         for event in yaml.parse(text, Loader=yaml.CSafeLoader):
             if event.__class__ is yaml.ScalarEvent and event.style == '"' and "/" in event.value:
-                written = text[event.start_mark.index : event.end_mark.index]
+                start, end = event.start_mark, event.end_mark
+                written = text[start.index : end.index] if start is not None and end is not None else ""
                 if _SLASH_ESCAPE.search(written.replace("\\\\", "")):
                     raise DocumentError(
                         "there is no escape \\/ in YAML",
-                        where=Where(file=file, line=event.start_mark.line + 1),
+                        where=Where(file=file, line=start.line + 1 if start is not None else 0),
                         hint="write / alone",
                     )
     except yaml.YAMLError:
@@ -231,13 +244,16 @@ class _Reader:
         return Where(file=self.file, line=event.start_mark.line + 1 + self.offset)
 
 
+_BLOCKS = {"|": QUOTED | LITERAL, ">": QUOTED | FOLDED}
+
+
 def _scalar(event: Any) -> Scalar:
     text = event.value
     tag = event.tag
     if tag is not None and tag != "!":
         return Scalar(tag.removeprefix(_TAG), text, TAGGED | (QUOTED if event.style else PLAIN))
     if event.style:
-        return Scalar(STR, text, QUOTED)
+        return Scalar(STR, text, _BLOCKS.get(event.style, QUOTED))
     return Scalar(resolve(text), text, PLAIN)
 
 

@@ -118,6 +118,7 @@ class Target:
 
     def _run(self, collection: Collection, run: Run, origin: Origin | None) -> None:
         run(collection)
+        collection.renamed()
         if origin is not None:
             for resource in collection:
                 if not resource.gone:

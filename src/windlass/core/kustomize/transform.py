@@ -257,7 +257,7 @@ def replicas(replica: Replica, specs: Sequence[FieldSpec], change: Change | None
             def wanted(identity: Id, spec: FieldSpec = spec) -> bool:
                 return identity.name == replica.name and identity.gvk.selected_by(spec.gvk)
 
-            for resource in collection.by_any_id(wanted):
+            for resource in collection.by_any_id(replica.name, wanted):
                 found = True
                 apply(resource, spec, leaf(Scalar(INT, str(replica.count))), _LEAF_NUMBER)
                 resource.touched(change)

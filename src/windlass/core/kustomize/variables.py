@@ -60,9 +60,9 @@ def _mark(var: Var, collection: Collection) -> None:
             gvk = Gvk(given.group or wanted.group, given.version, wanted.kind)
     identity = Id.of(gvk, wanted.name, wanted.namespace)
     if wanted.namespace:
-        found = collection.by_any_id(identity.same)
+        found = collection.by_any_id(identity.name, identity.same)
     else:
-        found = collection.by_any_id(lambda one: one.name == identity.name and one.gvk == gvk)
+        found = collection.by_any_id(identity.name, lambda one: one.name == identity.name and one.gvk == gvk)
     if len(found) > 1:
         raise KustomizeError(
             f"the var {shown(var.name, 60)} means {len(found)} objects", hint="write the namespace in objref"
