@@ -32,7 +32,7 @@ from windlass.adapters.host.profile import Profiler
 from windlass.adapters.host.tracing import NoTracer, OpenTelemetryTracer
 from windlass.adapters.ledger import LedgerWriter
 from windlass.adapters.registry.charts import ChartStore
-from windlass.adapters.render import Workers
+from windlass.adapters.render import CachedRenderer, Workers
 from windlass.core.kinds import application, installation, repository
 from windlass.core.kinds.deploy import DIGEST_SECRET, LEASE
 from windlass.core.model import HealthStatus, ObjectRef, Resource
@@ -143,8 +143,10 @@ class Controller:
         settings, fleet, clock = self.settings, self.fleet, self.clock
         fleet.system = settings.namespace
         key = await digest_key(cluster, settings.namespace)
-        renderer = Workers(count=settings.renderers, timeout=settings.render_timeout, memory=settings.render_memory)
-        await stack.enter_async_context(renderer)
+        workers = Workers(count=settings.renderers, timeout=settings.render_timeout, memory=settings.render_memory)
+        await stack.enter_async_context(workers)
+        renderer = CachedRenderer(workers, settings.data / "renders", key, no_cache)
+        stack.push_async_callback(renderer.close)
         syncs: WorkQueue[Key] = WorkQueue(base=5.0, cap=300.0)
         asks: WorkQueue[Key] = WorkQueue(base=1.0, cap=300.0)
         stack.callback(syncs.close)
@@ -209,7 +211,7 @@ class Controller:
             synced=lambda kind: self._synced[kind].set(),
             record=record,
         )
-        self.metrics.watch(Numbers(fleet, desires, reporter, syncs, asks, supervisor))
+        self.metrics.watch(Numbers(fleet, renderer, reporter, syncs, asks, supervisor))
         cluster.live.listen(drift.on_change)
         supervisor.keep(informers.installations, "installation")
         await self._synced[installation.KIND].wait()
@@ -377,14 +379,14 @@ class Numbers(Collector):
     def __init__(
         self,
         fleet: Fleet,
-        desires: Desires,
+        renderer: CachedRenderer,
         reporter: Reporter,
         syncs: WorkQueue[Key],
         asks: WorkQueue[Key],
         supervisor: Supervisor,
     ) -> None:
         self._fleet = fleet
-        self._desires = desires
+        self._renderer = renderer
         self._reporter = reporter
         self._queues = {"sync": syncs, "repository": asks}
         self._supervisor = supervisor
@@ -413,7 +415,9 @@ class Numbers(Collector):
             depth.add_metric([name], len(queue))
         yield depth
         for name, text, value in (
-            ("windlass_renders", "Renders made", self._desires.renders),
+            ("windlass_renders", "Renders made", self._renderer.made),
+            ("windlass_render_cache_hits", "Renders found in the cache", self._renderer.hits),
+            ("windlass_render_cache_refused", "Cache entries thrown away", self._renderer.refused),
             ("windlass_status_writes", "Status writes", self._reporter.status_writes),
             ("windlass_events_dropped", "Kubernetes Events dropped", self._reporter.events_dropped),
             ("windlass_bugs", "Unexpected errors", self._supervisor.bugs),
@@ -424,6 +428,10 @@ class Numbers(Collector):
 def stalled(seconds: float, stack: str) -> None:
     """What held the event loop, for the log."""
     log.warning("loop stalled", seconds=round(seconds, 3), stack=stack)
+
+
+def no_cache(error: WindlassError) -> None:
+    log.warning("renders are not kept", error=str(error), mend=error.hint)
 
 
 async def first(supervisor: Supervisor, wanted: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:

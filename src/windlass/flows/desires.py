@@ -26,7 +26,7 @@ DIFFERENCES = 64
 
 
 class Desires:
-    """``renders`` counts the renders that were made."""
+    """What is wanted, per Application."""
 
     def __init__(
         self,
@@ -45,7 +45,6 @@ class Desires:
         self._inventory = inventory
         self._digest_key = digest_key
         self._tracer = tracer
-        self.renders = 0
         self._differences: OrderedDict[tuple[str, str, str], list[str] | None] = OrderedDict()
 
     async def render(self, state: ApplicationState, source: SourceState, written: Application, commit: str) -> Rendered:
@@ -114,14 +113,13 @@ class Desires:
             include=inputs.include,
             exclude=inputs.exclude,
             digest_key=self._digest_key,
-            namespaced=dict(self._fleet.namespaced),
+            namespaced={**self._inventory.known_scopes(), **self._fleet.namespaced},
             settings=settings,
             others=others,
             values=values,
             chart=chart,
             facts=facts,
         )
-        self.renders += 1
         with self._tracer.span("render", application=state.name, commit=commit):
             rendered = await self._renderer.render(request)
         return rendered, inputs._replace(facts=facts if rendered.asked else ClusterFacts())

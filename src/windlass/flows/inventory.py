@@ -98,6 +98,14 @@ class Inventory:
         served, _ = await self.resources(custom)
         return {f"{resource.group}/{resource.kind}": resource.namespaced for resource in served.values()}
 
+    def known_scopes(self) -> dict[str, bool]:
+        """The same of the kinds that are watched: after a start a render need not be made twice to ask for them."""
+        return {
+            f"{resource.group}/{resource.kind}": resource.namespaced
+            for resource in self._watched
+            if (resource.api_version, resource.kind) not in by_kind()
+        }
+
     async def record_and_watch(self, served: Mapping[tuple[str, str], Resource]) -> None:
         """Before the first object of a kind is made: written down, then watched."""
         new = {word for resource in served.values() if (word := kind_word(resource)) not in self._recorded}

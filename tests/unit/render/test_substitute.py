@@ -172,14 +172,15 @@ def test_an_object_may_be_left_alone(note: str) -> None:
 def test_a_value_of_a_secret_makes_the_render_private_and_is_told_where_it_is_no_secret_any_more() -> None:
     read = ClusterValues({"Secret/s": {"TOKEN": b"hunter2"}, "ConfigMap/c": {"A": b"1"}})
     settings = asked(ValueRef(secret="s"), ValueRef(config_map="c"))
+    assert "hunter2" not in repr(read)
     result = rendered({"a.yaml": CONFIG + "${TOKEN}"}, settings=settings, values=read)
     assert result.private
     (warning,) = result.warnings
     assert warning.what == "a value of a Secret is put into this ConfigMap, where it is no secret any more"
     into = "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData: {x: '${TOKEN}'}\n"
     assert rendered({"a.yaml": into}, settings=settings, values=read).warnings == []
+    read = ClusterValues({"ConfigMap/c": {"A": b"1"}})
     assert not rendered({"a.yaml": CONFIG + "${A}"}, settings=asked(ValueRef(config_map="c")), values=read).private
-    assert "hunter2" not in repr(read)
 
 
 def test_text_made_to_grow_is_stopped() -> None:

@@ -41,22 +41,24 @@ _HINTS = {
 }
 
 
-def write_atomic(path: Path, content: bytes, *, mode: int = 0o600) -> None:
+def write_atomic(path: Path, content: bytes, *, mode: int = 0o600, durable: bool = True) -> None:
     """Puts `content` at `path` so that a reader, and a machine after a power cut, sees the old bytes or all of the new.
 
+    Not `durable`, a power cut may leave anything: for what is checked as it is read, and can be made anew.
     `mode` is that of the new file, whatever the umask and the old file's. Raises DiskFull or FileNotWritable; then the
     old file stands untouched and the temporary one is gone.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
     try:
         try:
-            _write(temporary, content, mode)
+            _write(temporary, content, mode, durable=durable)
             temporary.replace(path)
         except BaseException:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
             raise
-        sync_folder(path.parent)
+        if durable:
+            sync_folder(path.parent)
     except OSError as error:
         raise explain(error, path) from error
 
@@ -81,7 +83,7 @@ def explain(error: OSError, path: Path) -> DiskFull | FileNotWritable:
     return FileNotWritable(f"can't write {path}: {words}", hint=_HINTS.get(error.errno or 0, ""))
 
 
-def _write(temporary: Path, content: bytes, mode: int) -> None:
+def _write(temporary: Path, content: bytes, mode: int, *, durable: bool) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(temporary, flags, 0o600)
     try:
@@ -89,6 +91,7 @@ def _write(temporary: Path, content: bytes, mode: int) -> None:
         rest = memoryview(content)
         while rest:
             rest = rest[os.write(descriptor, rest) :]
-        os.fsync(descriptor)
+        if durable:
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -33,8 +33,9 @@ def _builtin_scopes() -> dict[tuple[str, str], bool]:
     return scopes | {(kinds.GROUP, one.kind): one.namespaced for one in kinds.KINDS}
 
 
-def scope_of(request: RenderRequest, raws: Iterable[Raw]) -> Callable[[str, str], bool]:
-    """Whether a kind is namespaced: the built-in table, CRDs in the render, the cluster's word, and else yes."""
+def scope_of(request: RenderRequest, raws: Iterable[Raw], used: dict[str, bool]) -> Callable[[str, str], bool]:
+    """Whether a kind is namespaced: the built-in table, CRDs in the render, the cluster's word, and else yes. The
+    answers that came from outside go into ``used``."""
     builtin = _builtin_scopes()
     from_crds: dict[tuple[str, str], bool] = {}
     for raw in raws:
@@ -46,7 +47,11 @@ def scope_of(request: RenderRequest, raws: Iterable[Raw]) -> Callable[[str, str]
 
     def namespaced(group: str, kind: str) -> bool:
         known = builtin.get((group, kind), from_crds.get((group, kind)))
-        return known if known is not None else request.namespaced.get(f"{group}/{kind}", True)
+        if known is not None:
+            return known
+        name = f"{group}/{kind}"
+        used[name] = request.namespaced.get(name, True)
+        return used[name]
 
     return namespaced
 

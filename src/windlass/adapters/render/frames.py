@@ -33,13 +33,14 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class End(msgspec.Struct, frozen=True):
-    """What ends an answer: the commits of the source and of further repositories, whether a secret is in it, and
-    whether what the cluster is like went into it."""
+    """What ends an answer: the commits of the source and of further repositories, whether a secret is in it, whether
+    what the cluster is like went into it, and the answers about custom kinds that were used."""
 
     commit: str
     others: dict[str, str] = {}
     private: bool = False
     asked: bool = False
+    scopes: dict[str, bool] = {}
 
 
 def frame(letter: int, payload: bytes) -> bytes:
@@ -57,7 +58,8 @@ def answer(rendered: Rendered) -> Iterator[bytes]:
     for name, other in rendered.others.items():
         yield from _sliced(TRACE, ((name, path, seen) for path, seen in other.read.items()))
     commits = {name: other.commit for name, other in rendered.others.items()}
-    yield frame(END, _encode(End(rendered.commit, commits, rendered.private, rendered.asked)))
+    end = End(rendered.commit, commits, rendered.private, rendered.asked, rendered.scopes)
+    yield frame(END, _encode(end))
 
 
 def _sliced(letter: int, items: Iterable[object]) -> Iterator[bytes]:
@@ -93,7 +95,7 @@ class Answer:
         self.read: dict[str, dict[str, str]] = {"": {}}
         self.end = End("")
 
-    def take(self, letter: int, payload: bytes) -> bool:
+    def take(self, letter: int, payload: bytes | memoryview) -> bool:
         """One frame. Raises msgspec.DecodeError or ValueError for what no worker says."""
         if letter == OBJECTS:
             self.objects += self._objects(payload)
@@ -123,4 +125,5 @@ class Answer:
             others,
             end.private,
             end.asked,
+            end.scopes,
         )

@@ -59,12 +59,14 @@ def render(
     raws = list(RENDERERS[chosen](work)) if chosen else []
     if request.settings.substitute is not None:
         raws = substitute(raws, work)
-    preparer = Preparer(found, work.data, scope_of(request, raws))
+    scopes: dict[str, bool] = {}
+    preparer = Preparer(found, work.data, scope_of(request, raws, scopes))
     prepared = [one for one in (preparer.prepare(raw, request.namespace) for raw in raws) if one is not None]
     find_duplicates(prepared, found)
     objects = to_desired(request, prepared, last_changed)
     secrets = {text for one in opened for text in one.secrets} | _secrets(request) | work.secrets
-    work.private = work.private or any(one.secrets for one in opened)
+    # Whatever a Secret was read for: nothing of such a render is written to a disk.
+    private = work.private or bool(secrets) or any(one.ref.kind == "Secret" and not one.ref.group for one in prepared)
     problems = discreet(found.told(), secrets)
     return Rendered(
         request.commit,
@@ -74,8 +76,9 @@ def render(
         sorted(discreet(found.warnings, secrets), key=_place),
         work.tree.trace.read,
         {name: OtherRead(request.others[name].commit, other.trace.read) for name, other in further.items()},
-        work.private or any(one.ref.kind == "Secret" and not one.ref.group for one in prepared),
+        private,
         work.asked,
+        scopes,
     )
 
 
@@ -87,7 +90,7 @@ def _identities(request: RenderRequest, secret: str) -> Callable[[], Identities]
 def _secrets(request: RenderRequest) -> set[str]:
     """The values that came from Secrets of the cluster."""
     held = [values for name, values in request.values.objects.items() if name.startswith("Secret/")]
-    return {data.decode(errors="ignore") for values in held for data in values.values()}
+    return {data.decode(errors="replace") for values in held for data in values.values()}
 
 
 def _place(problem: Problem) -> tuple[str, int, str]:

@@ -71,7 +71,8 @@ class Rendered(msgspec.Struct, frozen=True):
     ``invalid`` are objects that are wrong by themselves (a bad annotation): they are left as they are, others go on.
     ``read`` is the trace: per path its blob id or "" for absent, per folder (trailing "/") a digest of its names;
     ``others`` the same of further repositories, by the names that the source gives them. ``private``: a Secret is in
-    it, or what came from one: it stays in memory. ``asked``: what the cluster is like went into it.
+    it, or what came from one: it stays in memory. ``asked``: what the cluster is like went into it. ``scopes`` are the
+    answers about custom kinds that were used, as in ``RenderRequest.namespaced``.
     """
 
     commit: str
@@ -83,3 +84,4 @@ class Rendered(msgspec.Struct, frozen=True):
     others: dict[str, OtherRead] = {}
     private: bool = False
     asked: bool = False
+    scopes: dict[str, bool] = {}
