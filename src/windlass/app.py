@@ -66,7 +66,7 @@ from windlass.web.server import Pages
 log = structlog.get_logger("windlass")
 SECRETS = Resource("", "v1", "secrets", "Secret", True)
 STUCK = 180.0
-"""Seconds at one item after which the controller counts as not alive."""
+"""Seconds at one item without an answer of the API server after which the controller counts as not alive."""
 LAG_EVERY = 0.25
 PATIENCE = 10.0
 """Seconds that a start waits for what the ledger tells of the time before."""
@@ -105,7 +105,7 @@ class Controller:
             tracer = self._tracer(stack)
             # The connection outlives the tasks: the Lease is given back as its task ends, for the next one to take.
             cluster = await stack.enter_async_context(
-                connect(self.access, self.clock, on_request=self.metrics.request, on_trouble=self._trouble)
+                connect(self.access, self.clock, on_request=self._requested, on_trouble=self._trouble)
             )
             supervisor = await stack.enter_async_context(Supervisor(self.clock, tracer))
             self._supervisor = supervisor
@@ -229,6 +229,7 @@ class Controller:
             # What was told before is known before anything is told again, where Git can be asked.
             async with asyncio.timeout(PATIENCE):
                 await keeper.look("ledger")
+        _ = supervisor.spawn(sources.sweep(), "old mirrors")
         supervisor.keep(informers.applications, "applications")
         await self._synced[application.KIND].wait()
         supervisor.workers(asks, sources.look, "repository", count=8, bound=STUCK * 4)
@@ -322,6 +323,11 @@ class Controller:
         if self._hooks is None:
             return HookAnswer(503, "this controller does not lead\n")
         return await self._hooks.receive(key, headers, body)
+
+    def _requested(self, verb: str, kind: str, code: int, seconds: float) -> None:
+        self.metrics.request(verb, kind, code, seconds)
+        if code and self._supervisor is not None:
+            self._supervisor.progressed()
 
     def _alive(self) -> str:
         stuck = self._supervisor.stuck() if self._supervisor is not None else []

@@ -188,8 +188,11 @@ class Cluster(Protocol):
 
     async def apply(self, request: ApplyRequest) -> ApplyAnswer: ...
 
-    async def delete(self, resource: Resource, ref: ObjectRef, *, uid: str, user: str = "") -> None:
-        """Deletes in the background with the uid as precondition. Gone already is no error."""
+    async def delete(
+        self, resource: Resource, ref: ObjectRef, *, uid: str, resource_version: str = "", user: str = ""
+    ) -> None:
+        """Deletes in the background with uid and, where given, resourceVersion as preconditions. Gone already is no
+        error."""
         ...
 
     async def read(self, resource: Resource, ref: ObjectRef, *, user: str = "") -> dict[str, Any] | None:

@@ -38,7 +38,7 @@ from windlass.core.words.plain import count, plain
 from windlass.core.words.plans import RESULTS, plan_text
 from windlass.flows.inventory import Inventory
 from windlass.flows.outcomes import keep_invalid
-from windlass.flows.sync import plan_settings
+from windlass.flows.planner import plan_settings
 
 IDLE = frozenset({Action.UNCHANGED, Action.KEEP, Action.SKIP})
 Details = dict[ObjectRef, Sequence[FieldChange]]

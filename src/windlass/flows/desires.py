@@ -187,7 +187,7 @@ class Desires:
             state.desired = wanted(left_to_others(rendered, written.spec.ignore, written.namespace, now))
             state.desired_commit = state.applied_commit
             served, _ = await self._inventory.resources(rendered.objects)
-            await self._inventory.watch(served.values())
+            _ = await self._inventory.watch(served.values())
 
 
 def wanted(rendered: Rendered) -> dict[ObjectRef, Desired]:

@@ -29,7 +29,7 @@ from windlass.core.model import (
 )
 from windlass.core.plan.drift import DriftRules, Fights, examine, removal_patch, suspicious
 from windlass.core.plan.ignore import is_left
-from windlass.core.plan.ownership import LABEL, ORIGIN
+from windlass.core.plan.ownership import LABEL, ORIGIN, is_ours
 from windlass.core.plan.secret import examine_secret
 from windlass.core.words.alerts import drift_line
 from windlass.errors import WindlassError
@@ -99,7 +99,11 @@ class DriftFlow:
     def _step(self, state: ApplicationState, change: LiveChange) -> None:
         ref = change.ref
         if ref not in state.desired:
-            if change.new is None and ref in state.waiting_for:
+            if change.new is None:
+                if ref in state.waiting_for:
+                    self._wake(state.key)
+            elif change.old is None and state.seen and is_ours(change.new, state.claim.label, state.claim.manager):
+                # Of ours, and not seen when the plan was made (its kind could not be listed then).
                 self._wake(state.key)
             return
         self._health.assess(state, ref)
@@ -234,6 +238,13 @@ class DriftFlow:
         if ref in state.in_flight or state.desired.get(ref) is not desired:
             # A sync took the object up while we looked.
             self.queue.add(item)
+            return
+        if content is not None and not applied(content, state.claim.manager):
+            # Not what we applied: made anew by somebody, or its entries were taken away. Whose it is a plan has to say.
+            self._close(state, ref)
+            self._seen.pop(item, None)
+            self.queue.forget(item)
+            self._wake(state.key)
             return
         if not found and self._suspected_secret(state, ref):
             found = [Drift(ref, DriftCause.OWN_MANAGER, "data", DriftResponse.REVERT, manager=state.claim.manager)]
@@ -462,6 +473,12 @@ def foreign_content(live: LiveObject, state: ApplicationState) -> bool:
 def _is_old_origin(one: Drift) -> bool:
     """The file changed beside an object that did not: its live origin is that of its own last change, and right."""
     return one.cause is DriftCause.OWN_MANAGER and ORIGIN in one.field
+
+
+def applied(content: dict[str, Any], manager: str) -> bool:
+    """Whether anything of an object was applied under this manager."""
+    entries = content["metadata"].get("managedFields", ())
+    return any(one.get("manager") == manager and one.get("operation") == "Apply" for one in entries)
 
 
 def deletion(ref: ObjectRef, rules: DriftRules) -> Drift:

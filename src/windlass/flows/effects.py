@@ -28,6 +28,7 @@ from windlass.ports import (
     Clock,
     Cluster,
     FieldConflict,
+    NotAllowed,
     ObjectMissing,
     Tracer,
     WriteConflict,
@@ -84,6 +85,34 @@ class Effects:
             self._track.ended(acting.label, change.ref)
         self._metrics.outcomes.labels(outcome.result.value).inc()
         return msgspec.structs.replace(outcome, seconds=self._clock.monotonic() - began)
+
+    async def permitted(self, acting: Acting, changes: Sequence[Change]) -> list[Outcome]:
+        """Of objects in namespaces that are not the Application's own: those that its account may not apply, each with
+        the words that it would be told of an object that is not there. Only who may write an object hears whose it is.
+        """
+        outcomes = await asyncio.gather(*(self._permitted(acting, change) for change in changes))
+        return [one for one in outcomes if one is not None]
+
+    async def _permitted(self, acting: Acting, change: Change) -> Outcome | None:
+        desired = change.desired
+        if desired is None or not acting.user:
+            return None
+        try:
+            resource = await self._cluster.resource(desired.api_version, desired.ref.kind)
+            request = ApplyRequest(
+                resource=resource,
+                ref=desired.ref,
+                body=desired.body,
+                manager=acting.manager,
+                user=acting.user,
+                dry_run=True,
+            )
+            await self._cluster.apply(request)
+        except NotAllowed as error:
+            return failed(change, error)
+        except WindlassError:
+            return None  # it may: what is wrong with it besides is told as planned
+        return None
 
     async def _act(self, acting: Acting, change: Change, at_once: bool) -> tuple[Result, str]:
         match change.action:
@@ -232,7 +261,25 @@ class Effects:
                     resource, change.ref, word, form="merge", manager=acting.manager, user=acting.user
                 )
             return Result.PRUNED, "leaves: what it manages goes first"
-        await self._cluster.delete(resource, change.ref, uid=live.uid, user=acting.user)
+        for _ in range(PRECONDITION_TRIES):
+            # The index may be old: what somebody took for himself meanwhile, or marked to stay, is decided on again.
+            try:
+                await self._cluster.delete(
+                    resource, change.ref, uid=live.uid, resource_version=live.resource_version, user=acting.user
+                )
+            except WriteConflict:
+                now = await self._cluster.look(resource, change.ref)
+                if now is None or (now.deleting and now.uid == live.uid):
+                    break
+                if (now.uid, now.labels, now.annotations) != (live.uid, live.labels, live.annotations):
+                    raise
+                if not is_ours(now, acting.label, acting.manager):
+                    raise
+                live = now
+            else:
+                break
+        else:
+            raise WriteConflict(f"{change.ref} changes all the time", hint="it is tried again")
         return Result.PRUNED, change.why
 
     async def _release(self, acting: Acting, change: Change) -> tuple[Result, str]:
@@ -274,7 +321,8 @@ def failed(change: Change, error: WindlassError) -> Outcome:
     """An error as an Outcome: what only a person can mend is refused, what may work by itself has failed."""
     later = isinstance(error, TryLater)
     outcome = outcome_of(change, Result.FAILED if later else Result.REFUSED, error.what)
-    return msgspec.structs.replace(outcome, mend=error.hint, retry=later)
+    after = error.after if isinstance(error, TryLater) else 0.0
+    return msgspec.structs.replace(outcome, mend=error.hint, retry=later, after=after)
 
 
 def metadata_content(live: LiveObject) -> dict[str, Any]:

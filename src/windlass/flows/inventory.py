@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -26,6 +26,9 @@ MANAGER = "windlass"
 SHARED_FOR = 60.0
 """Seconds for which a survey serves other Applications at most."""
 FEW = 4
+
+Blind: TypeAlias = Mapping[tuple[str, str], WindlassError]
+"""(group, kind) to why nothing is known of its objects now."""
 
 
 class Inventory:
@@ -52,10 +55,12 @@ class Inventory:
         for word in sorted(self._recorded):
             api_version, _, kind = word.rpartition("/")
             try:
-                await self.watch([await self._cluster.resource(api_version, kind)])
+                blind = await self.watch([await self._cluster.resource(api_version, kind)])
             except WindlassError as error:
+                blind = {("", ""): error}
+            for why in blind.values():
                 left.append(word)
-                unknown(word, error)
+                unknown(word, why)
         return left
 
     async def all_seen(self) -> None:
@@ -69,9 +74,8 @@ class Inventory:
                 if error.partial:
                     raise
                 continue  # its definition is gone, and its objects with it
-            await self.watch([resource])
-            if not self._cluster.live.synced(resource.group, kind):
-                raise self._cluster.live.trouble(resource.group, kind) or TryLater(f"{kind} objects are not listed yet")
+            for why in (await self.watch([resource])).values():
+                raise why
 
     async def facts(self) -> ClusterFacts:
         """What charts may ask about the cluster."""
@@ -106,18 +110,35 @@ class Inventory:
             if (resource.api_version, resource.kind) not in by_kind()
         }
 
-    async def record_and_watch(self, served: Mapping[tuple[str, str], Resource]) -> None:
-        """Before the first object of a kind is made: written down, then watched."""
+    async def record_and_watch(self, served: Mapping[tuple[str, str], Resource]) -> Blind:
+        """Before the first object of a kind is made: written down, then watched. Returns the kinds that can't be."""
         new = {word for resource in served.values() if (word := kind_word(resource)) not in self._recorded}
         if new:
             await self._record(new)
-        await self.watch(served.values())
+        return await self.watch(served.values())
 
-    async def watch(self, resources: Iterable[Resource]) -> None:
-        for resource in resources:
-            if resource not in self._watched:
+    async def watch(self, resources: Iterable[Resource]) -> Blind:
+        """Has these kinds watched. Returns those whose objects are not known now, each with why: one kind that can't
+        be listed (its conversion webhook is down, a right is missing) stops no other."""
+        wanted = list(dict.fromkeys(resources))
+        errors = await asyncio.gather(*(self._watch(resource) for resource in wanted))
+        return {
+            (resource.group, resource.kind): error
+            for resource, error in zip(wanted, errors, strict=True)
+            if error is not None
+        }
+
+    async def _watch(self, resource: Resource) -> WindlassError | None:
+        if resource not in self._watched:
+            try:
                 await self._cluster.watch(resource)
-                self._watched.add(resource)
+            except WindlassError as error:
+                return error
+            self._watched.add(resource)
+        if self._cluster.live.synced(resource.group, resource.kind):
+            return None
+        silent = TryLater(f"{resource.kind} objects are not listed yet, or nothing was heard of them for too long")
+        return self._cluster.live.trouble(resource.group, resource.kind) or silent
 
     async def _record(self, new: set[str]) -> None:
         async with self._recording:
@@ -137,12 +158,13 @@ class Inventory:
 
     async def look_up(
         self, refs: Sequence[ObjectRef], served: Mapping[tuple[str, str], Resource], *, since: float | None
-    ) -> dict[ObjectRef, LiveObject | None]:
+    ) -> tuple[dict[ObjectRef, LiveObject | None], Blind]:
         """What is there of these, labelled or not. One request a kind where there are many, one an object where few.
 
         ``since`` lets a list serve that another Application asked for after this time (of the loop): those that start
         together share one, and what was made before any of them wanted anything is in it. None: look now. A kind that
-        is not served has no objects. Raises what stands in the way: what could not be looked up is not absent.
+        is not served has no objects. What could not be looked up is left out, and its kind returned with why: it is
+        not absent.
         """
         by_kind = {(resource.group, resource.kind): resource for resource in served.values()}
         wanted: dict[Resource, list[ObjectRef]] = {}
@@ -154,17 +176,24 @@ class Inventory:
             else:
                 wanted.setdefault(resource, []).append(ref)
         answers = await asyncio.gather(*(self._look(resource, some, since) for resource, some in wanted.items()))
-        for answer in answers:
-            found.update(answer)
-        return found
+        blind: dict[tuple[str, str], WindlassError] = {}
+        for resource, answer in zip(wanted, answers, strict=True):
+            if isinstance(answer, WindlassError):
+                blind[(resource.group, resource.kind)] = answer
+            else:
+                found.update(answer)
+        return found, blind
 
     async def _look(
         self, resource: Resource, refs: list[ObjectRef], since: float | None
-    ) -> dict[ObjectRef, LiveObject | None]:
-        if since is None and len(refs) <= FEW:
-            looks = await asyncio.gather(*(self._cluster.look(resource, ref) for ref in refs))
-            return dict(zip(refs, looks, strict=True))
-        survey = await self._survey(resource, since)
+    ) -> dict[ObjectRef, LiveObject | None] | WindlassError:
+        try:
+            if since is None and len(refs) <= FEW:
+                looks = await asyncio.gather(*(self._cluster.look(resource, ref) for ref in refs))
+                return dict(zip(refs, looks, strict=True))
+            survey = await self._survey(resource, since)
+        except WindlassError as error:
+            return error
         return {ref: survey.get(ref) for ref in refs}
 
     async def _survey(self, resource: Resource, since: float | None) -> Mapping[ObjectRef, LiveObject]:

@@ -48,6 +48,13 @@ def moved(change: Change, others: Mapping[str, frozenset[ObjectRef]]) -> Change:
     return change
 
 
+def tells_of_others(change: Change, namespace: str) -> bool:
+    """Whether what the plan says of an object would tell a tenant that somebody else's exists: it is outside of the
+    Application's own namespace, and there, and not ours."""
+    known = change.action in (Action.REFUSE, Action.ADOPT, Action.SKIP) and change.live is not None
+    return known and change.desired is not None and change.ref.namespace != namespace
+
+
 def keep_invalid(change: Change) -> Change:
     """An invalid object is not in the render, but it is in Git: it is never pruned for that."""
     if change.action is not Action.PRUNE:

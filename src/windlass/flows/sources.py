@@ -17,7 +17,7 @@ import msgspec
 import structlog
 
 from windlass.adapters.git import CommitInfo, Credentials, Mirror, Move, RefSpec, Transport
-from windlass.adapters.git.mirror import mirror_folder
+from windlass.adapters.git.mirror import mirror_folder, mirror_folders, remove_folder
 from windlass.core.kinds.fields import seconds
 from windlass.core.kinds.repository import Repository
 from windlass.core.model.events import Commit, stamp
@@ -81,6 +81,7 @@ class Sources:
         """One look at one Repository. Raises nothing of the two families: they become its status."""
         state = self._fleet.sources.get(key)
         if state is None:
+            await self._remove(key)
             return
         state.ledger_only = key == self._fleet.ledger and not any(self._fleet.users_of(key))
         if state.written is None or state.invalid is not None or state.ledger_only:
@@ -114,10 +115,32 @@ class Sources:
 
     def gone(self, key: Key) -> None:
         """The Repository was deleted. Its Applications keep what runs; nothing new comes."""
-        self._mirrors.pop(key, None)
         self._queue.drop(key)
+        self._queue.add(key)  # its mirror goes, once nobody works on it
         for application in self._fleet.users_of(key):
             self._wake(application.key)
+
+    async def sweep(self) -> None:
+        """Once, at a start: mirrors of Repositories that were deleted or moved while nobody looked go."""
+        if any(state.written is None for state in self._fleet.sources.values()):
+            return  # whose mirror is whose can't be told
+        root = str(self._place.folder)
+        kept = {
+            mirror_folder(root, f"{key}{use}", state.written.spec.url)
+            for key, state in self._fleet.sources.items()
+            for use in ("", "#write")
+            if state.written is not None
+        }
+        for folder in await asyncio.to_thread(mirror_folders, root):
+            if folder not in kept:
+                log.info("mirror removed", folder=folder)
+                await asyncio.to_thread(remove_folder, folder)
+
+    async def _remove(self, key: Key) -> None:
+        known = self._mirrors.pop(key, None)
+        if known is not None:
+            log.info("mirror removed", repository=str(key))
+            await known[1].remove()
 
     async def _look(self, state: SourceState, written: Repository) -> None:
         began = self._clock.monotonic()
@@ -244,6 +267,8 @@ class Sources:
         except NeedsHuman as error:
             raise error.at(Where(field="spec.url")) from error
         self._mirrors[state.key] = (mark, mirror)
+        if known is not None and known[1].folder != mirror.folder:
+            await known[1].remove()  # of another address: nothing of it can be reached any more
         return mirror
 
 

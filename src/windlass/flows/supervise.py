@@ -2,13 +2,15 @@
 
 A loop that dies is a bug; it is logged with its traceback and started again with backoff, so that one flow's bug does
 not stop the others. Cancelling is never swallowed. Liveness is by progress: ``stuck`` names the work that has been at
-one item for longer than its bound.
+one item for longer than its bound with nothing of it coming forward.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
@@ -22,6 +24,17 @@ log = structlog.get_logger("windlass")
 T = TypeVar("T")
 
 
+@dataclass(slots=True)
+class _Item:
+    """One item of work, and until when something of it has to come forward."""
+
+    until: float
+    bound: float
+
+
+_at: ContextVar[_Item | None] = ContextVar("windlass-item", default=None)
+
+
 class Supervisor:
     """Owns every task of the process. Used as an async context manager; leaving it cancels what still runs."""
 
@@ -30,7 +43,7 @@ class Supervisor:
         self._tracer = tracer
         self._group = asyncio.TaskGroup()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._started: dict[str, float] = {}
+        self._started: dict[str, _Item] = {}
         self.bugs = 0
 
     async def __aenter__(self) -> Supervisor:
@@ -56,7 +69,8 @@ class Supervisor:
     def workers(
         self, queue: WorkQueue[Key], work: Callable[[Key], Awaitable[None]], name: str, *, count: int, bound: float
     ) -> None:
-        """``count`` workers on a queue. ``bound`` is the seconds after which one item counts as stuck."""
+        """``count`` workers on a queue. ``bound`` is the seconds without progress after which one item counts as
+        stuck."""
         for number in range(count):
             label = f"{name}-{number}"
             self.keep(partial(self._serve, queue, work, label, bound), label)
@@ -64,7 +78,14 @@ class Supervisor:
     def stuck(self) -> list[str]:
         """The names of the work that is over its bound. Empty: alive."""
         now = self._clock.monotonic()
-        return [name for name, until in self._started.items() if now > until]
+        return [name for name, item in self._started.items() if now > item.until]
+
+    def progressed(self) -> None:
+        """Something was done for the item that the calling task works for: a large one may take as long as it goes
+        on."""
+        item = _at.get()
+        if item is not None:
+            item.until = self._clock.monotonic() + item.bound
 
     async def _guarded(self, work: Coroutine[Any, Any, T], name: str) -> T | None:
         try:
@@ -97,7 +118,9 @@ class Supervisor:
     ) -> None:
         while True:
             key = await queue.take()
-            self._started[name] = self._clock.monotonic() + bound
+            # Tasks that are made for this item inherit it, and what they get done counts for it alone.
+            item = self._started[name] = _Item(self._clock.monotonic() + bound, bound)
+            _at.set(item)
             try:
                 with self._tracer.span(name.rpartition("-")[0], key=str(key)):
                     await work(key)

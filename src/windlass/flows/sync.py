@@ -16,9 +16,7 @@ from windlass.core.kinds.application import Application
 from windlass.core.kinds.fields import seconds
 from windlass.core.model import (
     Action,
-    Desired,
     HealthStatus,
-    LiveObject,
     ObjectRef,
     Outcome,
     Plan,
@@ -27,10 +25,7 @@ from windlass.core.model import (
     Result,
 )
 from windlass.core.plan.ignore import left_to_others
-from windlass.core.plan.intact import is_intact
-from windlass.core.plan.make import make_plan, unknown_to_us
-from windlass.core.plan.ownership import LEAVING
-from windlass.core.plan.settings import Adopt, Conflicts, PlanSettings
+from windlass.core.plan.make import make_plan
 from windlass.core.plan.stages import Stage, stages, waits_for
 from windlass.errors import NeedsHuman, TryLater, Where, WindlassError
 from windlass.flows.desires import Desires, wanted
@@ -38,7 +33,8 @@ from windlass.flows.effects import Acting, Effects
 from windlass.flows.fleet import ApplicationState, Fleet, Key
 from windlass.flows.holding import check_holds, is_frozen, looks_again
 from windlass.flows.inventory import Inventory
-from windlass.flows.outcomes import WRITES, WRONG, idle, invalid, keep_invalid, moved, standing
+from windlass.flows.outcomes import WRITES, WRONG, idle, invalid, standing, tells_of_others
+from windlass.flows.planner import Planned, Planner, plan_settings
 from windlass.flows.queue import WorkQueue
 from windlass.flows.record import DONE, Recorder
 from windlass.flows.waiting import (
@@ -90,6 +86,7 @@ class Synchronizer:
         self._desires = desires
         self._effects = effects
         self._inventory = inventory
+        self._planner = Planner(fleet, cluster, desires, inventory, queue)
         self._clock = clock
         self._queue = queue
         self._looks = looks
@@ -123,7 +120,7 @@ class Synchronizer:
                 self._queue.add(key)
             wakes = isinstance(error, (StageWaits, SourceNotReady, DependencyNotReady, Manual, Suspended, Frozen))
             if not wakes:
-                after = error.after if isinstance(error, TryLater) else 0.0
+                after = error.after if isinstance(error, (TryLater, PartlyApplied)) else 0.0
                 self._queue.retry(key, base=seconds(retry.backoff), cap=seconds(retry.max), at_least=after)
         else:
             state.waiting = None
@@ -197,11 +194,11 @@ class Synchronizer:
             await self._compare_only(state, written, rendered)
             raise
         state.desired, state.desired_commit = wanted(rendered), commit
-        plan = await self._plan(state, written, rendered)
+        planned = await self._planner.plan(state, written, rendered)
         self._looks.wanted(state)
-        await self._record.planned(state, plan, source.fetched_at if commit == source.commit else None)
+        await self._record.planned(state, planned.plan, source.fetched_at if commit == source.commit else None)
         try:
-            await self._carry_out(state, written, plan, rendered, only=requested_object(request) if asked else "")
+            await self._carry_out(state, written, planned, rendered, only=requested_object(request) if asked else "")
         finally:
             # Answered, however it came out; what waits for a wave goes on by itself.
             state.request_done = request
@@ -237,78 +234,34 @@ class Synchronizer:
 
     # --- plan --------------------------------------------------------------------------------------------------------
 
-    async def _plan(self, state: ApplicationState, written: Application, rendered: Rendered) -> Plan:
-        resources, _ = await self._inventory.resources(rendered.objects)
-        await self._inventory.record_and_watch(resources)
-        # Applications that start together share their lists; a later change looks for itself.
-        since = None if state.applied_commit else self._queue.asked_at(state.key)
-        owned = dict(self._cluster.live.of(state.claim.label))
-        found = await self._inventory.look_up(unknown_to_us(rendered.objects, owned), resources, since=since)
-        for ref, live in found.items():
-            # Labelled in the meantime: the lookup is newer than the index.
-            if live is not None and live.labels.get("windlass.dev/application") == state.claim.label:
-                owned.setdefault(ref, live)
-        plan = make_plan(
-            state.claim,
-            commit=rendered.commit,
-            settings=plan_settings(written),
-            desired=rendered.objects,
-            owned=owned,
-            found=found,
-            intact=lambda desired, live: self._intact(state, desired, live),
-            dead=lambda label: label not in self._fleet.by_label,
-        )
-        if any(change.action is Action.PRUNE for change in plan.changes):
-            others = await self._neighbours(state)
-            plan = msgspec.structs.replace(plan, changes=[moved(change, others) for change in plan.changes])
-        left_alone = {problem.ref for problem in rendered.invalid if problem.ref is not None}
-        if left_alone:
-            plan = msgspec.structs.replace(
-                plan, changes=[keep_invalid(change) if change.ref in left_alone else change for change in plan.changes]
-            )
-        return plan
-
-    async def _neighbours(self, state: ApplicationState) -> dict[str, frozenset[ObjectRef]]:
-        """What the other Applications of the namespace want by the newest commit, also those that did not look at it
-        yet. Of this namespace only: nobody keeps what another team wants to be gone by naming it."""
-        near = [one for one in self._fleet.applications.values() if one.key.namespace == state.key.namespace]
-        return {one.name: await self._desires.named(one) for one in near if one is not state and not one.leaving}
-
-    def _intact(self, state: ApplicationState, desired: Desired, live: LiveObject) -> bool:
-        entry = live.applied_by(state.claim.manager)
-        if entry is None or LEAVING in live.annotations:
-            return False
-        # The same entry was held against the same body before: nothing can have changed.
-        if state.intact.get(desired.ref) == (desired.digest, entry.fields):
-            return True
-        if not is_intact(desired, entry):
-            return False
-        state.intact[desired.ref] = (desired.digest, entry.fields)
-        return True
-
     async def _compare_only(self, state: ApplicationState, written: Application, rendered: Rendered) -> None:
         """What the plan would do, for a status that tells it while a gate is shut."""
-        plan = await self._plan(state, written, rendered)
+        plan = (await self._planner.plan(state, written, rendered)).plan
         idle = {Action.UNCHANGED, Action.SKIP, Action.KEEP}
         state.sync = "OutOfSync" if plan.blocked or any(one.action not in idle for one in plan.changes) else "Synced"
 
     # --- apply -------------------------------------------------------------------------------------------------------
 
     async def _carry_out(
-        self, state: ApplicationState, written: Application, plan: Plan, rendered: Rendered, *, only: str
+        self, state: ApplicationState, written: Application, planned: Planned, rendered: Rendered, *, only: str
     ) -> None:
+        plan = planned.plan
         if plan.blocked:
             state.sync = "OutOfSync"
             raise NeedsHuman(plan.blocked, hint=plan.mend, where=Where(commit=plan.commit))
         acting = self.acting(state, written)
         state.sync = "OutOfSync" if any(stages(plan)) else state.sync
-        outcomes = {change.ref: standing(change) for change in plan.changes if change.action not in WRITES}
+        outcomes = {change.ref: planned.standing(change) for change in plan.changes if change.action not in WRITES}
+        foreign = [change for change in plan.changes if tells_of_others(change, state.key.namespace)]
+        hidden = {one.ref: one for one in await self._effects.permitted(acting, foreign)}
+        outcomes.update(hidden)
         outcomes.update({problem.ref: invalid(problem) for problem in rendered.invalid if problem.ref is not None})
         try:
             if written.spec.destination.create_namespace:
                 await self._inventory.ensure_namespace(written.namespace, acting.user)
             for stage in stages(plan):
                 chosen = [change for change in stage.changes if not only or str(change.ref) == only]
+                chosen = [change for change in chosen if change.ref not in hidden]
                 self._check_turn(state, plan, stage, outcomes)
                 for outcome in await self._effects.carry_out(acting, chosen):
                     outcomes[outcome.ref] = outcome
@@ -458,20 +411,6 @@ class Synchronizer:
             # What can't be seen may still be there; without this Application nobody would ever find it.
             await self._inventory.all_seen()
         await self._inventory.remove_application(state.key, state.uid)
-
-
-def plan_settings(written: Application) -> PlanSettings:
-    """What the Application's ``spec.sync`` says, in the plan's form."""
-    sync = written.spec.sync
-    return PlanSettings(
-        prune=sync.prune,
-        adopt=Adopt(sync.adopt),
-        conflicts=Conflicts(sync.conflicts),
-        budget_count=sync.prune_budget.count,
-        budget_share=sync.prune_budget.fraction,
-        confirmed=frozenset(sync.confirm),
-        allow_empty=sync.allow_empty,
-    )
 
 
 def requested_object(request: str) -> str:

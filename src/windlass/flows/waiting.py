@@ -155,6 +155,7 @@ class PartlyApplied(NeedsHuman):
             hint=first.mend,
         )
         self.passing = all(one.retry for one in wrong)
+        self.after = max(one.after for one in wrong)
 
     reason: ClassVar[str] = Reason.PARTLY_APPLIED.value
 

@@ -187,6 +187,13 @@ class Decoder:
         except msgspec.MsgspecError as error:  # its words name places and types, no values
             raise Unreadable(f"a {resource.kind} of the API server is no object: {error}") from error
 
+    def stored(self, resource: Resource, raw: msgspec.Raw | bytes, *, whole: bool) -> LiveObject:
+        """One object of a list or a watch: as it is stored, it has a name and a version. Raises Unreadable."""
+        live = self.live(resource, raw, whole=whole)
+        if not live.ref.name or not live.resource_version:
+            raise Unreadable(f"a {resource.kind} of the API server has no name or no version")
+        return live
+
     def _live(self, resource: Resource, raw: msgspec.Raw | bytes, *, whole: bool) -> LiveObject:
         if whole:
             found = _WHOLE.decode(raw)

@@ -6,15 +6,18 @@ sent, so that a list after a gap can be told as what changed; it is not for kind
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any, TypeAlias
 
 import msgspec
 
 from windlass.adapters.cluster.client import Client
+from windlass.adapters.cluster.decode import Unreadable
 from windlass.adapters.cluster.source import Events, Failed, Items, Listed, Listing, Opened, Scope, Source
-from windlass.adapters.cluster.watch import Slices
+from windlass.adapters.cluster.watch import UNREADABLE, Slices
 from windlass.errors import WindlassError
 
 Told: TypeAlias = tuple[str, dict[str, Any]]
@@ -26,6 +29,7 @@ class _Held:
     def __init__(self) -> None:
         self.objects: dict[tuple[str, str], dict[str, Any]] = {}
         self.seen: set[tuple[str, str]] = set()
+        self.synced = False
 
     def took(self, content: dict[str, Any]) -> list[Told]:
         """The steps that this state makes: none, or one, or two where another object took the name."""
@@ -57,8 +61,21 @@ async def follow(
     client: Client, scope: Scope, on_trouble: Callable[[WindlassError | None], None] | None = None
 ) -> AsyncIterator[Told]:
     """ADDED, MODIFIED and DELETED with the whole object; SYNCED with an empty one after the first list. Never ends."""
-    held, synced = _Held(), False
-    tell = on_trouble or (lambda _: None)
+    held, tell = _Held(), on_trouble or (lambda _: None)
+    while True:
+        try:
+            async with aclosing(_steps(client, scope, held, tell)) as steps:
+                async for told in steps:
+                    yield told
+        except Unreadable as error:
+            # Passing over one object would take it for deleted: all is listed anew, and what differs is told.
+            tell(error)
+            await asyncio.sleep(UNREADABLE * random.uniform(0.5, 1.0))  # noqa: S311 - spreads load
+
+
+async def _steps(
+    client: Client, scope: Scope, held: _Held, tell: Callable[[WindlassError | None], None]
+) -> AsyncGenerator[Told, None]:
     resource = scope.resource
     async with aclosing(Source(client, scope).steps()) as steps:
         async for step in steps:
@@ -74,8 +91,8 @@ async def follow(
                         await slices.breathe()
                 case Listed():
                     told = held.unseen()
-                    if not synced:
-                        synced = True
+                    if not held.synced:
+                        held.synced = True
                         told.append(("SYNCED", {}))
                 case Events(events, _):
                     for kind, raw in events:
@@ -91,9 +108,29 @@ async def follow(
                 yield each
 
 
+class _Meta(msgspec.Struct):
+    name: str
+    uid: str
+    resourceVersion: str  # noqa: N815 - the API's word
+    namespace: str = ""
+    generation: int = 0
+    annotations: dict[str, str] | None = None
+
+
+class _Object(msgspec.Struct):
+    metadata: _Meta
+
+
+_NAMED = msgspec.json.Decoder(_Object)
+
+
 def _named(raw: msgspec.Raw, api_version: str, kind: str) -> dict[str, Any]:
     """The object, with the kind that items of a list leave out."""
-    content: dict[str, Any] = msgspec.json.decode(raw)
+    try:
+        _NAMED.decode(raw)
+        content: dict[str, Any] = msgspec.json.decode(raw)
+    except msgspec.MsgspecError as error:
+        raise Unreadable(f"a {kind} of the API server is no object") from error
     if "kind" not in content:
         content = {"apiVersion": api_version, "kind": kind} | content
     return content

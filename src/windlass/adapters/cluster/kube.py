@@ -140,12 +140,14 @@ class KubeCluster:
             warnings=_warnings(answer.headers),
         )
 
-    async def delete(self, resource: Resource, ref: ObjectRef, *, uid: str, user: str = "") -> None:
+    async def delete(
+        self, resource: Resource, ref: ObjectRef, *, uid: str, resource_version: str = "", user: str = ""
+    ) -> None:
         options = {
             "kind": "DeleteOptions",
             "apiVersion": "v1",
             "propagationPolicy": "Background",
-            "preconditions": {"uid": uid},
+            "preconditions": {"uid": uid} | ({"resourceVersion": resource_version} if resource_version else {}),
         }
         call = Call(
             "delete",

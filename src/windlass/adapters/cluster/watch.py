@@ -109,7 +109,7 @@ class LiveWatch:
     async def _items(self, objects: Iterable[msgspec.Raw], *, whole: bool) -> None:
         slices = Slices()
         for raw in objects:
-            live = self._decoder.live(self.resource, raw, whole=whole)
+            live = self._decoder.stored(self.resource, raw, whole=whole)
             self._seen.add(live.ref)
             self._index.take(self.resource, live, replayed=True)
             await slices.breathe()
@@ -130,7 +130,7 @@ class LiveWatch:
             if kind != "DELETED" and self._decoder.same(self.resource, raw, self._index.get):
                 await slices.breathe()
                 continue
-            live = self._decoder.live(self.resource, raw, whole=whole)
+            live = self._decoder.stored(self.resource, raw, whole=whole)
             if kind == "DELETED" or LABEL not in live.labels:
                 self._index.drop(self.resource, live.ref, live.resource_version)
             else:

@@ -13,6 +13,7 @@ import contextlib
 import hashlib
 import logging
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ _PEELED = "^{}"
 # Each fetch leaves a pack. At so many they become one; what no ref leads to any more is kept, for something may be
 # pinned to it.
 _MOST_PACKS = 50
+_FOLDER = re.compile(r"[0-9a-f]{32}")
 _log = logging.getLogger(__name__)
 _DEFAULT = Transport()
 
@@ -147,7 +149,7 @@ class Mirror:
         """Take the folder away, when the Repository is gone."""
         async with self._busy:
             self._store = None
-            await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
+            await asyncio.to_thread(remove_folder, self.folder)
 
     # --- inside -----------------------------------------------------------------------------------------------------
 
@@ -259,6 +261,20 @@ def mirror_folder(root: str, name: str, url: str) -> str:
     """A folder for the mirror of a repository. Another address is another folder: nothing of the old one can be reached
     by the new."""
     return os.path.join(root, hashlib.sha256(f"{name}\0{url}".encode()).hexdigest()[:32])
+
+
+def mirror_folders(root: str) -> list[str]:
+    """The folders of mirrors that are there, by their names as ``mirror_folder`` gives them."""
+    try:
+        names = os.listdir(root)
+    except OSError:
+        return []
+    return sorted(os.path.join(root, name) for name in names if _FOLDER.fullmatch(name))
+
+
+def remove_folder(folder: str) -> None:
+    """Takes a mirror away. What can't be removed now is left for the next start."""
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _ours(spec: RefSpec) -> str:

@@ -76,7 +76,8 @@ class Result(StrEnum):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """The outcome of one change. ``retry`` tells whether trying again may help; ``seconds`` is the time it took."""
+    """The outcome of one change. ``retry`` tells whether trying again may help, ``after`` for how many seconds the
+    API server asked not to; ``seconds`` is the time it took."""
 
     ref: ObjectRef
     result: Result
@@ -85,4 +86,5 @@ class Outcome(msgspec.Struct, frozen=True):
     file: str = ""
     line: int = 0
     retry: bool = False
+    after: float = 0.0
     seconds: float = 0.0
