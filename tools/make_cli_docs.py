@@ -52,7 +52,8 @@ one is told by a keyed digest; without the right to read that key (a Secret in t
 `WINDLASS_NAMESPACE` names where it is not `windlass-system`), `plan` says that values were not compared.
 
 The Repository of an Application is fetched with your own Git settings, credential helpers and SSH agent, into
-`~/.cache/windlass` (`$XDG_CACHE_HOME/windlass`), which may be deleted at any time.
+`~/.cache/windlass` (`$XDG_CACHE_HOME/windlass`), which may be deleted at any time. So is the ledger's ref, with an
+index over it ([ledger](ledger.md)); with `--ledger` no cluster is needed.
 
 ## Environment
 
@@ -60,6 +61,7 @@ The Repository of an Application is fetched with your own Git settings, credenti
 |---|---|
 | `KUBECONFIG` | the kubeconfig files, as for other clients; `--kubeconfig` goes before it |
 | `WINDLASS_NAMESPACE` | the controller's namespace, where it is not `windlass-system` |
+| `WINDLASS_LEDGER` | the repository that holds the ledger, for who may not ask the cluster (as `--ledger`) |
 | `WINDLASS_TRACEBACK` | set to anything: an unexpected error is told with its whole traceback |
 | `XDG_CACHE_HOME` | where fetched repositories are kept: `$XDG_CACHE_HOME/windlass` |
 | `NO_COLOR` | set to anything: no colours on a terminal |

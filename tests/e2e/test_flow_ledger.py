@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -254,3 +257,68 @@ def test_while_the_repository_is_away_it_says_so_and_goes_on_later(book: Book, t
     team.until(lambda: book.recorded().get("status") == "True", "it goes on by itself", 30)
     applied = [one for one in book.events(f"{team.namespace}/shop") if one.kind == "applied"]
     assert len(applied) == 2
+
+
+def windlass(team: Team, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """What a person types, with a cache of their own."""
+    command = [sys.executable, "-m", "windlass", *arguments, "--kubeconfig", str(team.cluster.kubeconfig)]
+    environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache"), "TZ": "UTC"}
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+
+
+def test_a_person_reads_the_log_and_proves_it(book: Book, team: Team, tmp_path: Path) -> None:
+    team.repository()
+    team.application()
+    first = team.commit({"shop/web.yaml": deployment("web"), "shop/a.yaml": config_map("a", level="info")}, "Shop")
+    team.until_synced(first)
+    second = team.commit({"shop/a.yaml": config_map("a", level="debug"), "other": "x"}, "More words")
+    team.until_synced(second)
+    name = f"{team.namespace}/shop"
+
+    def both() -> bool:
+        found = [one.data for one in book.events(name)]
+        return second in [one.commit for one in found if isinstance(one, events.Applied)]
+
+    team.until(both, "both deployments are pushed")
+    told = windlass(team, tmp_path, "log", name)
+    assert told.returncode == 0, told.stderr
+    lines = told.stdout.splitlines()
+    assert any(f'applied      {second[:7]}   "More words" (ada)   1 configured, 1 unchanged' in line for line in lines)
+    assert any(f'applied      {first[:7]}   "Shop" (ada)   2 created' in line for line in lines)
+    assert [line for line in lines if " planned " in line] == []
+    ran = windlass(team, tmp_path, "log", name, "--at", "1m", "-o", "json")
+    assert ran.returncode == 0, ran.stderr
+    now = json.loads(windlass(team, tmp_path, "log", name, "--at", "2099-01-01", "-o", "json").stdout)
+    assert [one["data"]["commit"] for one in now] == [second]
+    people = json.loads(windlass(team, tmp_path, "log", name, "--commits", "-o", "json").stdout)
+    assert [(one["id"], one["author"]) for one in people] == [(second, "ada"), (first, "ada")]
+    changed = windlass(team, tmp_path, "log", name, "--changes", f"{first[:7]}..{second[:7]}")
+    assert changed.returncode == 2, changed.stderr
+    assert "More words" in changed.stdout
+    assert "data.level   info -> debug" in changed.stdout
+    numbers = json.loads(windlass(team, tmp_path, "metrics", name, "-o", "json").stdout)
+    assert numbers["applications"][name]["deployments"] == 2
+    assert numbers["all"]["leadTime"] >= 0
+    rows = windlass(team, tmp_path, "export", "audit", "--since", "1h", "-n", team.namespace).stdout.splitlines()
+    assert rows[0].startswith("time,what,application,outcome,commit")
+    assert any(second in row and "ada@acme.example" in row for row in rows)
+    proof = windlass(team, tmp_path, "ledger", "verify", "-o", "json")
+    assert proof.returncode == 0, proof.stdout + proof.stderr
+    assert all(one["whole"] for one in json.loads(proof.stdout))
+
+
+def test_a_ledger_that_was_moved_back_is_found_by_what_the_cluster_remembers_and_comes_back(book: Book, team: Team, tmp_path: Path) -> None:
+    team.repository()
+    team.application()
+    team.until_synced(team.commit({"shop/a.yaml": config_map("a", level="info")}))
+    subject = f"{team.namespace}/shop"
+    team.until(lambda: "applied" in kinds(book.events(subject)), "it is pushed")
+    team.until(lambda: book.refs().get(book.status()["ledger"]["ref"]) == book.status()["ledger"]["commit"], "the tip")
+    ref, tip = book.status()["ledger"]["ref"], book.status()["ledger"]["commit"]
+    git(book.bare, "update-ref", ref, f"{tip}~1")
+    proof = windlass(team, tmp_path, "ledger", "verify")
+    assert proof.returncode == 2
+    assert "its tip by what the Installation remembers, is not in the history any more" in proof.stdout
+    team.commit({"shop/a.yaml": config_map("a", level="debug")})
+    team.until(lambda: tip in git(book.bare, "rev-list", ref).stdout.split(), "the next push brings it back", 30)
+    assert windlass(team, tmp_path, "ledger", "verify").returncode == 0

@@ -81,6 +81,15 @@ async def fetch_tags(url: str) -> None:
     await _bring(checked, cache(url), "+refs/tags/*:refs/tags/*", "--prune")
 
 
+async def fetch_refs(url: str, pattern: str) -> str:
+    """Brings the refs that fit (``refs/windlass/ledger/*``) here under their own names, wherever they were; returns the
+    folder. One that is gone on the remote stays here. Raises as ``fetch`` does."""
+    checked = parse_url(url, allow_local=True)
+    await asyncio.to_thread(_prepare, cache(url))
+    await _bring(checked, cache(url), f"+{pattern}:{pattern}")
+    return cache(url)
+
+
 def cache(url: str) -> str:
     """The folder for a repository: ``~/.cache/windlass/git/<hash of its address>``."""
     return mirror_folder(str(settings.cache_folder() / "git"), "own", url)

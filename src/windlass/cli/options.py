@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 from typing_extensions import override
 
+from windlass.adapters.host.clock import SystemClock
+
 F = TypeVar("F", bound=Callable[..., Any])
 
+_AGO = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -27,6 +31,46 @@ class Duration(click.ParamType[float]):
         if re.fullmatch("(?:[0-9]{1,9}(?:ms|s|m|h))+", str(value)) is None:
             self.fail(f"{value!r} is not a duration; write 30s, 5m or 2h", param, ctx)
         return sum(int(number) * _UNITS[unit] for number, unit in re.findall("([0-9]+)(ms|s|m|h)", str(value)))
+
+
+class Moment(click.ParamType[datetime]):
+    """A time: ``2026-11-28``, ``2026-11-28T14:00:00Z`` (without a zone: local), or a while ago: ``90m``, ``36h``,
+    ``7d``."""
+
+    name = "time"
+
+    @override
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        now = SystemClock().now()
+        if re.fullmatch("(?:[0-9]{1,9}[smhdw])+", str(value)):
+            parts = re.findall("([0-9]+)([smhdw])", str(value))
+            try:
+                return now - timedelta(seconds=sum(int(number) * _AGO[unit] for number, unit in parts))
+            except OverflowError:
+                self.fail(f"{value!r} is before all times", param, ctx)
+        try:
+            return datetime.fromisoformat(str(value)).astimezone(UTC)
+        except (ValueError, OverflowError):
+            self.fail(f"{value!r} is no time; write 36h, 7d, 2026-11-28 or 2026-11-28T14:00:00Z", param, ctx)
+
+
+def ledger_options(command: F) -> F:
+    """Which ledger is meant, where it is not the one that the cluster's Installation names."""
+    command = click.option(
+        "--cluster",
+        "cluster_name",
+        default="",
+        help="The cluster whose ledger it is, where a repository holds several.",
+    )(command)
+    return click.option(
+        "--ledger",
+        "ledger_url",
+        default="",
+        envvar="WINDLASS_LEDGER",
+        help="The repository that holds the ledger. Without it the cluster is asked.",
+    )(command)
 
 
 def cluster_options(command: F) -> F:

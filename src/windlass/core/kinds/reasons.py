@@ -137,4 +137,5 @@ class Reason(StrEnum):
     PROGRAM_MISSING = "ProgramMissing", "A program that is needed is not installed."
     CHILD_OUTPUT = "ChildOutput", "A program printed more than it may and was stopped."
     FILE_NOT_WRITABLE = "FileNotWritable", "The controller can't write into its own folder."
+    INDEX_BROKEN = "IndexBroken", "The local index over the ledger can't be used; it is made again from Git."
     INTERNAL = "Internal", "A mistake in Windlass itself; the log has the details."

@@ -1,0 +1,81 @@
+"""An auditor's row for an event: who, what, when, with which outcome and which evidence.
+
+``windlass export audit`` prints them. An event that is no act (health, a fetch) has no row. Empty is what is not known.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from windlass.core.model import events
+from windlass.core.model.events import Event
+
+KINDS = ("applied", "refused", "requested", "drift", "held", "lost", "rewritten")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+class Row(msgspec.Struct, frozen=True, rename="camel"):
+    """One row. ``who`` is the author of the commit, the person who asked, or a field manager; ``evidence`` the event's
+    id."""
+
+    time: str
+    what: str
+    application: str
+    outcome: str = ""
+    commit: str = ""
+    previous: str = ""
+    subject: str = ""
+    who: str = ""
+    email: str = ""
+    committed: str = ""
+    requested_by: str = ""
+    signer: str = ""
+    details: str = ""
+    evidence: str = ""
+
+
+def row(event: Event) -> Row | None:
+    """The row of an event, None for what is no act."""
+    made = Row(time=event.time, what=event.kind, application=event.subject, who=event.actor, evidence=event.id)
+    data = event.data
+    match data:
+        case events.Applied():
+            newest = data.commits[0] if data.commits else events.Commit(data.commit)
+            asked = data.request.split()
+            return msgspec.structs.replace(
+                made,
+                outcome=data.result,
+                commit=data.commit,
+                previous=data.previous,
+                subject=newest.subject,
+                who=newest.author or event.actor,
+                email=newest.email,
+                committed=newest.time,
+                requested_by=asked[1] if len(asked) > 1 else "",
+                signer=newest.signer,
+                details=", ".join(f"{number} {word}" for word, number in data.counts.items()),
+            )
+        case events.Refused():
+            return msgspec.structs.replace(made, outcome=data.reason, commit=data.commit, details=data.message)
+        case events.Requested():
+            return msgspec.structs.replace(made, requested_by=event.actor, details=data.request)
+        case events.DriftOpened():
+            return msgspec.structs.replace(
+                made, outcome=data.response, who=data.manager, details=f"{data.object} {data.field} ({data.cause})"
+            )
+        case events.Held():
+            return msgspec.structs.replace(made, outcome="held", commit=data.held, details=data.message)
+        case events.Lost() | events.Rewritten():
+            words = data.why if isinstance(data, events.Lost) else f"{data.ref} lost {data.tip}"
+            return msgspec.structs.replace(made, outcome=event.kind, details=words)
+        case _:
+            return None
+
+
+def cells(made: Row) -> list[str]:
+    """A row for a spreadsheet: no cell is taken for a formula."""
+    values = (str(getattr(made, name)) for name in Row.__struct_fields__)
+    return [f"'{value}" if value.startswith(_FORMULA) else value for value in values]
+
+
+HEAD = list(Row.__struct_encode_fields__)

@@ -1,0 +1,148 @@
+"""Events as a person reads them: ``14:21:02  applied   3f2c1ab   1 configured, 12 unchanged   41s after its commit``.
+
+``windlass log`` prints these. A line says when, what in one word, and the rest; newest first, as the caller gives them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from windlass.core.model import events
+from windlass.core.model.events import Event
+from windlass.core.record.facts import milliseconds
+from windlass.core.record.private import DIGEST
+from windlass.core.words.plain import columns, count, fit, pad, plain, short, span, value
+
+_WIDE = 12
+_ORDER = (
+    "created", "adopted", "configured", "released", "pruned", "unchanged", "kept", "skipped", "refused", "failed"
+)  # fmt: skip
+
+
+def timeline(told: Iterable[Event], now: datetime, *, width: int = 0, names: bool = False) -> str:
+    """Many events, a line each. Times are in the zone of ``now``; ``names`` says whose they are."""
+    found = list(told)
+    wide = min(32, max((columns(_whose(one)) for one in found), default=0)) if names else 0
+    lines = []
+    for event in found:
+        verb, text = words(event)
+        whose = pad(fit(_whose(event), wide), wide) + "  " if names else ""
+        lines.append(fit(f"{when(event, now)}  {whose}{pad(verb, _WIDE)} {text}".rstrip(), width))
+    return "".join(f"{line}\n" for line in lines)
+
+
+def when(event: Event, now: datetime) -> str:
+    """``14:21:02`` of today, ``11-27 14:21:02`` of this year, else with the year."""
+    local = event.when.astimezone(now.tzinfo)
+    if local.date() == now.date():
+        return local.strftime("%H:%M:%S")
+    return local.strftime("%m-%d %H:%M:%S" if local.year == now.year else "%Y-%m-%d %H:%M:%S")
+
+
+def words(event: Event) -> tuple[str, str]:
+    """The verb and the rest of an event's line."""
+    data = event.data
+    match data:
+        case events.Applied():
+            verb = "applying" if data.result == "waits" else plain(data.result)
+            return verb, "   ".join(part for part in _applied(event, data) if part)
+        case events.Planned():
+            changes = [f"{one.action} {_object(one.object)}" for one in data.changes[:3]]
+            more = f" and {len(data.changes) - 3} more" if len(data.changes) > 3 else ""
+            return "planned", f"{short(data.commit)}   {plain(', '.join(changes))}{more}"
+        case events.Refused():
+            commit = f"{short(data.commit)}   " if data.commit else ""
+            return "failed" if data.passing else "refused", f"{commit}{plain(data.reason)}: {plain(data.message)}"
+        case events.HealthChanged():
+            was = f"   after {span(data.seconds)} {plain(data.was)}" if data.was and data.seconds >= 1 else ""
+            return plain(data.health).lower(), f"{plain(data.message)}{was}"
+        case events.DriftOpened():
+            return "drift", _drift(data)
+        case events.DriftClosed():
+            return (
+                "put back" if data.how == "put back" else "drift ended",
+                f"{_object(data.object)} {plain(data.field)}",
+            )
+        case events.Warned():
+            times = f" (x{data.count})" if data.count > 1 else ""
+            behind = f" {plain(data.about)}" if data.about else ""
+            return "warning", f"{_object(data.object)}{behind}: {plain(data.reason)} {plain(data.message)}{times}"
+        case events.Alerted():
+            return "alert", f"{plain(data.name)} {plain(data.status)}: {plain(data.summary)}".rstrip(": ")
+        case _:
+            return _rare(event)
+
+
+def _rare(event: Event) -> tuple[str, str]:
+    data = event.data
+    match data:
+        case events.Fetched():
+            return "fetched", f"{short(data.commit.id)} {_quoted(data.commit.subject)} ({plain(data.commit.author)})"
+        case events.Held():
+            return "held", f"{short(data.held)} is not followed: {plain(data.message)}"
+        case events.Requested():
+            return "requested", f"{plain(data.verb)} by {plain(data.actor) or 'somebody'}"
+        case events.Lost():
+            return (
+                "lost",
+                f"{count(data.count, 'event')} from {plain(data.first)} to {plain(data.last)}: {plain(data.why)}",
+            )
+        case events.Rewritten():
+            kept = f"; the history before is kept at {plain(data.kept)}" if data.kept else ""
+            return "rewritten", f"{plain(data.ref)} does not hold {data.tip[:12]} any more{kept}"
+        case _:
+            return plain(event.kind), f"by {plain(data.actor)}" if data.actor else ""
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """``1 configured, 12 unchanged``."""
+    named = [word for word in _ORDER if word in counts] + sorted(word for word in counts if word not in _ORDER)
+    return ", ".join(f"{counts[word]} {plain(word)}" for word in named)
+
+
+def _applied(event: Event, data: events.Applied) -> Sequence[str]:
+    pinned = " (pinned)" if data.pinned else ""
+    after = ""
+    if data.commits and data.previous and not data.pinned:
+        seconds = (milliseconds(event.time) - milliseconds(data.commits[0].time)) / 1000
+        after = f"{span(seconds)} after its commit" if 0 <= seconds < 86400 * 14 else ""
+    subject = f"{_quoted(data.commits[0].subject)} ({plain(data.commits[0].author)})" if data.commits else ""
+    wrong = [one for one in data.outcomes if one.result in ("failed", "refused")]
+    first = f"{_object(wrong[0].object)}: {plain(wrong[0].message)}" if wrong else ""
+    resumed = "begun by a controller that was ended" if data.resumed else ""
+    return [f"{short(data.commit)}{pinned}", subject, counted(data.counts), after, resumed, first]
+
+
+def _drift(data: events.DriftOpened) -> str:
+    if data.cause == "deleted":
+        change = "deleted"
+    else:
+        live = "nothing" if data.live is None else _value(data.live)
+        change = f"{plain(data.field)} {_value(data.desired)} -> {live}" if data.desired is not None else (
+            f"+ {plain(data.field)} = {live}"
+        )  # fmt: skip
+    way = f" ({plain(data.operation)})" if data.operation not in ("", "Apply", "Update") else ""
+    by = f" by {plain(data.manager)}{way}" if data.manager else ""
+    return f"{_object(data.object)} {change}{by}   {plain(data.response)}"
+
+
+def _value(told: object) -> str:
+    """A value, or that it may not be told: a digest says no more than that something is there."""
+    return "(text)" if isinstance(told, str) and told.startswith(DIGEST) else value(told)
+
+
+def _object(word: str) -> str:
+    """``Deployment.apps/shop/web`` as people say it: ``Deployment/web``."""
+    try:
+        return plain(str(events.object_of(word)))
+    except ValueError:
+        return plain(word)
+
+
+def _quoted(text: str) -> str:
+    return f'"{plain(text)}"'
+
+
+def _whose(event: Event) -> str:
+    return plain(event.subject) or "(cluster)"

@@ -1,0 +1,119 @@
+"""Delivery metrics by example: what counts as a deployment, as fast, as failed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from windlass.core.model import events
+from windlass.core.record import audit
+from windlass.core.record.delivery import Delivery, Numbers
+from windlass.core.record.facts import fact, milliseconds
+
+START = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
+SHOP = "shop/shop"
+A, B, C = "a" * 40, "b" * 40, "c" * 40
+
+
+def at(seconds: float) -> str:
+    return events.stamp(START + timedelta(seconds=seconds))
+
+
+def event(data: events.Data, seconds: float, subject: str = SHOP) -> events.Event:
+    return events.make("prod", subject, data, START + timedelta(seconds=seconds))
+
+
+def applied(commit: str, seconds: float, *, result: str = "applied", health: str = "Progressing") -> events.Event:
+    told = events.Commit(commit, "Subject", "ada", "ada@acme.example", at(seconds - 60))
+    data = events.Applied(
+        commit=commit, result=result, commits=[told], health=health, fetched=at(seconds - 5), counts={"configured": 1}
+    )
+    return event(data, seconds)
+
+
+def health(word: str, seconds: float) -> events.Event:
+    return event(events.HealthChanged(health=word), seconds)
+
+
+def numbers(*told: events.Event, since: float = 0, now: float = 86400) -> Numbers:
+    delivery = Delivery().take_all(map(fact, told))
+    return delivery.numbers(delivery.applications(), milliseconds(at(since)), milliseconds(at(now)))
+
+
+def test_a_deployment_is_as_fast_as_it_is_healthy() -> None:
+    found = numbers(applied(A, 100), health("Progressing", 101), health("Healthy", 110))
+    assert (found.deployments, found.per_day) == (1, 1.0)
+    assert found.lead_time == 70.0
+    assert found.time_to_deployment == 15.0
+    assert (found.failed_deployments, found.change_failure_rate) == (0, 0.0)
+
+
+def test_what_is_healthy_as_the_sync_ends_needs_no_later_word() -> None:
+    assert numbers(applied(A, 100, health="Healthy")).lead_time == 60.0
+
+
+def test_the_same_commit_again_and_a_wave_that_waits_are_no_deployments() -> None:
+    told = (applied(A, 100, result="waits"), applied(A, 110), applied(A, 200), applied(B, 300), applied(A, 400))
+    assert numbers(*told).deployments == 3, "going back is a deployment of its own"
+
+
+def test_degraded_after_a_deployment_is_its_failure_and_healthy_again_the_recovery() -> None:
+    found = numbers(
+        applied(A, 0), health("Healthy", 10), applied(B, 100), health("Degraded", 160), health("Progressing", 170),
+        health("Degraded", 175), applied(C, 200), health("Healthy", 220),
+    )  # fmt: skip
+    assert (found.deployments, found.failed_deployments) == (3, 1)
+    assert found.change_failure_rate == 0.3333
+    assert (found.recoveries, found.time_to_recovery) == (1, 60.0)
+
+
+def test_degraded_long_after_is_nobodys_failure() -> None:
+    found = numbers(applied(A, 0), health("Healthy", 10), health("Degraded", 7200), health("Healthy", 7300))
+    assert (found.failed_deployments, found.recoveries) == (0, 1)
+
+
+def test_a_deployment_that_was_refused_or_partly_applied_first_failed() -> None:
+    refused = event(events.Refused(commit=B, reason="BadManifest"), 90)
+    partly = applied(C, 190, result="partly applied")
+    found = numbers(applied(A, 0), refused, applied(B, 100), partly, applied(C, 200))
+    assert (found.deployments, found.failed_deployments) == (3, 2)
+
+
+def test_a_bad_commit_that_was_never_deployed_counts_against_no_other() -> None:
+    refused = event(events.Refused(commit=B, reason="BadManifest"), 90)
+    assert numbers(applied(A, 0), refused, applied(C, 100)).failed_deployments == 0
+
+
+def test_drift_is_counted_and_the_age_is_that_of_the_oldest_that_is_open() -> None:
+    def opened(field: str, seconds: float, cause: str = "changed") -> events.Event:
+        data = events.DriftOpened(object="Deployment.apps/shop/web", field=field, cause=cause, response="alert")
+        return event(data, seconds)
+
+    closed = event(events.DriftClosed(object="Deployment.apps/shop/web", field="a", how="gone"), 50)
+    found = numbers(opened("a", 10), opened("b", 20), opened("b", 30), closed, opened("c", 40, "admission"), now=120)
+    assert (found.drift, found.open_drift, found.open_drift_age) == (2, 1, 100.0)
+
+
+def test_what_was_before_counts_for_what_it_began_and_not_as_a_deployment() -> None:
+    found = numbers(applied(A, 0), applied(A, 500), applied(B, 600), since=450)
+    assert found.deployments == 1
+
+
+def test_of_nothing_there_are_no_means() -> None:
+    assert numbers() == Numbers()
+
+
+def test_an_auditors_row_has_the_evidence_and_no_cell_is_a_formula() -> None:
+    told = event(
+        events.Applied(
+            commit=A, previous=B, result="applied", request="2026-11-28T12:00:00Z ada only=x",
+            commits=[events.Commit(A, "=cmd()", "bob", "bob@acme.example", at(0))], counts={"configured": 1},
+        ),
+        10,
+    )  # fmt: skip
+    row = audit.row(told)
+    assert row is not None
+    assert (row.who, row.email, row.requested_by, row.outcome) == ("bob", "bob@acme.example", "ada", "applied")
+    assert row.evidence == told.id
+    assert "'=cmd()" in audit.cells(row)
+    assert len(audit.cells(row)) == len(audit.HEAD)
+    assert audit.row(health("Healthy", 1)) is None
