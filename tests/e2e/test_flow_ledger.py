@@ -307,7 +307,9 @@ def test_a_person_reads_the_log_and_proves_it(book: Book, team: Team, tmp_path: 
     assert all(one["whole"] for one in json.loads(proof.stdout))
 
 
-def test_a_ledger_that_was_moved_back_is_found_by_what_the_cluster_remembers_and_comes_back(book: Book, team: Team, tmp_path: Path) -> None:
+def test_a_ledger_that_was_moved_back_is_found_by_what_the_cluster_remembers_and_comes_back(
+    book: Book, team: Team, tmp_path: Path
+) -> None:
     team.repository()
     team.application()
     team.until_synced(team.commit({"shop/a.yaml": config_map("a", level="info")}))
