@@ -16,6 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from bench.figures import Result, as_json, table
+from bench.rendering import render
 from bench.scenarios import SCENARIOS, devcluster
 from bench.world import Options, opened
 
@@ -39,12 +40,15 @@ async def run(names: list[str], options: Options, show: Callable[[Result], None]
     if "devcluster" in names:
         results.append(await devcluster(options))
         show(results[-1])
+    if "render" in names:
+        results.append(await render(options))
+        show(results[-1])
     return results
 
 
 def main() -> None:
     """Reads the arguments, runs, prints; exit code 0 whether or not an aim is reached: a figure is no test."""
-    everything = [*SCENARIOS, "devcluster"]
+    everything = [*SCENARIOS, "devcluster", "render"]
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="name", help=f"of: {', '.join(everything)}")
     parser.add_argument("--cluster", default="real", help="real, devcluster, or the path of a kubeconfig")
