@@ -14,7 +14,7 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("case", kustomize.cases(), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", list(kustomize.cases()), ids=lambda case: case.name)
 def test_a_case_expects_what_kustomize_prints(case: Path) -> None:
     answer = kustomize.build(case, kustomize.arguments_of(case))
     expected, refused = case / kustomize.EXPECTED, case / kustomize.REFUSED
