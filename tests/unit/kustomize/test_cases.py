@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from folders import ours
-from windlass.core.kustomize import KustomizeError
 
 from real import kustomize
+from windlass.core.kustomize import KustomizeError
 
 
 @pytest.mark.parametrize("case", list(kustomize.cases()), ids=lambda case: case.name)

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import yaml
 from folders import ours
-from windlass.core.kustomize import FILE_NAMES
 
 from real import kustomize
+from windlass.core.kustomize import FILE_NAMES
 
 CORPUS = Path(__file__).resolve().parents[4] / "shared" / "corpus"
 SHOP = "online-boutique/kustomize"
