@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.real.programs import find
 
+from real.programs import find
 from windlass.adapters.git.snapshot import folder_snapshot
 from windlass.adapters.git.trace import TracedSnapshot
 from windlass.adapters.render.documents import Documents
