@@ -490,3 +490,13 @@ def test_an_archive_is_held_against_its_digest_at_each_render(tmp_path: Path) ->
     archive.unlink()
     with pytest.raises(TryLater, match="not on the disk"):
         rendered({}, chart=other)
+
+
+def test_links_that_lead_round_in_circles_are_counted_and_refused() -> None:
+    files = chart({"a.yaml": shown("x")})
+    files |= {"templates/one": "->../templates", "templates/two": "->../templates", "templates/three": "->."}
+    began = time.monotonic()
+    (problem,) = rendered(files).problems
+    assert problem.slug == "chart-refused"
+    assert "circle" in problem.hint
+    assert time.monotonic() - began < 20

@@ -103,6 +103,8 @@ class ChartStore(Charts):
         self._folder = folder
         self._http = http
         self._clock = clock
+        # One index at a time: each may take hundreds of megabytes while it is read.
+        self._reading = asyncio.Semaphore(1)
         self._repositories: dict[tuple[str, str], _Repository] = {}
         self._tags: dict[tuple[str, str, str], _Tags] = {}
 
@@ -167,7 +169,8 @@ class ChartStore(Charts):
         if answer.status not in (200, 304):
             raise RemoteUnavailable(f"{known.url}index.yaml is answered with {answer.status}")
         if answer.status == 200:
-            known.offers = await shorten(answer.body, known.url)
+            async with self._reading:
+                known.offers = await shorten(answer.body, known.url)
             known.etag, known.modified = answer.headers.get("ETag", ""), answer.headers.get("Last-Modified", "")
             known.reach = answer.reach
         known.asked = self._clock.monotonic()

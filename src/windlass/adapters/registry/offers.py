@@ -21,7 +21,7 @@ from windlass.errors import NeedsHuman
 
 LARGEST = 64 * 1024 * 1024
 _BUDGET = Budget(size=LARGEST, nodes=8_000_000, depth=64, text=LARGEST)
-_LIMITS = Limits(timeout=120.0, output=LARGEST, data=2 << 30, cpu=120, file_size=0)
+_LIMITS = Limits(timeout=120.0, output=LARGEST, data=768 << 20, cpu=120, file_size=0)
 _MOST_URLS = 4
 
 

@@ -21,6 +21,7 @@ from typing import Any, ClassVar
 
 from windlass.adapters.git.paths import refused
 from windlass.adapters.git.snapshot import Snapshot
+from windlass.adapters.git.trace import TracedSnapshot
 from windlass.errors import NeedsHuman, Where
 
 LARGEST_FILE = 5 * 1024 * 1024
@@ -60,9 +61,7 @@ class ChartFiles:
 
 def chart_folder(snapshot: Snapshot, folder: str) -> ChartFiles:
     """The chart in a folder: only names and ids are looked at. Raises ChartRefused, BadPath, GitRefused."""
-    ids = sorted(_walk(snapshot, folder, "", 0, _ignored(snapshot, folder)))
-    if len(ids) > _MOST_FILES:
-        raise ChartRefused("the chart has more than 20,000 files", where=Where(folder), hint="split it")
+    ids = sorted(_Walk(snapshot, folder, _ignored(snapshot, folder)).files())
     mark = hashlib.sha256("".join(f"{path}\0{ident}\0" for path, ident in ids).encode())
     return ChartFiles(folder, mark.hexdigest(), lambda: _loaded(snapshot, folder, [path for path, _ in ids]))
 
@@ -82,22 +81,47 @@ def _loaded(snapshot: Snapshot, folder: str, paths: Sequence[str]) -> dict[str, 
     return files
 
 
-def _walk(snapshot: Snapshot, folder: str, below: str, depth: int, ignored: Ignored) -> Iterator[tuple[str, str]]:
-    if depth > _DEEPEST:
-        raise ChartRefused("folders of the chart are more than 32 deep", where=Where(_join(folder, below)))
-    for entry in snapshot.entries(_join(folder, below)) or ():
-        path, kind = _join(below, entry.name), entry.kind
-        if kind == "link":
-            kind = "folder" if snapshot.entries(_join(folder, path)) is not None else "file"
-        if ignored.leaves_out(path, folder=kind == "folder"):
-            continue
-        if kind == "folder":
-            yield from _walk(snapshot, folder, path, depth + 1, ignored)
-        elif kind == "file":
-            yield path, snapshot.blob_id(_join(folder, path))
-        else:
-            hint = "copy the chart into the repository, or name its own repository in source.chart"
-            raise ChartRefused("a part of the chart is a submodule", where=Where(_join(folder, path)), hint=hint)
+class _Walk:
+    """One walk over a chart's folder. Links lead anywhere inside the repository, also round in circles: what is looked
+    at is counted."""
+
+    def __init__(self, snapshot: Snapshot, folder: str, ignored: Ignored) -> None:
+        self._snapshot = snapshot
+        self._folder = folder
+        self._ignored = ignored
+        self._left = _MOST_FILES
+        # Files are noted by the ids that the folder tells: to look each up again would cost more than the render.
+        self._seen = snapshot.trace.read if isinstance(snapshot, TracedSnapshot) else {}
+
+    def files(self, below: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:
+        """Path below the folder, and blob id, of each file."""
+        here = _join(self._folder, below)
+        if depth > _DEEPEST:
+            raise ChartRefused(
+                "folders of the chart are more than 32 deep", where=Where(here), hint="is a link a circle?"
+            )
+        true = self._snapshot.true_path(here)
+        for entry in self._snapshot.entries(here) or ():
+            self._left -= 1
+            if self._left < 0:
+                hint = "split it, or see whether a link leads round in a circle"
+                raise ChartRefused("the chart has more than 20,000 files", where=Where(self._folder), hint=hint)
+            path, kind = _join(below, entry.name), entry.kind
+            whole = _join(self._folder, path)
+            if kind == "link":
+                kind = "folder" if self._snapshot.entries(whole) is not None else "file"
+            if self._ignored.leaves_out(path, folder=kind == "folder"):
+                continue
+            if kind == "folder":
+                yield from self.files(path, depth + 1)
+            elif entry.kind == "file":
+                self._seen[_join(true, entry.name)] = entry.id
+                yield path, entry.id
+            elif kind == "file":
+                yield path, self._snapshot.blob_id(whole)
+            else:
+                hint = "copy the chart into the repository, or name its own repository in source.chart"
+                raise ChartRefused("a part of the chart is a submodule", where=Where(whole), hint=hint)
 
 
 def _read(snapshot: Snapshot, path: str) -> bytes:
