@@ -143,7 +143,12 @@ class Controller:
         settings, fleet, clock = self.settings, self.fleet, self.clock
         fleet.system = settings.namespace
         key = await digest_key(cluster, settings.namespace)
-        workers = Workers(count=settings.renderers, timeout=settings.render_timeout, memory=settings.render_memory)
+        workers = Workers(
+            count=settings.renderers,
+            timeout=settings.render_timeout,
+            memory=settings.render_memory,
+            helm=settings.helm,
+        )
         await stack.enter_async_context(workers)
         renderer = CachedRenderer(workers, settings.data / "renders", key, no_cache)
         stack.push_async_callback(renderer.close)

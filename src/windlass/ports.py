@@ -436,7 +436,9 @@ class RenderRequest(msgspec.Struct, frozen=True):
     objects without one; ``digest_key`` keys the digests of Secrets. ``namespaced`` tells for kinds outside the built-in
     table whether they are namespaced: "<group>/<kind>" to bool, as the cluster and CRDs in the render say.
     ``settings`` is ``spec.render`` of the Application; ``others`` are further repositories by the name that it gives
-    them; ``values`` what it names of the cluster; ``chart`` the chart of ``source.chart``; ``facts`` the cluster's."""
+    them; ``values`` what it names of the cluster; ``chart`` the chart of ``source.chart``; ``facts`` the cluster's;
+    ``given`` values of a chart from the command line, each with its name, over all others; ``helm`` the program that
+    renders charts, "" for the library."""
 
     folder: str
     commit: str
@@ -454,6 +456,8 @@ class RenderRequest(msgspec.Struct, frozen=True):
     values: ClusterValues = ClusterValues()
     chart: ChartFound | None = None
     facts: ClusterFacts = ClusterFacts()
+    given: tuple[tuple[str, bytes], ...] = ()
+    helm: str = ""
 
 
 class Renderer(Protocol):

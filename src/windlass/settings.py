@@ -31,6 +31,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     render_memory: int = 1 << 30
     local_git: bool = False
     local_charts: bool = False
+    helm: str = ""
     workers: int = 16
     lease: bool = True
     log_format: str = "json"

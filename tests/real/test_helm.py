@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from real.programs import find
 from windlass.adapters.git.snapshot import folder_snapshot
@@ -17,9 +18,11 @@ from windlass.adapters.render.documents import Documents
 from windlass.adapters.render.findings import Findings
 from windlass.adapters.render.helm import ChartWrong, Settings, render_chart
 from windlass.adapters.render.helm_child import ValuesText
+from windlass.adapters.render.helm_engine import HelmStopped
 from windlass.adapters.render.helm_files import chart_folder
 from windlass.adapters.render.helm_inflate import inflating
 from windlass.adapters.render.helm_output import arranged
+from windlass.adapters.render.helm_program import HelmProgram
 from windlass.adapters.render.work import Work
 from windlass.core.kustomize import Options, build
 from windlass.ports import RenderRequest
@@ -147,3 +150,51 @@ class Names:
     def names(self, folder: str) -> list[str] | None:
         found = self.tree.entries(folder)
         return None if found is None else [one.name for one in found]
+
+
+@pytest.mark.parametrize("values", [{}, {"replicas": 3, "order": {"n": 1000000}}, {"cache": {"enabled": False}}])
+def test_the_persons_own_helm_gives_the_same_answer_as_the_library(values: dict[str, Any]) -> None:
+    chart = chart_folder(folder_snapshot(str(CHARTS / "shop")), "")
+    texts, settings = [ValuesText("values", json.dumps(values))], Settings("shop", "prod")
+    program = HelmProgram(str(find("helm")))
+    if values.get("cache"):
+        with pytest.raises(ChartWrong, match="nil pointer"):
+            render_chart(chart, texts, settings, program)
+        return
+    theirs, _ = render_chart(chart, texts, settings, program)
+    ours, _ = render_chart(chart, texts, settings)
+    # What is printed has lost some empty lines, which mean nothing.
+    one, other = (arranged(answer.files, answer.crds).text() for answer in (theirs, ours))
+    assert list(yaml.safe_load_all(one)) == list(yaml.safe_load_all(other))
+    assert [line for line in one.splitlines() if line] == [line for line in other.splitlines() if line]
+
+
+@pytest.mark.parametrize(("change", "slug"), [
+    ({"Chart.yaml": "dependencies: [{name: db, version: 1.x, repository: 'https://a'}]\n"}, "chart-dependencies"),
+    ({"Chart.yaml": "kubeVersion: '>=1.99'\n"}, "chart-kube-version"),
+    ({"values.schema.json": '{"properties": {"a": {"type": "integer"}}}'}, "chart-values"),
+    ({"templates/a.yaml": "{{ fail \"no\" }}"}, "chart-template"),
+    ({"Chart.yaml": "type: library\n"}, "chart-wrong"),
+])  # fmt: skip
+def test_the_persons_own_helm_refuses_with_the_same_words(change: dict[str, str], slug: str, tmp_path: Path) -> None:
+    base = {"Chart.yaml": "apiVersion: v2\nname: web\nversion: 0.1.0\n", "values.yaml": "a: text\n"}
+    for name, text in {**base, **change}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(base[name] + text if name == "Chart.yaml" and name in change else text)
+    chart = chart_folder(folder_snapshot(str(tmp_path)), "")
+    told = []
+    for by in (HelmProgram(str(find("helm"))), None):
+        with pytest.raises(ChartWrong) as caught:
+            render_chart(chart, [], Settings("web", "prod"), by)
+        told.append((caught.value.slug, caught.value.where.file))
+    assert [one[0] for one in told] == [slug, slug]
+    assert told[0] == told[1]
+
+
+def test_the_persons_own_helm_is_stopped_where_a_template_does_not_end(tmp_path: Path) -> None:
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "Chart.yaml").write_text("apiVersion: v2\nname: web\nversion: 0.1.0\n")
+    (tmp_path / "templates" / "a.yaml").write_text('{{ range until 3000000 }}{{ repeat 100 "y" }}{{ end }}')
+    chart = chart_folder(folder_snapshot(str(tmp_path)), "")
+    with pytest.raises(HelmStopped):
+        render_chart(chart, [], Settings("web", "prod"), HelmProgram(str(find("helm")), seconds=3, memory=400 << 20))

@@ -151,6 +151,10 @@ async def _helm(place: Place, namespace: str, made: Path) -> Program:
         inline = made / "values.json"
         inline.write_bytes(msgspec.json.encode(chart.values))
         called += ["--values", str(inline)]
+    for number, (_, data) in enumerate(place.given):
+        given = made / f"given-{number}.yaml"
+        given.write_bytes(data)
+        called += ["--values", str(given)]
     if not chart.skip_crds:
         called.append("--include-crds")
     if chart.skip_schema_validation:

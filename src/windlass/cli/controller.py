@@ -49,6 +49,13 @@ import click
 )
 @click.option("--local-git", is_flag=True, help="Allow file: repositories, for a trial on one machine.")
 @click.option(
+    "--helm",
+    default="",
+    envvar="WINDLASS_HELM",
+    metavar="PROGRAM",
+    help="A helm program that renders charts, in place of the extra windlass[helm].",
+)
+@click.option(
     "--local-charts", is_flag=True, help="Allow chart repositories and registries on this machine, for a trial on it."
 )
 @click.option("--log-format", type=click.Choice(["json", "text"]), default="json", show_default=True)
@@ -72,6 +79,7 @@ def command(
     lease: bool,
     local_git: bool,
     local_charts: bool,
+    helm: str,
     log_format: str,
     trace: bool,
     profile: bool,
@@ -96,6 +104,7 @@ def command(
         lease=lease,
         local_git=local_git,
         local_charts=local_charts,
+        helm=helm,
         log_format=log_format,
         trace=trace,
         profile=profile,

@@ -26,6 +26,13 @@ if TYPE_CHECKING:
     help="An Application's file: its render, include, exclude and namespace count.",
 )
 @click.option(
+    "--values",
+    "values_files",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    multiple=True,
+    help="A file with values of a Helm chart, over all others; the last one wins.",
+)
+@click.option(
     "--values-from",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     multiple=True,
@@ -44,6 +51,7 @@ def command(
     path: Path,
     commit: str,
     app: Path | None,
+    values_files: tuple[Path, ...],
     values_from: tuple[Path, ...],
     sources: tuple[str, ...],
     against: str | None,
@@ -84,6 +92,7 @@ def command(
         if written.spec.source.chart is not None:
             place = replace(place, chart=run_person(lambda: fetched_chart(written)))
     place = replace(place, others=given_sources(sources), values=given_values(values_from))
+    place = replace(place, given=tuple((str(file), file.read_bytes()) for file in values_files))
     rendered = render_folder(request_of(place, namespace=namespace))
     if against:
         from windlass.cli.against import compare_with

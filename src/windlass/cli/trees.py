@@ -27,7 +27,8 @@ from windlass.ports import ChartFound, ClusterFacts, ClusterValues, OtherSource,
 class Place:
     """A folder to render. ``folder`` is the root that paths in messages are told from: a repository, or ``path``'s own
     folder; ``commit`` "" is the work tree. ``own``: the person's own files, which need no worker around them.
-    ``application`` ("namespace/name") names a release; "" where none is known. ``chart``: that of ``source.chart``."""
+    ``application`` ("namespace/name") names a release; "" where none is known. ``chart``: that of ``source.chart``;
+    ``given``: values files of the command line."""
 
     folder: str
     path: str
@@ -41,6 +42,7 @@ class Place:
     values: ClusterValues = field(default_factory=ClusterValues)
     application: str = ""
     chart: ChartFound | None = None
+    given: tuple[tuple[str, bytes], ...] = ()
 
     def at(self, commit: str) -> Place:
         """The same folder at a commit: a branch, a tag, an id or its beginning, ``HEAD~1``. Raises NeedsHuman."""
@@ -123,6 +125,7 @@ def request_of(
         values=place.values,
         chart=place.chart,
         facts=facts or ClusterFacts(),
+        given=place.given,
     )
 
 

@@ -23,6 +23,7 @@ from windlass.adapters.render.helm_child import ChartAnswer, ChartJob, ValuesTex
 from windlass.adapters.render.helm_engine import Engine, engine
 from windlass.adapters.render.helm_files import ChartFiles, ChartRefused, chart_archive, chart_folder, packed
 from windlass.adapters.render.helm_output import Output, Piece, arranged
+from windlass.adapters.render.helm_program import HelmProgram
 from windlass.adapters.render.objects import Raw
 from windlass.adapters.render.places import Place, place_of
 from windlass.adapters.render.work import Work
@@ -74,7 +75,8 @@ def helm(work: Work) -> Iterator[Raw]:
         if given is None:
             return
         values = given
-        answer, facts = render_chart(chart, values, _settings(work, settings))
+        by = HelmProgram(work.request.helm) if work.request.helm else None
+        answer, facts = render_chart(chart, values, _settings(work, settings), by)
         output = arranged(answer.files, [] if settings.skip_crds else answer.crds)
         tracked = work.request.chart is None
         raws = [raw for piece in (*output.crds, *output.manifests) for raw in _raws(piece, chart, tracked=tracked)]
@@ -137,7 +139,7 @@ def given_values(work: Work, settings: Helm) -> list[ValuesText] | None:
             given.append(text)
     if settings.values:
         given.append(ValuesText("spec.render.helm.values", msgspec.json.encode(settings.values).decode()))
-    return given
+    return given + [ValuesText(name, data.decode(errors="replace")) for name, data in work.request.given]
 
 
 def _from_cluster(work: Work, one: ValuesFrom, field: str) -> ValuesText | None:
@@ -195,7 +197,7 @@ def _file(place: Place) -> ValuesText:
 
 
 def render_chart(
-    chart: ChartFiles, values: list[ValuesText], settings: Settings, by: Engine | None = None
+    chart: ChartFiles, values: list[ValuesText], settings: Settings, by: Engine | HelmProgram | None = None
 ) -> tuple[ChartAnswer, Facts]:
     """What Helm makes of a chart. Raises ChartWrong with the chart's place, ChartRefused, HelmMissing, HelmStopped."""
     key = chart.key if settings.schemas else f"{chart.key}-"
@@ -247,7 +249,7 @@ def _is_template(path: str) -> bool:
 
 
 def _wrong(answer: ChartAnswer, chart: ChartFiles, settings: Settings) -> ChartWrong:
-    words = answer.error.strip()[:_LONGEST]
+    words = " ".join(answer.error.split())[:_LONGEST]
     if answer.step == "dependencies":
         return _error(
             "chart-dependencies",
@@ -263,7 +265,7 @@ def _wrong(answer: ChartAnswer, chart: ChartFiles, settings: Settings) -> ChartW
             "take another version of the chart, or say what the cluster is like with render.helm.kubeVersion",
         )
     if answer.step == "values":
-        hint = "mend the values, or where the schema itself is wrong: render.helm.skipSchemaValidation: true"
+        hint = "write other values; or where the schema itself is wrong, render.helm.skipSchemaValidation: true"
         return _error("chart-values", words, Where(chart.where("values.yaml")), hint)
     if answer.step == "chart":
         return _error("chart-wrong", words, Where(chart.where("Chart.yaml")), "helm lint says more")

@@ -91,7 +91,7 @@ class Engine:
         if importlib.util.find_spec("helm_python") is None:
             raise HelmMissing(
                 "this is a Helm chart, and what renders charts is not installed",
-                hint="pip install 'windlass[helm]'",
+                hint="pip install 'windlass[helm]', or let --helm of the controller name a helm program",
             )
         flags = ["-I", "-B"] if sys.dont_write_bytecode else ["-I"]
         child = subprocess.Popen(

@@ -131,14 +131,16 @@ class _Worker:
 
 
 class Workers(Renderer):
-    """Up to ``count`` workers; a render may take ``timeout`` seconds and its process ``memory`` bytes to write to.
+    """Up to ``count`` workers; a render may take ``timeout`` seconds and its process ``memory`` bytes to write to;
+    ``helm`` is the program that renders charts, "" for the library.
 
     Use it as ``async with Workers() as workers``; at the end every worker is dead, and renders under way are lost.
     """
 
-    def __init__(self, *, count: int = 2, timeout: float = 60.0, memory: int = 1 << 30) -> None:
+    def __init__(self, *, count: int = 2, timeout: float = 60.0, memory: int = 1 << 30, helm: str = "") -> None:
         self._turns = asyncio.Semaphore(count)
         self._timeout = timeout
+        self._helm = helm
         # A worker starts Helm's library as a child, which inherits this and reserves 1.4 GB of addresses at its start.
         self._limits = Limits(memory=memory + _RESERVED, data=memory)
         self._idle: list[_Worker] = []
@@ -227,7 +229,7 @@ class Workers(Renderer):
         return worker
 
     async def _ask(self, worker: _Worker, request: RenderRequest) -> Rendered | Failure:
-        job = Job(request, max(1, round(self._timeout)))
+        job = Job(msgspec.structs.replace(request, helm=self._helm), max(1, round(self._timeout)))
         process = worker.process
         if process is None or process.stdout is None or process.stdin is None:
             raise AssertionError("a started worker has its pipes")
