@@ -187,11 +187,14 @@ class _Reader:
                 continue
             elif kind is yaml.AliasEvent:
                 value = self._alias(anchors, event)
+                if key is _MERGE_MARK and value.__class__ is not dict:
+                    raise self._refused("<< takes a mapping, and this alias stands for none", event)
             elif not stack:
                 return root[0]
             else:
                 value = _merged(here, self, event) if here.__class__ is dict and _MERGE_MARK in here else here
-                if anchor is not None:
+                # The same name given again inside counts from there on.
+                if anchor is not None and anchors[anchor] is _OPEN:
                     anchors[anchor] = value
                 here, key, anchor, flow = stack.pop()
             if here.__class__ is list:
