@@ -232,7 +232,6 @@ SAFE = [
     {"op": "add", "path": "/spec", "value": {"z": 1, "a": [1.5, None, "on"]}},
     {"op": "copy", "from": "/metadata", "path": "/copied"},
     {"op": "add", "path": "/metadata/annotations", "value": {}},
-    {"op": "replace", "path": "/kind", "value": "Thing"},
 ]
 UNSAFE = [
     {"op": "add", "path": "/metadata/labels/d.e~1f", "value": "x"},
@@ -354,6 +353,76 @@ label_rules = st.builds(
 )
 
 
+BUILT_IN = st.one_of(
+    st.builds(
+        lambda kind, key, word, specs: {"kind": kind, key: word, "fieldSpecs": specs},
+        st.just("PrefixTransformer"),
+        st.just("prefix"),
+        st.sampled_from(["t-", ""]),
+        st.just([{"path": "metadata/name"}]),
+    ),
+    st.builds(
+        lambda labels, specs: {"kind": "LabelTransformer", "labels": labels, "fieldSpecs": specs},
+        some_pairs,
+        st.sampled_from(
+            [
+                [{"path": "metadata/labels", "create": True}],
+                [{"path": "spec/selector", "create": True, "kind": "Service"}, {"path": "metadata/labels"}],
+                [{"path": "spec/template/metadata/labels", "group": "apps"}],
+            ]
+        ),
+    ),
+    st.builds(lambda marks: {"kind": "AnnotationsTransformer", "annotations": marks, "fieldSpecs": MARKED}, some_pairs),
+    st.builds(
+        lambda unset, subjects: {
+            "kind": "NamespaceTransformer",
+            "metadata": {"name": "t", "namespace": "moved"},
+            "unsetOnly": unset,
+            "setRoleBindingSubjects": subjects,
+            "fieldSpecs": [{"path": "metadata/namespace", "create": True}],
+        },
+        st.booleans(),
+        st.sampled_from(["defaultOnly", "allServiceAccounts", "none"]),
+    ),
+    st.builds(lambda rule: {"kind": "ImageTagTransformer", "imageTag": rule}, image_rules),
+    st.builds(
+        lambda rule, given: {"kind": "PatchTransformer", "target": rule, "patch": json.dumps(given)},
+        selectors,
+        operations,
+    ),
+)
+MARKED = [{"path": "metadata/annotations", "create": True}]
+CONFIGURED = st.fixed_dictionaries(
+    {},
+    optional={
+        "nameReference": st.just(
+            [{"kind": "ConfigMap", "version": "v1", "fieldSpecs": [{"path": "spec/a", "kind": "Basket"}]}]
+        ),
+        "namePrefix": st.just([{"path": "spec/b-c", "kind": "Basket"}]),
+        "commonLabels": st.just([{"path": "spec/app", "kind": "Basket", "create": True}]),
+        "images": st.just([{"path": "spec/a", "kind": "Basket"}]),
+        "replicas": st.just([{"path": "spec/k_1", "kind": "Basket", "create": True}]),
+        "varReference": st.just([{"path": "spec/a", "kind": "Basket"}, {"path": "data", "kind": "ConfigMap"}]),
+    },
+)
+
+
+@st.composite
+def variable(draw: st.DrawFn, known: list[dict[str, Any]]) -> dict[str, Any]:
+    """One item of `vars`; the words hold `$(A)`."""
+    target = draw(st.sampled_from(known))
+    found: dict[str, Any] = {
+        "name": draw(st.sampled_from(["A", "B"])),
+        "objref": {"apiVersion": target["apiVersion"], "kind": target["kind"], "name": target["metadata"]["name"]},
+    }
+    if "namespace" in target["metadata"]:
+        found["objref"]["namespace"] = target["metadata"]["namespace"]
+    optional(
+        draw, found, "fieldref", st.sampled_from([{"fieldpath": "metadata.name"}, {"fieldpath": "spec.replicas"}]), 3
+    )
+    return found
+
+
 @st.composite
 def kustomization(draw: st.DrawFn, known: list[dict[str, Any]], world: World) -> dict[str, Any]:
     """What a kustomization says besides its resources."""
@@ -375,7 +444,15 @@ def kustomization(draw: st.DrawFn, known: list[dict[str, Any]], world: World) ->
     optional(draw, found, "patches", st.lists(patch(known), min_size=1, max_size=2), 3)
     optional(draw, found, "configMapGenerator", st.lists(generator("ConfigMap", world), min_size=1, max_size=2), 4)
     optional(draw, found, "secretGenerator", st.lists(generator("Secret", world), min_size=1, max_size=1), 6)
+    plugin = BUILT_IN.map(lambda one: json.dumps({"apiVersion": "builtin", "metadata": {"name": "t"}, **one}))
+    optional(draw, found, "transformers", st.lists(plugin, min_size=1, max_size=2), 8)
+    if draw(st.integers(0, 9)) == 0:
+        found["configurations"] = ["configuration.yaml"]
+    if known and draw(st.integers(0, 9)) == 0:
+        strategic = draw(written([draw(merge_patch(known))])).decode()
+        found["patchesStrategicMerge"] = [strategic]
     if known:
+        optional(draw, found, "vars", st.lists(variable(known), min_size=1, max_size=1), 10)
         optional(draw, found, "replacements", st.lists(replacement(known), min_size=1, max_size=1), 6)
     options = st.fixed_dictionaries({}, optional={"disableNameSuffixHash": st.booleans(), "labels": some_pairs})
     optional(draw, found, "generatorOptions", options, 8)
@@ -412,6 +489,7 @@ def trees(draw: st.DrawFn) -> Tree:
         resources += [one.removeprefix(folder).rstrip("/") for one in below]
         known = known + own
         content = {**draw(kustomization(known, world)), "resources": resources}
+        content[draw(st.sampled_from(["resources", "resources", "resources", "bases"]))] = content.pop("resources")
         if not folder and draw(st.integers(0, 5)) == 0:
             component = {
                 "apiVersion": "kustomize.config.k8s.io/v1alpha1",
@@ -422,6 +500,7 @@ def trees(draw: st.DrawFn) -> Tree:
             content["components"] = ["extra"]
         tree[f"{folder}kustomization.yaml"] = draw(written([content]))
     for folder in {*folders, "extra/"}:
+        tree[f"{folder}configuration.yaml"] = json.dumps(draw(CONFIGURED)).encode()
         tree[f"{folder}file.txt"] = draw(texts).encode()
         tree[f"{folder}file.bin"] = b"\x00\xff\xfe"
         tree[f"{folder}vars.env"] = b"# c\nA=1\nB = two words \n\nC=\n"
