@@ -16,7 +16,7 @@ import re2
 from windlass.core.kustomize.errors import KustomizeError, shown
 from windlass.core.kustomize.ids import Gvk, Id
 from windlass.core.kustomize.kustomization import Selector
-from windlass.core.kustomize.nodes import Node, Scalar, is_null, key, set_field, string, text_of
+from windlass.core.kustomize.nodes import Node, Scalar, data_string, is_null, key, set_field, text_of
 from windlass.core.kustomize.resource import BEHAVIOR, ORIGIN, PREVIOUS_NAMES, Resource
 from windlass.core.manifests.selectors import LabelSelector, SelectorError
 
@@ -198,7 +198,7 @@ def _set_data(resource: Resource, name: str, values: dict[str, str]) -> None:
     if values:
         made: dict[str, Node] = {}
         for each in sorted(values):
-            set_field(made, key(each), string(values[each]))
+            set_field(made, key(each), data_string(values[each]))
         resource.tree[name] = made
 
 
@@ -208,8 +208,10 @@ def regex(pattern: str) -> Any:
     try:
         return re2.compile(pattern, _REGEX)
     except re2.error as error:
+        why = error.args[0] if error.args else b""
+        told = why.decode(errors="replace") if isinstance(why, bytes) else str(why)
         raise KustomizeError(
-            f"{shown(pattern, 80)} is no regular expression: {shown(str(error), 80)}",
+            f"{shown(pattern, 80)} is no regular expression: {shown(told, 80)}",
             hint="the syntax is RE2's, as in Go",
         ) from None
 

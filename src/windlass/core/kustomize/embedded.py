@@ -8,19 +8,24 @@ by name. Called by ``replacements``.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 import yaml
 from yaml._yaml import CParser
 
 from windlass.core.kustomize.errors import KustomizeError, NotSupported
-from windlass.core.kustomize.nodes import QUOTED, Node, Scalar, json_value
+from windlass.core.kustomize.nodes import PLAIN, SINGLE, TAGGED, Node, Scalar, json_value
 from windlass.core.kustomize.paths import Slot, lookup, match
-from windlass.core.kustomize.resolve import STR, go_float, resolve
+from windlass.core.kustomize.reading import STYLES as _STYLES
+from windlass.core.kustomize.resolve import NULL, STR, go_float, resolve
 
 _TAG: Final = "tag:yaml.org,2002:"
 _WIDE: Final = 1 << 20
+# After a break at the end of a text in single quotes, the original puts the closing quote at the start of the line.
+_CLOSING_QUOTE: Final = re.compile(r"\n +'(?=[,\]}\n:])")
 _DEEPEST: Final = 100
 _LARGEST: Final = 1 << 20
 
@@ -53,7 +58,9 @@ def _replace(
     except (yaml.YAMLError, KustomizeError):
         return False
     if text.strip()[:1] in ("{", "["):
-        holder.text = _as_json(document.root, text)
+        # What can't be JSON changes nothing in the original, without a word.
+        with suppress(KustomizeError):
+            holder.text = _as_json(document.root, text)
     else:
         if document.comments:
             raise NotSupported(
@@ -69,9 +76,10 @@ class _Document:
 
     def __init__(self, text: str) -> None:
         self.flow: set[int] = set()
-        self.quotes: dict[int, str] = {}
+        self.keys: dict[tuple[int, str], Scalar] = {}
         self.kept: list[Node] = []
         self.comments = False
+        self.ends_in_quotes = False
         self.root = self._read(text)
 
     def _read(self, text: str) -> Node:
@@ -115,6 +123,7 @@ class _Document:
                     if node.__class__ is not Scalar or node.text in here:
                         raise KustomizeError("a key that is no text, or is there twice")
                     key = node.text
+                    self.keys[id(here), key] = node
                 else:
                     here[key] = node
                     key = None
@@ -126,12 +135,11 @@ class _Document:
         return root[0]
 
     def _scalar(self, event: Any) -> Scalar:
+        text = event.value
         if event.tag is not None:
-            raise KustomizeError("tags inside a text are not changed")
-        node = Scalar(STR, event.value, QUOTED) if event.style else Scalar(resolve(event.value), event.value)
-        self.kept.append(node)
-        if event.style:
-            self.quotes[id(node)] = event.style
+            node = Scalar(event.tag.removeprefix(_TAG), text, TAGGED | _STYLES.get(event.style, PLAIN))
+        else:
+            node = Scalar(STR, text, _STYLES[event.style]) if event.style else Scalar(resolve(text), text)
         return node
 
     def written(self) -> str:
@@ -140,13 +148,16 @@ class _Document:
         self._events(self.root, events)
         events += [yaml.DocumentEndEvent(explicit=False), yaml.StreamEndEvent()]
         text: str = yaml.emit(events, Dumper=yaml.CDumper, width=_WIDE, allow_unicode=True)
+        if self.ends_in_quotes:
+            text = _CLOSING_QUOTE.sub("\n'", text)
         return text.removesuffix("...\n").strip()
 
     def _events(self, node: Node, out: list[Any]) -> None:
         if node.__class__ is dict:
             out.append(yaml.MappingStartEvent(None, None, implicit=True, flow_style=id(node) in self.flow))
             for name, value in node.items():
-                out.append(_scalar_event(Scalar(resolve(name), str(name)), ""))
+                given = self.keys.get((id(node), name), Scalar(resolve(name), str(name)))
+                out.append(_scalar_event(given))
                 self._events(value, out)
             out.append(yaml.MappingEndEvent())
         elif node.__class__ is list:
@@ -155,13 +166,17 @@ class _Document:
                 self._events(item, out)
             out.append(yaml.SequenceEndEvent())
         else:
-            out.append(_scalar_event(node, self.quotes.get(id(node), "")))
+            self.ends_in_quotes = self.ends_in_quotes or (bool(node.style & SINGLE) and node.text.endswith("\n"))
+            out.append(_scalar_event(node))
 
 
-def _scalar_event(node: Scalar, quotes: str) -> Any:
+def _scalar_event(node: Scalar) -> Any:
     tag = None
-    if quotes or (node.style & QUOTED and node.tag in (STR, "")):
-        quotes = quotes or '"'
+    quotes = next((mark for mark, style in _STYLES.items() if node.style & ~TAGGED == style), "")
+    if node.style & TAGGED:
+        tag = node.tag if node.tag.startswith("!") else _TAG + node.tag
+    elif quotes and (node.tag in (STR, "") or node.tag == resolve(node.text)):
+        tag = None
     elif "\n" in node.text:
         quotes = "|"
     elif node.tag and node.tag != (found := resolve(node.text)):
@@ -174,7 +189,17 @@ def _scalar_event(node: Scalar, quotes: str) -> Any:
     return yaml.ScalarEvent(None, tag, implicit, node.text, style=quotes or None)
 
 
+def _quote_empty(node: Node) -> None:
+    """Between brackets, what is written as nothing is the empty text."""
+    for item in node.values() if node.__class__ is dict else node if node.__class__ is list else ():
+        if item.__class__ is not Scalar:
+            _quote_empty(item)
+        elif not item.text and not item.style and item.tag in ("", NULL):
+            item.tag = STR
+
+
 def _as_json(node: Node, before: str) -> str:
+    _quote_empty(node)
     value = json_value(node)
     text = _json(value, 0, indented="\n" in before and "  " in before)
     for letter in "<>&\u2028\u2029":

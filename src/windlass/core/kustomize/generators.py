@@ -14,7 +14,7 @@ from windlass.core.kustomize.collection import Collection, base64_lines
 from windlass.core.kustomize.errors import KustomizeError, shown
 from windlass.core.kustomize.kustomization import ConfigMapArgs, GeneratorOptions, SecretArgs
 from windlass.core.kustomize.loading import Place
-from windlass.core.kustomize.nodes import QUOTED, Node, Scalar, json_value, key, set_field, string
+from windlass.core.kustomize.nodes import QUOTED, Node, Scalar, data_string, json_value, key, set_field, string
 from windlass.core.kustomize.resolve import BOOL, STR
 from windlass.core.kustomize.resource import BEHAVIOR, NEEDS_HASH, Resource
 from windlass.errors import Where
@@ -48,7 +48,7 @@ def config_map(place: Place, args: ConfigMapArgs) -> Resource:
             field, text = "data", value.decode()
         except UnicodeDecodeError:
             field, text = "binaryData", base64_lines(value)
-        set_field(content.setdefault(field, {}), key(name), string(text))
+        set_field(content.setdefault(field, {}), key(name), data_string(text))
     return _finished(content, args)
 
 
@@ -58,7 +58,7 @@ def secret(place: Place, args: SecretArgs) -> Resource:
     content["type"] = string(args.type or "Opaque")
     data: dict[str, Node] = {}
     for name, value in sorted(_pairs(place, args).items()):
-        set_field(data, key(name), string(base64_lines(value)))
+        set_field(data, key(name), data_string(base64_lines(value)))
     content["data"] = data
     return _finished(content, args)
 

@@ -49,6 +49,9 @@ LITERAL: Final = 8
 """Written as a block, besides ``QUOTED``."""
 FOLDED: Final = 16
 """Written as a folded block, besides ``QUOTED``."""
+SINGLE: Final = 32
+"""Written in single quotes, besides ``QUOTED``."""
+_BLOCK: Final = LITERAL | FOLDED
 
 Node = Any
 """``dict[str, Node]``, ``list[Node]`` or ``Scalar``; None where there is nothing (which is not the null of YAML)."""
@@ -92,6 +95,11 @@ class DoubledKey(str):
 def string(text: str) -> Scalar:
     """A leaf that is a string, written in the way it needs."""
     return Scalar(STR, text, PLAIN)
+
+
+def data_string(text: str) -> Scalar:
+    """A leaf of generated data: several lines are a block."""
+    return Scalar(STR, text, QUOTED | LITERAL if "\n" in text else PLAIN)
 
 
 def untagged(text: str) -> Scalar:
@@ -219,7 +227,7 @@ def _json(node: Node) -> Any:
 def _string(node: Scalar) -> str:
     text: str = node.text
     style = node.style
-    if style >= LITERAL or (text[:1] == "\t" and not style and "\n" in text):
+    if style & _BLOCK or (text[:1] == "\t" and not style and "\n" in text):
         return block_again(text, folded=style & FOLDED != 0)
     return text
 
@@ -278,7 +286,9 @@ def _json_float(value: float, text: str) -> Any:
 def from_json(value: Any) -> Node:
     """A tree from JSON values, as the original reads back what it wrote itself: every number becomes a float first."""
     if isinstance(value, str):
-        return Scalar(STR, value, QUOTED if "\n" in value or is_word_of_yaml_1_1(value) else PLAIN)
+        if "\n" in value:
+            return Scalar(STR, value, QUOTED | LITERAL)
+        return Scalar(STR, value, QUOTED if is_word_of_yaml_1_1(value) else PLAIN)
     if value is None:
         return Scalar(NULL, "null")
     if value is True or value is False:

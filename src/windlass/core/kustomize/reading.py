@@ -26,6 +26,7 @@ from windlass.core.kustomize.nodes import (
     LITERAL,
     PLAIN,
     QUOTED,
+    SINGLE,
     TAGGED,
     BareKey,
     DoubledKey,
@@ -43,7 +44,6 @@ _BOM = b"\xef\xbb\xbf"
 _DEFAULT = Budget()
 _NO_KEY: Any = object()
 _OPEN: Any = object()
-_QUOTED_IN_FLOW = (NULL, TIMESTAMP)
 
 
 class Parsed(NamedTuple):
@@ -164,7 +164,7 @@ class _Reader:
                 raise TooMuch("the file has too many values", where=self._where(event), hint="split it into several")
             if kind is scalar_event:
                 value: Any = _scalar(event)
-                if flow and value.tag in _QUOTED_IN_FLOW and (not value.text or ":" in value.text):
+                if flow and event.tag is None and _is_quoted_in_flow(value):
                     value.style |= FLOW
                 if event.anchor is not None:
                     anchors[event.anchor] = value
@@ -247,16 +247,20 @@ class _Reader:
         return Where(file=self.file, line=event.start_mark.line + 1 + self.offset)
 
 
-_BLOCKS = {"|": QUOTED | LITERAL, ">": QUOTED | FOLDED}
+STYLES = {'"': QUOTED, "'": QUOTED | SINGLE, "|": QUOTED | LITERAL, ">": QUOTED | FOLDED}
+
+
+def _is_quoted_in_flow(value: Scalar) -> bool:
+    return (value.tag == NULL and not value.text) or (value.tag == TIMESTAMP and ":" in value.text)
 
 
 def _scalar(event: Any) -> Scalar:
     text = event.value
     tag = event.tag
     if tag is not None and tag != "!":
-        return Scalar(tag.removeprefix(_TAG), text, TAGGED | (QUOTED if event.style else PLAIN))
+        return Scalar(tag.removeprefix(_TAG), text, TAGGED | STYLES.get(event.style, PLAIN))
     if event.style:
-        return Scalar(STR, text, _BLOCKS.get(event.style, QUOTED))
+        return Scalar(STR, text, STYLES[event.style])
     return Scalar(resolve(text), text, PLAIN)
 
 
