@@ -1,0 +1,127 @@
+"""Signatures of images as cosign makes them with a key, in both of its forms.
+
+    simple   a payload that names the digest, signed as it is
+    bundle   a bundle of Sigstore: an envelope (DSSE) around a statement (in-toto) whose subject is the digest
+
+The digest that was asked about has to be the one that the signed text names: a good signature of another image is none
+of this one. Certificates (keyless signing) are not read here: a bundle that brings one and no key is refused.
+Sources: the Simple Signing format, the DSSE protocol (v1), the Sigstore bundle (v0.3).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any, ClassVar
+
+import msgspec
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+
+from windlass.errors import NeedsHuman
+
+Key = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
+STATEMENT = "application/vnd.in-toto+json"
+PREDICATE = "https://sigstore.dev/cosign/sign/v1"
+SIMPLE = "cosign container image signature"
+_END = b"-----END PUBLIC KEY-----"
+_LEAST_RSA = 2048
+
+
+class BadKey(NeedsHuman):
+    """A key that signatures are to be held against can't be read."""
+
+    slug: ClassVar[str] = "bad-key"
+    reason: ClassVar[str] = "BadKey"
+
+
+def read_keys(pem: bytes) -> list[Key]:
+    """The public keys of a PEM file: ECDSA, Ed25519, RSA from 2048 bits on. Raises BadKey, also where there is none."""
+    parts = [part + _END for part in pem.split(_END)[:-1]]
+    keys: list[Key] = []
+    for part in parts:
+        try:
+            key = serialization.load_pem_public_key(part.strip())
+        except (ValueError, UnsupportedAlgorithm) as error:
+            raise _bad_key("can't be read") from error
+        if not isinstance(key, Key):
+            raise _bad_key("is of a kind that cosign does not sign with")
+        if isinstance(key, rsa.RSAPublicKey) and key.key_size < _LEAST_RSA:
+            raise _bad_key(f"has {key.key_size} bits, and {_LEAST_RSA} are the least")
+        keys.append(key)
+    if not keys:
+        raise _bad_key("is not there")
+    return keys
+
+
+def _bad_key(what: str) -> BadKey:
+    return BadKey(f"the public key {what}", hint="it begins with -----BEGIN PUBLIC KEY-----: cosign.pub is one")
+
+
+def verify_simple(payload: bytes, signature: bytes, digest: str, keys: list[Key]) -> str:
+    """ "" where one of the keys made this signature of this digest, else why it is none."""
+    if not any(_signed(key, signature, payload) for key in keys):
+        return "no key that is trusted made it"
+    try:
+        critical = msgspec.json.decode(payload, type=dict[str, Any])["critical"]
+        named, kind = critical["image"]["docker-manifest-digest"], critical["type"]
+    except (msgspec.MsgspecError, KeyError, TypeError):
+        return "what it signs can't be read"
+    if kind != SIMPLE:
+        return "it signs something else than an image"
+    return "" if named == digest else "it is of another image"
+
+
+def verify_bundle(bundle: bytes, digest: str, keys: list[Key]) -> str:
+    """ "" where one of the keys made this bundle for this digest, else why it is none."""
+    try:
+        read = msgspec.json.decode(bundle, type=dict[str, Any])
+        envelope = read["dsseEnvelope"]
+        kind = str(envelope["payloadType"])
+        payload = base64.b64decode(envelope["payload"], validate=True)
+        signatures = [base64.b64decode(one["sig"], validate=True) for one in envelope["signatures"]]
+    except (msgspec.MsgspecError, KeyError, TypeError, ValueError, binascii.Error):
+        return "it can't be read"
+    if "publicKey" not in (read.get("verificationMaterial") or {}):
+        return "it was made without a key, by a certificate"
+    signed = _envelope(kind, payload)
+    if not any(_signed(key, one, signed) for key in keys for one in signatures[:8]):
+        return "no key that is trusted made it"
+    return _is_about(kind, payload, digest)
+
+
+def _is_about(kind: str, payload: bytes, digest: str) -> str:
+    try:
+        statement = msgspec.json.decode(payload, type=dict[str, Any])
+        predicate = statement["predicateType"]
+        algorithm, _, hexadecimal = digest.partition(":")
+        named = [one["digest"].get(algorithm) for one in statement["subject"]]
+    except (msgspec.MsgspecError, KeyError, TypeError, AttributeError):
+        return "what it signs can't be read"
+    if kind != STATEMENT or predicate != PREDICATE:
+        return "it says something else than that the image is signed"
+    return "" if hexadecimal and hexadecimal in named else "it is of another image"
+
+
+def _envelope(kind: str, payload: bytes) -> bytes:
+    """What a DSSE signature is made over."""
+    return b"DSSEv1 %d %s %d %s" % (len(kind.encode()), kind.encode(), len(payload), payload)
+
+
+def _signed(key: Key, signature: bytes, data: bytes) -> bool:
+    try:
+        if isinstance(key, ec.EllipticCurvePublicKey):
+            key.verify(signature, data, ec.ECDSA(_hash_of(key)))
+        elif isinstance(key, ed25519.Ed25519PublicKey):
+            key.verify(signature, data)
+        else:
+            key.verify(signature, data, padding.PKCS1v15(), hashes.SHA256())
+    except InvalidSignature:
+        return False
+    return True
+
+
+def _hash_of(key: ec.EllipticCurvePublicKey) -> hashes.HashAlgorithm:
+    """By the curve's size, as Sigstore pairs them."""
+    return {384: hashes.SHA384(), 521: hashes.SHA512()}.get(key.curve.key_size, hashes.SHA256())
