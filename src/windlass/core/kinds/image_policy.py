@@ -1,0 +1,303 @@
+"""Kind ``ImagePolicy``: which image moves, by which rule, how it is written, and where. The Automator carries it out.
+
+What can't be carried out is refused here, before anything is asked of a registry.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from windlass.core.kinds.conditions import Condition
+from windlass.core.kinds.fields import TIME, WORDS, Duration, Name, SecretRef, moment
+from windlass.core.kinds.kind import Column, Kind, Metadata, read_metadata, read_spec, read_status
+from windlass.core.kinds.shape import Form, Keyed, Part, Rule, Says, mistake, shown
+
+KIND = "ImagePolicy"
+
+EXAMPLE = """\
+apiVersion: windlass.dev/v1alpha1
+kind: ImagePolicy
+metadata:
+  name: shop
+  namespace: shop
+spec:
+  image: registry.example.com/acme/shop
+  select:
+    semver: ">=1.4 <2"
+  update:
+    repository: config
+    paths: ["apps/shop"]
+"""
+
+MORE = """\
+## Where an image is found
+
+No marks are needed. In the files below `update.paths` an image is found by structure: `image` of the containers of
+whatever has containers; `images` of a `kustomization.yaml`, by `newName` or else `name`; `repository` with `tag` beside
+it (and `registry`, `digest`), as charts' values have them; the version beside a chart's name and repository. An object
+that holds an image elsewhere is named by `update.fields`. Where a value is unusual, a comment behind it marks it:
+`# windlass: shop`, `# windlass: shop:tag`, or Flux' `# {"$imagepolicy": "shop:shop:tag"}`; then the comment alone
+decides about that value.
+
+Only the bytes of the value change. What no file names is not written anywhere.
+
+## What is taken
+
+The best tag by `select` that is not held, has the `platform` and passes `verify`. Nothing goes backwards because a tag
+is missing from the registry or held: a lower one is taken only where the present one is not allowed by `select` any
+more. `windlass image check` says of each tag why or why not.
+
+A tag that a person reverted is not taken again: the commit that took it is in the history, and the file says something
+else. It is then held, in Git, where the policy's own file may be written."""
+
+IMAGE = Form(r"[A-Za-z0-9\[][!-~]*", "the name of an image without a tag", "registry.example.com/acme/shop", 255)
+CHART_URL = Form(r"(?:https?|oci)://[!-~]+", "a chart repository or registry", "https://charts.example.com", 2048)
+CHART_NAME = Form("[A-Za-z0-9][A-Za-z0-9._-]*", "the name of a chart", "redis", 250)
+PATTERN = Form(r"[^\x00-\x1f\x7f]+", "a regular expression as RE2 has them", "^main-(?P<n>[0-9]+)$", 512)
+RANGE = Form("[0-9A-Za-z.*xX<>=!~^|, +-]+", "a range of versions such as >=1.4 <2", '">=1.4 <2"', 255)
+TAG = Form(r"[A-Za-z0-9_][A-Za-z0-9._-]*", "a tag", "1.4.2", 128)
+PLATFORM = Form(
+    "[a-z0-9]+/[a-z0-9]+(?:/[a-z0-9.]+)?", "an operating system and a processor, such as linux/amd64", "linux/amd64", 64
+)
+GLOB = Form(
+    r"[^/\x00-\x1f\x7f\\][^\x00-\x1f\x7f\\]*",
+    "a pattern for paths of the repository, without a slash in front",
+    "apps/shop",
+    512,
+)
+FIELD = Form(r"(?:/[^/\x00-\x1f\x7f]+)+", "a path such as /spec/image", "/spec/image", 512)
+KIND_NAME = Form("[A-Z][A-Za-z0-9]*", "a kind", "Prometheus", 63)
+
+
+class Pattern(Part, frozen=True):
+    """Which tags count, and which part of them compares."""
+
+    pattern: Annotated[
+        str,
+        PATTERN,
+        Says("Only tags that match count. A named group, `(?P<n>...)`, is what compares; without one the whole tag."),
+    ] = ""
+
+
+class Follow(Part, frozen=True):
+    """One tag, whatever it points to."""
+
+    tag: Annotated[str, TAG, Says("The tag. Its digest is what moves: use it with `pin: digest` or `tag+digest`.")]
+
+
+class Select(Part, frozen=True):
+    """The rule: exactly one of these."""
+
+    semver: Annotated[
+        str, RANGE, Says("The highest version in this range. Pre-releases only where the range names one.")
+    ] = ""
+    pattern: Annotated[
+        str,
+        PATTERN,
+        Says(
+            "With `semver`: takes the version out of a tag, by its named group; tags that do not match don't count.",
+            "^release-(?P<version>.+)$",
+        ),
+    ] = ""
+    numeric: Annotated[Pattern | None, Says("The highest number.")] = None
+    alphabetical: Annotated[Pattern | None, Says("The last one in the order of characters.")] = None
+    newest: Annotated[Pattern | None, Says("The one that was built last, as the image itself says.")] = None
+    follow: Annotated[Follow | None, Says("One tag, whatever it points to.")] = None
+
+    rules = (
+        Rule(
+            "[has(self.semver), has(self.numeric), has(self.alphabetical), has(self.newest), has(self.follow)]"
+            ".filter(one, one).size() == 1",
+            "select by one rule: semver, numeric, alphabetical, newest or follow",
+        ),
+        Rule("!has(self.pattern) || has(self.semver)", "pattern goes with semver; the others have a pattern inside"),
+    )
+
+
+class KeySecret(Part, frozen=True):
+    """A public key in a Secret."""
+
+    secret: Annotated[Name, Says("A Secret in the same namespace; key `cosign.pub`: one or more public keys, PEM.")]
+
+
+class Cosign(Part, frozen=True):
+    """Signatures that cosign makes."""
+
+    key: Annotated[KeySecret, Says("The keys, one of which has to have signed the image.")]
+
+
+class Verify(Part, frozen=True):
+    """What has to be shown before an image is taken. Whatever can't be shown is not taken."""
+
+    cosign: Annotated[Cosign, Says("A signature by cosign, on the digest that is then written.")]
+
+
+class ChartOf(Part, frozen=True):
+    """A Helm chart."""
+
+    repository: Annotated[str, CHART_URL, Says("Where it is offered: `https://` or `oci://`.")]
+    name: Annotated[str, CHART_NAME, Says("Its name.")]
+
+
+class FieldOf(Part, frozen=True):
+    """A field of a kind that holds an image."""
+
+    kind: Annotated[str, KIND_NAME, Says("The kind.")]
+    field: Annotated[str, FIELD, Says("The field's path.")]
+
+    @property
+    def path(self) -> tuple[str | int, ...]:
+        """``/spec/images/0`` to its steps; a number is an item of a list."""
+        steps = self.field[1:].split("/")
+        return tuple(int(step) if step.isdecimal() else step for step in steps)
+
+
+class Update(Part, frozen=True):
+    """Where the choice is written."""
+
+    repository: Annotated[Name, Says("A Repository in the same namespace, with `spec.write`.", "config")]
+    paths: Annotated[
+        list[Annotated[str, GLOB]],
+        Says("Folders and files in which images are looked for, as patterns from the root on."),
+    ]
+    fields: Annotated[list[FieldOf], Says("Fields of other kinds that hold an image."), Keyed(("kind", "field"))] = (
+        msgspec.field(default_factory=list)
+    )
+    branch: Annotated[
+        str,
+        Form(
+            r"[A-Za-z0-9_][A-Za-z0-9_./-]*",
+            "the name of a branch",
+            "images/shop",
+            200,
+        ),
+        Says(
+            "Commits go to this branch instead, made from the one that the Repository follows; it is for people to "
+            "merge. Policies that name the same branch share it."
+        ),
+    ] = ""
+
+
+class Held(Part, frozen=True):
+    """A tag that is not taken."""
+
+    tag: Annotated[str, TAG, Says("The tag.")]
+    reason: Annotated[str, WORDS, Says("Why.", "rolled back")] = ""
+    by: Annotated[str, WORDS, Says("Who said so.", "ada@acme.example")] = ""
+    until: Annotated[str, TIME, Says("Until when. Without it: until somebody takes the line out.")] = ""
+
+    @property
+    def end(self) -> datetime | None:
+        """``until`` as a time."""
+        return moment(self.until) if self.until else None
+
+
+class ImagePolicySpec(Part, frozen=True):
+    """The spec of an ImagePolicy."""
+
+    select: Annotated[Select, Says("Which of the tags is taken.")]
+    update: Annotated[Update, Says("Where it is written.")]
+    image: Annotated[str, IMAGE, Says("The image, without a tag.")] = ""
+    chart: Annotated[ChartOf | None, Says("In place of `image`: a Helm chart, of which the version moves.")] = None
+    pin: Annotated[
+        Literal["tag", "digest", "tag+digest"], Says("What is written: the tag, the digest that it points to, or both.")
+    ] = "tag"
+    interval: Annotated[Duration, Says("How often the registry is asked. A push hook makes it at once.", "1m")] = "1m"
+    pull: Annotated[
+        SecretRef | None,
+        Says(
+            "Credentials for the registry: `username` and `password`, `bearerToken` or `.dockerconfigjson`; `ca.crt`."
+        ),
+    ] = None
+    hook: Annotated[
+        SecretRef | None,
+        Says("The Secret whose key `token` a registry's push hooks have to show. Without it none is accepted."),
+    ] = None
+    insecure: Annotated[bool, Says("Ask the registry over HTTP: for one on this machine itself.")] = False
+    verify: Annotated[Verify | None, Says("What has to be shown before an image is taken.")] = None
+    platform: Annotated[str, PLATFORM, Says("Only images for this platform are taken.")] = ""
+    hold: Annotated[list[Held], Says("Tags that are not taken."), Keyed(("tag",))] = msgspec.field(default_factory=list)
+
+    rules = (
+        Rule("has(self.image) != has(self.chart)", "an image or a chart: name one of the two"),
+        Rule(
+            "!has(self.chart) || has(self.select.semver)",
+            "charts have versions: select them by semver",
+        ),
+        Rule(
+            "!has(self.chart) || (!has(self.verify) && !has(self.platform) && (!has(self.pin) || self.pin == 'tag'))",
+            "verify, platform and pin are for images",
+        ),
+    )
+
+
+class ImagePolicyStatus(Part, frozen=True):
+    """The status of an ImagePolicy."""
+
+    tag: Annotated[str, Says("The tag that is chosen.")] = ""
+    digest: Annotated[str, Says("What it points to, where that was asked for.")] = ""
+    commit: Annotated[str, Says("The last commit that wrote it.")] = ""
+    places: Annotated[int, Says("In how many places of how many files the image was found: the places.")] = 0
+    message: Annotated[str, Says("Why this tag.")] = ""
+    conditions: Annotated[
+        list[Condition], Says("`Ready`, and `Reconciling` or `Stalled` while so."), Keyed(("type",))
+    ] = msgspec.field(default_factory=list)
+    observed_generation: Annotated[int, Says("The generation of the spec that this status is about.")] = 0
+
+
+class ImagePolicy(msgspec.Struct, frozen=True):
+    """An ImagePolicy as flows see it."""
+
+    metadata: Metadata
+    spec: ImagePolicySpec
+    status: ImagePolicyStatus
+
+
+def decode(content: dict[str, Any]) -> ImagePolicy:
+    """Reads an object. Raises BadSpec, which names the field and the mend."""
+    metadata = read_metadata(content, KIND)
+    spec = read_spec(content, ImagePolicySpec)
+    _check(spec)
+    return ImagePolicy(metadata, spec, read_status(content, ImagePolicyStatus))
+
+
+def _check(spec: ImagePolicySpec) -> None:
+    if bool(spec.image) == (spec.chart is not None):
+        raise mistake("spec.image", "or spec.chart: one of the two is named", f"image: {IMAGE.example}")
+    words = ("semver", "numeric", "alphabetical", "newest", "follow")
+    named = [word for word in words if getattr(spec.select, word)]
+    if len(named) != 1:
+        raise mistake("spec.select", f"is by one rule, not {' and '.join(named) or 'none'}", "semver: 1.x")
+    if spec.select.pattern and not spec.select.semver:
+        raise mistake("spec.select.pattern", "goes with semver", "numeric: {pattern: ...}")
+    if spec.chart is not None and not spec.select.semver:
+        raise mistake("spec.select", "of a chart is by semver", "semver: 1.x")
+    if spec.chart is not None and (spec.verify is not None or spec.platform or spec.pin != "tag"):
+        raise mistake("spec.chart", "has no platform, signature or digest here", "leave verify, platform and pin out")
+    if "@" in spec.image or ":" in spec.image.rpartition("/")[2]:
+        raise mistake("spec.image", f"names a tag or digest: {shown(spec.image)}", f"image: {IMAGE.example}")
+    if not spec.update.paths:
+        raise mistake("spec.update.paths", "names no folder", 'paths: ["apps/shop"]')
+
+
+DEFINITION = Kind(
+    kind=KIND,
+    plural="imagepolicies",
+    short="wimg",
+    namespaced=True,
+    text="Which image moves, by which rule, and where that is written.",
+    example=EXAMPLE,
+    spec=ImagePolicySpec,
+    status=ImagePolicyStatus,
+    columns=(
+        Column("Image", ".spec.image"),
+        Column("Tag", ".status.tag"),
+        Column("Ready", '.status.conditions[?(@.type=="Ready")].status'),
+        Column("Message", '.status.conditions[?(@.type=="Ready")].message', priority=1),
+        Column("Age", ".metadata.creationTimestamp", "date"),
+    ),
+    more=MORE,
+)
