@@ -27,17 +27,18 @@ class Upstreams:
         self._folder = folder
         self._local = local
 
-    async def writer(self, written: Repository, *, fresh: bool = False) -> Writer:
+    async def writer(self, written: Repository, *, fresh: bool = False, branch: str = "") -> Writer:
         """The writer for a Repository's branch, inside its ``write.paths``. Raises NeedsHuman where it has none.
 
-        ``fresh``: the Secrets were refused, they may have been rotated.
+        ``fresh``: the Secrets were refused, they may have been rotated. ``branch``: another than the one that is
+        followed, made from that where it is not there.
         """
         spec = writing(written)
-        upstream = await self.upstream(written, fresh=fresh)
+        upstream = await self.upstream(written, fresh=fresh, branch=branch)
         name = f"{written.metadata.namespace}/{written.metadata.name}"
         return Writer(upstream, self._clock, repository=name, allowed=tuple(spec.paths))
 
-    async def upstream(self, written: Repository, *, fresh: bool = False) -> MachineUpstream:
+    async def upstream(self, written: Repository, *, fresh: bool = False, branch: str = "") -> MachineUpstream:
         """The branch itself. Raises NeedsHuman, GitRefused."""
         spec = writing(written)
         namespace = written.metadata.namespace
@@ -47,15 +48,18 @@ class Upstreams:
             signing = await self._secrets.read(namespace, spec.signing_key.secret, fresh=fresh)
             key = SigningKey.read(signing.get("identity", b""))
         name = str(Key(namespace, written.metadata.name))
+        followed = branch_of(written)
+        other = branch if branch != followed else ""
         return MachineUpstream(
-            mirror_folder(str(self._folder), f"{name}#write", written.spec.url),
+            mirror_folder(str(self._folder), f"{name}#write{f'#{other}' if other else ''}", written.spec.url),
             written.spec.url,
-            branch_of(written),
+            other or followed,
             name=spec.author.name,
             email=spec.author.email,
             credentials=Credentials.from_secret(secret),
             key=key,
             transport=Transport(allow_local=self._local),
+            start=followed if other else "",
         )
 
 

@@ -12,12 +12,13 @@ from datetime import datetime
 from typing import Protocol
 
 from windlass.adapters.git.credentials import Credentials
+from windlass.adapters.git.errors import RefMissing
 from windlass.adapters.git.mirror import Mirror
 from windlass.adapters.git.program import Transport
 from windlass.adapters.git.refs import RefSpec
 from windlass.adapters.git.signatures import SigningKey
 from windlass.adapters.git.snapshot import CommitSnapshot
-from windlass.adapters.git.store import CommitInfo, Store, on_git_thread
+from windlass.adapters.git.store import CommitInfo, Move, Store, on_git_thread
 from windlass.adapters.git.write import Author, commit_files, push
 
 _DEFAULT = Transport()
@@ -48,7 +49,8 @@ class Upstream(Protocol):
 
 
 class MachineUpstream:
-    """The controller's: ``folder`` is a mirror of its own. ``name`` and ``email`` are the author of its commits."""
+    """The controller's: ``folder`` is a mirror of its own. ``name`` and ``email`` are the author of its commits.
+    ``start`` is the branch that this one is made from where it is not there, "" for none."""
 
     def __init__(
         self,
@@ -61,7 +63,9 @@ class MachineUpstream:
         credentials: Credentials | None = None,
         key: SigningKey | None = None,
         transport: Transport = _DEFAULT,
+        start: str = "",
     ) -> None:
+        self._start = start
         self._mirror = Mirror(folder, url, credentials, transport)
         self._url = url
         self._branch = branch
@@ -72,7 +76,15 @@ class MachineUpstream:
         self._transport = transport
 
     async def tip(self) -> str:
-        return (await self._mirror.fetch(RefSpec(branch=self._branch))).commit
+        if not self._start:
+            return (await self._mirror.fetch(RefSpec(branch=self._branch))).commit
+        start = (await self._mirror.fetch(RefSpec(branch=self._start))).commit
+        try:
+            own = (await self._mirror.fetch(RefSpec(branch=self._branch))).commit
+        except RefMissing:
+            return start
+        # What was merged is begun again from where the other branch is now.
+        return start if await self._mirror.moved(own, start) in (Move.SAME, Move.FORWARD) else own
 
     async def files(self, commit: str) -> CommitSnapshot:
         return await self._mirror.snapshot(commit)

@@ -203,6 +203,30 @@ class Held(Data, frozen=True):
     message: str = ""
 
 
+class ImageMoved(Data, frozen=True):
+    """An image policy wrote a tag into Git, or holds one that a person reverted (``result``: "taken", "held").
+
+    ``was`` are the tags that stood there, ``revision`` and ``link`` what the image says of where it comes from.
+    ``verified`` where a signature was asked for and is good.
+    """
+
+    kind: ClassVar[str] = "image"
+
+    policy: str
+    image: str
+    tag: str
+    result: str
+    digest: str = ""
+    was: list[str] = []
+    commit: str = ""
+    files: list[str] = []
+    repository: str = ""
+    revision: str = ""
+    link: str = ""
+    verified: bool = False
+    why: str = ""
+
+
 class Requested(Data, frozen=True):
     """A person's command that reached the cluster. ``actor`` is whom the request names: the API server let somebody
     write it who has the verb ``sync``, and no more is known."""
@@ -260,6 +284,7 @@ KINDS: dict[str, type[Data]] = {
         Alerted,
         Fetched,
         Held,
+        ImageMoved,
         Requested,
         Lost,
         Rewritten,

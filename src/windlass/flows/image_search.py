@@ -1,0 +1,292 @@
+"""What the Automator asks: which tag a policy takes now, and where its image stands in Git.
+
+``flows/images`` calls it. Registries are asked for as little as decides: the list of tags, then what is left to know
+about the best one, and about the next only where that may not be taken. Files are read from the commit that the
+Repository is at; one that does not name the image is not parsed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+
+from windlass.adapters.git import Snapshot, on_git_thread, open_snapshot
+from windlass.core.documents import DocumentError
+from windlass.core.documents.globs import matches_any
+from windlass.core.images import (
+    Alphabetical,
+    Facts,
+    Follow,
+    Hold,
+    Newest,
+    Numeric,
+    Place,
+    Ranking,
+    Rule,
+    Selection,
+    Semver,
+    Wanted,
+    by_time,
+    choose,
+    find,
+    needs_times,
+    parse,
+    rank,
+)
+from windlass.core.images.select import MOST_NEWEST
+from windlass.core.kinds.image_policy import ImagePolicy, ImagePolicySpec
+from windlass.core.trust import Key, read_keys, verify_bundle, verify_simple
+from windlass.errors import NeedsHuman, Where
+from windlass.ports import Charts, ChartWanted, ImageFacts, Images, ImageWanted
+
+MOST_CHECKED = 10
+"""So many of the best tags are held against platform and signature; then none is taken."""
+ENDINGS = (".yaml", ".yml", ".json")
+LARGEST = 4 << 20
+MOST_FILES = 20_000
+
+Secrets = Mapping[str, bytes]
+NONE: Secrets = {}
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    """What a policy's Secrets hold: for the registry, and the keys of signatures."""
+
+    pull: Secrets = {}
+    keys: tuple[Key, ...] = ()
+
+
+class Found(msgspec.Struct, frozen=True):
+    """The places of one policy at a commit, by file; ``unread`` are files that name the image and can't be read."""
+
+    commit: str
+    places: dict[str, list[Place]] = {}
+    unread: tuple[str, ...] = ()
+
+    @property
+    def count(self) -> int:
+        return sum(len(one) for one in self.places.values())
+
+
+def rule_of(spec: ImagePolicySpec) -> Rule:
+    """The rule, as ``core/images`` has it."""
+    select = spec.select
+    if select.semver:
+        return Semver(select.semver, select.pattern)
+    if select.numeric is not None:
+        return Numeric(select.numeric.pattern)
+    if select.alphabetical is not None:
+        return Alphabetical(select.alphabetical.pattern)
+    if select.newest is not None:
+        return Newest(select.newest.pattern)
+    assert select.follow is not None, "checked when the kind was read"
+    return Follow(select.follow.tag)
+
+
+def wanted_of(written: ImagePolicy) -> Wanted:
+    """What is looked for in files. Raises BadReference."""
+    spec = written.spec
+    key = f"{written.metadata.namespace}/{written.metadata.name}"
+    if spec.chart is not None:
+        return Wanted(key=key, chart=(spec.chart.repository.rstrip("/"), spec.chart.name))
+    fields = tuple((one.kind, one.path) for one in spec.update.fields)
+    return Wanted(key=key, image=parse(spec.image).image, fields=fields)
+
+
+def image_of(spec: ImagePolicySpec) -> ImageWanted:
+    """Whom to ask. Raises BadReference."""
+    return ImageWanted(*parse(spec.image).image, spec.insecure)
+
+
+def keys_of(secret: Secrets, name: str) -> tuple[Key, ...]:
+    """The keys of a Secret. Raises BadKey."""
+    try:
+        return tuple(read_keys(secret.get("cosign.pub", b"")))
+    except NeedsHuman as error:
+        raise error.at(Where(field=f"Secret {name}, key cosign.pub")) from None
+
+
+class ImageSearch:
+    """``images`` and ``charts`` are asked with the policy's own credentials."""
+
+    def __init__(self, images: Images, charts: Charts) -> None:
+        self._images = images
+        self._charts = charts
+
+    async def tags(self, spec: ImagePolicySpec, secrets: Secrets, *, fresh: float) -> Sequence[str]:
+        """What is offered."""
+        if spec.chart is None:
+            return await self._images.tags(image_of(spec), secrets, fresh=fresh)
+        wanted = ChartWanted(spec.chart.repository, spec.chart.name, spec.select.semver, spec.insecure)
+        return [(await self._charts.resolve(wanted, secrets, fresh=fresh)).version]
+
+    async def choose(
+        self,
+        spec: ImagePolicySpec,
+        tags: Sequence[str],
+        credentials: Credentials,
+        now: datetime,
+        *,
+        current: str,
+        fresh: float = 0.0,
+    ) -> Selection:
+        """The tag to take where ``current`` is now. Raises BadRule, and what registries answer."""
+        rule = rule_of(spec)
+        holds = [Hold(one.tag, one.reason, one.by, one.end) for one in spec.hold]
+        ranking = rank(rule, tags, holds, now, current=current)
+        facts: dict[str, Facts] = {}
+        if needs_times(rule):
+            ranking, facts = await self._timed(spec, ranking, credentials.pull)
+        if not needs_check(spec):
+            return choose(rule, ranking, facts, current=current)
+        for number, tag in enumerate(ranking.order):
+            if number >= MOST_CHECKED:
+                why = f"not looked at: {MOST_CHECKED} better ones may not be taken"
+                facts |= {left: Facts(refused=why) for left in ranking.order[number:]}
+                break
+            facts[tag] = await self._checked(spec, tag, credentials, fresh)
+            if not facts[tag].refused:
+                break
+        return choose(rule, ranking, facts, current=current)
+
+    async def _timed(
+        self, spec: ImagePolicySpec, ranking: Ranking, secrets: Secrets
+    ) -> tuple[Ranking, dict[str, Facts]]:
+        if len(ranking.order) > MOST_NEWEST:
+            raise NeedsHuman(
+                f"{len(ranking.order)} tags match, and the time is asked of at most {MOST_NEWEST}",
+                where=Where(field="spec.select.newest.pattern"),
+                hint="let a pattern choose fewer, or select by semver or numeric",
+            )
+        image = image_of(spec)
+        made = await asyncio.gather(*(self._facts(image, tag, secrets, spec.platform) for tag in ranking.order))
+        facts = {tag: Facts(one.digest, one.created) for tag, one in zip(ranking.order, made, strict=True) if one}
+        return by_time(ranking, facts), facts
+
+    async def _facts(self, image: ImageWanted, tag: str, secrets: Secrets, platform: str) -> ImageFacts | None:
+        """None for a tag that went away meanwhile, or that is no image."""
+        try:
+            return await self._images.facts(image, tag, secrets, platform=platform)
+        except NeedsHuman as error:
+            if error.reason in ("RegistryMissing", "RegistryWrong"):
+                return None
+            raise
+
+    async def _checked(self, spec: ImagePolicySpec, tag: str, credentials: Credentials, fresh: float) -> Facts:
+        """The digest of a tag, and why it may not be taken. What can't be known is refused."""
+        image = image_of(spec)
+        try:
+            digest = await self._images.digest(image, tag, credentials.pull, fresh=fresh)
+            if spec.platform and not await self._has(image, digest, credentials.pull, spec.platform):
+                return Facts(digest, refused=f"has no image for {spec.platform}")
+            refused = await self._signed(image, digest, credentials) if spec.verify is not None else ""
+        except NeedsHuman as error:
+            if error.reason not in ("RegistryMissing", "RegistryWrong"):
+                raise
+            return Facts(refused=error.what)
+        return Facts(digest, refused=refused)
+
+    async def _has(self, image: ImageWanted, digest: str, secrets: Secrets, platform: str) -> bool:
+        facts = await self._images.facts(image, digest, secrets, platform=platform)
+        return any(one == platform or one.startswith(f"{platform}/") for one in facts.platforms)
+
+    async def _signed(self, image: ImageWanted, digest: str, credentials: Credentials) -> str:
+        """Why no signature of this digest is good, "" where one is."""
+        claims = await self._images.signatures(image, digest, credentials.pull)
+        why = ""
+        for claim in claims:
+            keys = list(credentials.keys)
+            simple = claim.form == "simple"
+            wrong = (
+                verify_simple(claim.payload, claim.signature, digest, keys)
+                if simple
+                else verify_bundle(claim.payload, digest, keys)
+            )
+            if not wrong:
+                return ""
+            why = why or wrong
+        return f"its signature is not good: {why}" if claims else "has no signature"
+
+    async def facts(self, spec: ImagePolicySpec, reference: str, secrets: Secrets) -> ImageFacts | None:
+        """What the chosen image says of itself, for the commit's message. None for a chart."""
+        if spec.chart is not None:
+            return None
+        return await self._facts(image_of(spec), reference, secrets, spec.platform)
+
+
+def needs_check(spec: ImagePolicySpec) -> bool:
+    """Whether a tag's digest, platform or signature has to be known before it is taken."""
+    return spec.chart is None and (spec.pin != "tag" or bool(spec.platform) or spec.verify is not None)
+
+
+async def search(folder: str, commit: str, paths: Sequence[str], wanted: Wanted) -> Found:
+    """Where the image stands at a commit, in the files that ``update.paths`` names."""
+    files = await on_git_thread(_read, folder, commit, tuple(paths), wanted)
+    return await asyncio.to_thread(_find, commit, files, wanted)
+
+
+def _read(folder: str, commit: str, paths: tuple[str, ...], wanted: Wanted) -> dict[str, bytes]:
+    """The files that may hold a place: of the right name, and with the image's or the policy's name in them."""
+    rooted = tuple("/" + one.lstrip("/") for one in paths)
+    sign = (wanted.chart[1] or wanted.image[1].rpartition("/")[2]).encode()
+    mark = wanted.key.rpartition("/")[2].encode()
+    snapshot = open_snapshot(folder, commit)
+    found: dict[str, bytes] = {}
+    for number, path in enumerate(_walk(snapshot, sorted({_trunk(one) for one in paths}))):
+        if number >= MOST_FILES:
+            raise NeedsHuman(
+                f"more than {MOST_FILES} files would be looked through",
+                where=Where(field="spec.update.paths"),
+                hint="name fewer folders",
+            )
+        if matches_any(rooted, path):
+            with contextlib.suppress(KeyError, NeedsHuman):  # links that lead out, what LFS holds
+                data = snapshot[path]
+                if len(data) <= LARGEST and (sign in data or mark in data):
+                    found[path] = data
+    return found
+
+
+def _trunk(pattern: str) -> str:
+    """The folder that everything a pattern matches is in: "apps" of "apps/*/staging"."""
+    parts = [part for part in pattern.split("/") if part not in ("", ".")]
+    fixed = list(itertools.takewhile(lambda part: not set(part) & set("*?["), parts))
+    return "/".join(fixed)
+
+
+def _walk(snapshot: Snapshot, trunks: Sequence[str]) -> Iterator[str]:
+    """The files with the right ending in some folders and below, each once."""
+    for trunk in trunks:
+        if any(trunk != other and (not other or trunk.startswith(other + "/")) for other in trunks):
+            continue
+        if trunk and snapshot.entries(trunk) is None:
+            yield trunk
+        waiting = [trunk]
+        while waiting:
+            folder = waiting.pop()
+            for entry in snapshot.entries(folder) or ():
+                path = f"{folder}/{entry.name}" if folder else entry.name
+                if entry.kind == "folder":
+                    waiting.append(path)
+                elif entry.kind == "file" and (entry.name.endswith(ENDINGS) or entry.name == "Kustomization"):
+                    yield path
+
+
+def _find(commit: str, files: Mapping[str, bytes], wanted: Wanted) -> Found:
+    places: dict[str, list[Place]] = {}
+    unread: list[str] = []
+    for path, data in sorted(files.items()):
+        try:
+            found = find(path, data, [wanted])
+        except DocumentError:
+            # Templates of charts are no YAML. A manifest that is broken is told by the sync of its Application.
+            unread.append(path)
+            continue
+        if found:
+            places[path] = found
+    return Found(commit, places, tuple(unread))

@@ -1,0 +1,316 @@
+"""IMAGES: registry -> select -> edit -> commit. Which image each policy wants, and what is done about it.
+
+``ImageFlow.look`` is called for a policy at its interval, at once after a push hook, after a change of its spec and
+after a commit that may have moved its image. What a registry does not answer changes nothing. A decision becomes an
+intent that ``flows/image_rounds`` commits together with the others of its Repository. Nothing waits here for a commit.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import structlog
+
+from windlass.core.images import Goal, Place, Selection, is_there
+from windlass.core.kinds import conditions, image_policy
+from windlass.core.kinds.fields import seconds
+from windlass.core.kinds.image_policy import ImagePolicy, ImagePolicyStatus
+from windlass.core.kinds.kind import GROUP, VERSION, read_status
+from windlass.core.kinds.reasons import Reason
+from windlass.core.model import ObjectRef, Resource
+from windlass.errors import NeedsHuman, TryLater, Where, WindlassError
+from windlass.flows.fleet import Fleet, Key, SourceState
+from windlass.flows.image_search import Credentials, Found, ImageSearch, keys_of, search, wanted_of
+from windlass.flows.queue import WorkQueue
+from windlass.flows.report import difference
+from windlass.flows.secrets import SecretReader
+from windlass.flows.waiting import RepositoryMissing, SourceNotReady
+from windlass.ports import Clock, Cluster, ClusterUnavailable, ObjectMissing
+
+log = structlog.get_logger("windlass")
+POLICIES = Resource(GROUP, VERSION, "imagepolicies", image_policy.KIND, True)
+MANAGER = "windlass-status"
+JITTER = 0.1
+LEAST = 5.0
+LONGEST = 1024
+
+
+@dataclass(slots=True)
+class PolicyState:
+    """One policy: what was written, what it came to, and what was last done about it. All of it can be lost."""
+
+    key: Key
+    written: ImagePolicy | None = None
+    generation: int = 0
+    invalid: WindlassError | None = None
+    error: WindlassError | None = None
+    request: str = ""
+    hooked: bool = False  # a registry says that there is news: nothing kept is fresh enough
+    found: Found | None = None
+    found_for: tuple[str, int] = ("", 0)
+    tag: str = ""
+    digest: str = ""
+    why: str = ""
+    commit: str = ""
+    refused: str = ""  # why what is wanted is not written: it was reverted, it is outside the fence
+    lifted: dict[str, int] = field(default_factory=dict)  # tags that a person let go of, and the generation then
+    status: ImagePolicyStatus | None = None
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """What a policy wants to be written: its goals by file. ``was`` are the tags that stand there."""
+
+    policy: Key
+    repository: Key
+    branch: str
+    goals: dict[str, Goal]
+    was: tuple[str, ...]
+    tag: str
+    digest: str
+    why: str
+    about: dict[str, str]
+    """Labels of the image that tell where it comes from."""
+
+
+class ImageFlow:
+    """``decide`` takes a decision to be committed. ``local`` lets policies name registries on this machine."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        cluster: Cluster,
+        secrets: SecretReader,
+        finder: ImageSearch,
+        clock: Clock,
+        queue: WorkQueue[Key],
+        decide: Callable[[Decision], None],
+    ) -> None:
+        self._fleet = fleet
+        self._cluster = cluster
+        self._secrets = secrets
+        self._finder = finder
+        self._clock = clock
+        self._queue = queue
+        self._decide = decide
+        self.policies: dict[Key, PolicyState] = {}
+
+    # --- what people wrote ------------------------------------------------------------------------------------------
+
+    def take(self, kind: str, content: dict[str, Any]) -> None:
+        """A step of the watch on policies."""
+        metadata = content["metadata"]
+        key = Key(metadata["namespace"], metadata["name"])
+        if kind == "DELETED":
+            self.policies.pop(key, None)
+            self._queue.drop(key)
+            return
+        state = self.policies.get(key)
+        if state is None:
+            state = self.policies[key] = PolicyState(key)
+            state.status = read_status(content, ImagePolicyStatus)
+            state.commit = state.status.commit
+        request = (metadata.get("annotations") or {}).get(REQUEST, "")
+        generation = metadata.get("generation", 0)
+        if generation == state.generation and request == state.request:
+            return
+        state.hooked = state.hooked or (request != state.request and state.generation > 0)
+        state.generation, state.request = generation, request
+        before = state.written
+        try:
+            state.written, state.invalid = image_policy.decode(content), None
+        except NeedsHuman as error:
+            state.invalid = error.at(Where(field=f"ImagePolicy {key}"))
+            log.warning("bad spec", policy=str(key), error=str(error))
+        if before is not None and state.written is not None:
+            now = {one.tag for one in state.written.spec.hold}
+            # Who takes a hold out means that the tag is good again.
+            state.lifted |= {one.tag: generation for one in before.spec.hold if one.tag not in now}
+            state.lifted = {tag: number for tag, number in state.lifted.items() if tag not in now}
+        self._queue.add(key)
+
+    def moved(self, source: SourceState) -> None:
+        """A Repository came to another commit: its policies look whether their images stand elsewhere now."""
+        for key, state in self.policies.items():
+            if state.written is not None and self._repository(state.written) == source.key:
+                self._queue.add(key)
+
+    def pushed(self, image: tuple[str, str]) -> int:
+        """A registry told of a push to an image. Returns how many policies look now."""
+        told = [state for state in self.policies.values() if state.written and self._is_about(state.written, image)]
+        for state in told:
+            state.hooked = True
+            self._queue.add(state.key)
+        return len(told)
+
+    def _is_about(self, written: ImagePolicy, image: tuple[str, str]) -> bool:
+        try:
+            return bool(written.spec.image) and wanted_of(written).image == image
+        except NeedsHuman:
+            return False
+
+    # --- a look -------------------------------------------------------------------------------------------------------
+
+    async def look(self, key: Key) -> None:
+        """One look for one policy. Raises nothing of the two families: they become its status."""
+        state = self.policies.get(key)
+        if state is None:
+            return
+        written = state.written
+        if written is not None and state.invalid is None:
+            interval = seconds(written.spec.interval)
+            try:
+                await self._look(state, written, interval)
+            except WindlassError as error:
+                if state.error is None or state.error.what != error.what:
+                    log.warning("image policy", policy=str(key), error=str(error))
+                state.error = error
+                if isinstance(error, TryLater):
+                    self._queue.retry(key, cap=max(30.0, interval), at_least=error.after)
+                else:
+                    self._queue.add_after(key, max(interval, LEAST))
+            else:
+                state.error = None
+                self._queue.forget(key)
+                self._queue.add_after(key, interval * (1.0 + JITTER * random.random()))  # noqa: S311 - spreads load
+        await self.report(state)
+
+    async def _look(self, state: PolicyState, written: ImagePolicy, interval: float) -> None:
+        spec = written.spec
+        fresh, state.hooked = 0.0 if state.hooked else interval * 0.9, False
+        credentials = await self._credentials(state, written)
+        source = self._fleet.sources.get(self._repository(written))
+        if source is None or source.written is None:
+            raise RepositoryMissing(written.spec.update.repository, written.metadata.namespace)
+        if not source.commit or not source.folder:
+            raise SourceNotReady(source.error)
+        tags = await self._finder.tags(spec, credentials.pull, fresh=fresh)
+        found = await self._places(state, written, source)
+        choices: dict[str, Selection] = {}
+        currents = sorted({place.current.tag for places in found.places.values() for place in places})
+        for current in currents or [""]:
+            choices[current] = await self._finder.choose(
+                spec, tags, credentials, self._clock.now(), current=current, fresh=fresh
+            )
+        best = next((one for one in choices.values() if one.tag), choices[currents[-1] if currents else ""])
+        state.tag, state.digest, state.why = best.tag or (currents[-1] if currents else ""), best.digest, best.why
+        decision = await self._decision(state, written, source, found, choices, credentials)
+        if decision is None:
+            state.refused = ""
+        else:
+            self._decide(decision)
+
+    async def _decision(
+        self,
+        state: PolicyState,
+        written: ImagePolicy,
+        source: SourceState,
+        found: Found,
+        choices: dict[str, Selection],
+        credentials: Credentials,
+    ) -> Decision | None:
+        """The places that are to move, all to one tag; None where all is so."""
+        wanted, spec = wanted_of(written), written.spec
+        moving: dict[str, list[Place]] = {}
+        chosen: Selection | None = None
+        for file, places in found.places.items():
+            for place in places:
+                choice = choices[place.current.tag]
+                goal = Goal(wanted=wanted, tag=choice.tag, digest=choice.digest, pin=spec.pin)
+                # Of tags that are equal each place keeps its style: the other style comes with the next look.
+                if choice.tag and (chosen is None or choice.tag == chosen.tag) and not is_there(place, goal):
+                    moving.setdefault(file, []).append(place)
+                    chosen = choice
+        if chosen is None:
+            return None
+        facts = await self._finder.facts(spec, chosen.digest or chosen.tag, credentials.pull)
+        seen = frozenset(str(place.current) for places in moving.values() for place in places)
+        goal = Goal(wanted=wanted, tag=chosen.tag, digest=chosen.digest, pin=spec.pin, seen=seen)
+        return Decision(
+            policy=state.key,
+            repository=source.key,
+            branch=spec.update.branch,
+            goals=dict.fromkeys(moving, goal),
+            was=tuple(sorted({place.current.tag for places in moving.values() for place in places})),
+            tag=chosen.tag,
+            digest=chosen.digest or (facts.digest if facts is not None else ""),
+            why=chosen.why,
+            about=dict(facts.labels) if facts is not None else {},
+        )
+
+    async def _places(self, state: PolicyState, written: ImagePolicy, source: SourceState) -> Found:
+        """Where the image stands at the Repository's commit; looked for once a commit and spec."""
+        mark = (source.commit, state.generation)
+        if state.found is None or state.found_for != mark:
+            paths = written.spec.update.paths
+            state.found = await search(source.folder, source.commit, paths, wanted_of(written))
+            state.found_for = mark
+        return state.found
+
+    async def _credentials(self, state: PolicyState, written: ImagePolicy) -> Credentials:
+        spec, namespace = written.spec, written.metadata.namespace
+        fresh = state.error is not None
+        pull = await self._secrets.read(namespace, spec.pull.secret, fresh=fresh) if spec.pull is not None else {}
+        if spec.verify is None:
+            return Credentials(pull)
+        name = spec.verify.cosign.key.secret
+        return Credentials(pull, keys_of(await self._secrets.read(namespace, name, fresh=fresh), name))
+
+    def _repository(self, written: ImagePolicy) -> Key:
+        """Always in the policy's own namespace."""
+        return Key(written.metadata.namespace, written.spec.update.repository)
+
+    # --- what is told -------------------------------------------------------------------------------------------------
+
+    async def report(self, state: PolicyState) -> None:
+        """The status, written where it says something else than before."""
+        old = state.status or ImagePolicyStatus()
+        new = self._status(state, old)
+        if conditions.same(old, new):
+            return
+        state.status = new
+        before = msgspec.to_builtins(old) if old != ImagePolicyStatus() else {}
+        patch = {"status": difference(before, msgspec.to_builtins(new))}
+        ref = ObjectRef(GROUP, image_policy.KIND, *state.key)
+        try:
+            await self._cluster.patch(POLICIES, ref, patch, form="merge", manager=MANAGER, subresource="status")
+        except ObjectMissing:
+            return  # it went away meanwhile
+        except WindlassError as error:
+            state.status = old
+            log.warning("status not written", policy=str(state.key), error=error.what)
+            if isinstance(error, ClusterUnavailable):
+                self._queue.add_after(state.key, LEAST)
+
+    def _status(self, state: PolicyState, old: ImagePolicyStatus) -> ImagePolicyStatus:
+        now, generation = self._clock.now(), state.generation
+        error = state.invalid or state.error
+        count = state.found.count if state.found is not None else old.places
+        if error is not None:
+            set_ = conditions.reconciling if isinstance(error, TryLater) else conditions.stalled
+            made = set_(old.conditions, error.reason, str(error)[:LONGEST], now=now, generation=generation)
+        elif state.refused:
+            reason = Reason.IMAGE_NOT_TAKEN.value
+            made = conditions.stalled(old.conditions, reason, state.refused[:LONGEST], now=now, generation=generation)
+        elif state.found is not None and not state.found.count:
+            text = "the image stands in no file that spec.update.paths names"
+            made = conditions.stalled(old.conditions, Reason.IMAGE_NOWHERE.value, text, now=now, generation=generation)
+        else:
+            text = f"{state.tag or 'nothing'} is chosen" + (f", in {count} places" if count != 1 else ", in one place")
+            made = conditions.ready(old.conditions, Reason.IMAGE_CHOSEN.value, text, now=now, generation=generation)
+        return ImagePolicyStatus(
+            tag=state.tag,
+            digest=state.digest,
+            commit=state.commit,
+            places=count,
+            message=state.why[:LONGEST],
+            conditions=made,
+            observed_generation=generation,
+        )
+
+
+REQUEST = "windlass.dev/image-requested"
+"""The annotation by which a person asks for a look now."""
