@@ -85,13 +85,17 @@ def page() -> str:
             assert command is not None
             with click.Context(command, info_name=name, parent=above) as context:
                 parts.append(section(command, context))
+                for below in command.commands.values() if isinstance(command, click.Group) else ():
+                    with click.Context(below, info_name=below.name, parent=context) as inner:
+                        parts.append(section(below, inner))
     return "".join(parts)
 
 
 def section(command: click.Command, context: click.Context) -> str:
     """One command: usage, what it does, its options."""
     usage = " ".join(command.collect_usage_pieces(context))
-    lines = [f"\n## windlass {command.name}\n", f"```\n{context.command_path} {usage}\n```\n"]
+    depth = "##" if context.parent is not None and context.parent.parent is None else "###"
+    lines = [f"\n{depth} {context.command_path}\n", f"```\n{context.command_path} {usage}\n```\n"]
     for paragraph in inspect.cleandoc(command.help or "").split("\n\n"):
         if paragraph.startswith("\b\n"):
             lines.append("```\n" + paragraph.removeprefix("\b\n") + "\n```\n")

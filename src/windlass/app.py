@@ -32,20 +32,23 @@ from windlass.adapters.host.profile import Profiler
 from windlass.adapters.host.tracing import NoTracer, OpenTelemetryTracer
 from windlass.adapters.ledger import LedgerWriter
 from windlass.adapters.registry.charts import ChartStore
+from windlass.adapters.registry.images import ImageStore
 from windlass.adapters.render import CachedRenderer, Workers
 from windlass.core.kinds import application, installation, repository
 from windlass.core.kinds.deploy import DIGEST_SECRET, LEASE
 from windlass.core.model import HealthStatus, ObjectRef, Resource
 from windlass.errors import NeedsHuman, TryLater, WindlassError
+from windlass.flows.automator import Automator
 from windlass.flows.charts import ChartFlow
 from windlass.flows.commits import Commits
 from windlass.flows.desires import Desires
 from windlass.flows.drift import DriftFlow
 from windlass.flows.effects import Effects
 from windlass.flows.expiry import Expiry
-from windlass.flows.fleet import ApplicationState, Fleet, Key
+from windlass.flows.fleet import ApplicationState, Fleet, Key, SourceState
 from windlass.flows.health import HealthWatch
 from windlass.flows.hooks import HookAnswer, Hooks
+from windlass.flows.image_search import ImageSearch
 from windlass.flows.informers import Informers
 from windlass.flows.inventory import Inventory
 from windlass.flows.ledger import LedgerKeeper
@@ -94,6 +97,7 @@ class Controller:
         self._standby = False
         self._supervisor: Supervisor | None = None
         self._hooks: Hooks | None = None
+        self._automator: Automator | None = None
         self._fence: Callable[[], bool] | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -180,11 +184,19 @@ class Controller:
         looks = Looks(reporter, health, drift, Expiry(commits, reporter, clock))
         sync = Synchronizer(fleet, cluster, desires, effects, inventory, clock, syncs, looks, record)
         drift.attach(effects, sync.acting)
+        search = ImageSearch(ImageStore(http, clock), store)
+        automator = Automator(fleet, cluster, secrets, search, commits, clock, record)
+        stack.callback(automator.queue.close)
+
+        def looked_at(source: SourceState) -> None:
+            reporter.source_changed(source)
+            automator.source_changed(source)
+
         sources = Sources(
             fleet, secrets, renderer, clock, asks, MirrorPlace(settings.data / "git", settings.local_git),
-            wake=syncs.add, report=reporter.source_changed, metrics=self.metrics, record=record,
+            wake=syncs.add, report=looked_at, metrics=self.metrics, record=record,
         )  # fmt: skip
-        self._hooks = Hooks(fleet, secrets, asks, clock)
+        self._hooks, self._automator = Hooks(fleet, secrets, asks, clock), automator
 
         def gone(state: ApplicationState) -> None:
             syncs.drop(state.key)
@@ -246,6 +258,7 @@ class Controller:
         supervisor.workers(commits.queue, commits.commit, "commit", count=4, bound=STUCK * 4)
         supervisor.workers(reporter.statuses, reporter.write_status, "status", count=8, bound=STUCK)
         supervisor.workers(reporter.event_queue, reporter.write_event, "event", count=2, bound=STUCK)
+        automator.start(supervisor)
         supervisor.keep(self._measure_lag, "lag")
         self._ready = True
         self.started.set()
@@ -324,9 +337,11 @@ class Controller:
 
         stack.push_async_callback(end)
 
-    async def _hook(self, key: Key, headers: dict[str, str], body: bytes) -> HookAnswer:
-        if self._hooks is None:
+    async def _hook(self, kind: str, key: Key, headers: dict[str, str], query: str, body: bytes) -> HookAnswer:
+        if self._hooks is None or self._automator is None:
             return HookAnswer(503, "this controller does not lead\n")
+        if kind == "registry":
+            return await self._automator.hook(key, headers, query, body)
         return await self._hooks.receive(key, headers, body)
 
     def _requested(self, verb: str, kind: str, code: int, seconds: float) -> None:

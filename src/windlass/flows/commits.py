@@ -1,14 +1,15 @@
 """The controller's own commits: intents of flows, gathered per Repository and carried out together.
 
-Expiry of exceptions and automatic rollback hand in what they want to be so; ``commit`` is a worker's step for one
-Repository. A remote that is away keeps them waiting; one that refuses is told to whoever asked, and asked again only
-with a new intent. All of it may be lost with the process: the flows hand it in again, and an intent whose commit is
-there already is not made twice.
+Expiry of exceptions, automatic rollback and image policies hand in what they want to be so; ``commit`` is a worker's
+step for one branch of a Repository. A remote that is away keeps them waiting; one that refuses is told to whoever
+asked, and asked again only with a new intent. All of it may be lost with the process: the flows hand it in again, and
+an intent whose commit is there already is not made twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import structlog
 
@@ -28,6 +29,13 @@ log = structlog.get_logger("windlass")
 Answer = Callable[[Written], None]
 
 
+class Branch(NamedTuple):
+    """A branch that is written to; "" is the one that the Repository follows."""
+
+    repository: Key
+    name: str = ""
+
+
 class Commits:
     """``pushed`` is told of a Repository that was pushed to, so that the commit is seen at once."""
 
@@ -35,8 +43,8 @@ class Commits:
         self._fleet = fleet
         self._upstreams = upstreams
         self._pushed = pushed
-        self._waiting: dict[Key, dict[str, tuple[Intent, Answer]]] = {}
-        self.queue: WorkQueue[Key] = WorkQueue(base=2.0, cap=300.0)
+        self._waiting: dict[Branch, dict[str, tuple[Intent, Answer]]] = {}
+        self.queue: WorkQueue[Branch] = WorkQueue(base=2.0, cap=300.0)
 
     def home(self, state: ApplicationState) -> tuple[Key, Home] | None:
         """Where an Application itself is written: the Repository and the file, as the Application that applies it has
@@ -56,35 +64,42 @@ class Commits:
         source = self._fleet.sources.get(repository)
         return source is not None and source.written is not None and source.written.spec.write is not None
 
-    def want(self, repository: Key, intent: Intent, answer: Answer) -> None:
-        """Has an intent carried out. ``answer`` hears what became of it, also where it was refused."""
-        self._waiting.setdefault(repository, {})[intent.id] = (intent, answer)
-        self.queue.add(repository)
+    def want(self, repository: Key, intent: Intent, answer: Answer, *, branch: str = "", gather: float = 0.0) -> None:
+        """Has an intent carried out. ``answer`` hears what became of it, also where it was refused. ``branch`` is
+        another one than is followed; ``gather`` are seconds in which more may come that become one commit with it."""
+        place = Branch(repository, branch)
+        self._waiting.setdefault(place, {})[intent.id] = (intent, answer)
+        if gather:
+            self.queue.add_after(place, gather)
+        else:
+            self.queue.add(place)
 
     def waits(self, repository: Key, identity: str) -> bool:
         """Whether an intent is still to be carried out."""
-        return identity in self._waiting.get(repository, {})
+        return identity in self._waiting.get(Branch(repository), {})
 
-    async def commit(self, repository: Key) -> None:
-        """A worker's step: all that waits for one Repository, as one commit."""
-        batch = list(self._waiting.get(repository, {}).values())
+    async def commit(self, branch: Branch) -> None:
+        """A worker's step: all that waits for one branch, as one commit."""
+        repository = branch.repository
+        batch = list(self._waiting.get(branch, {}).values())
         source = self._fleet.sources.get(repository)
         if not batch:
             return
         try:
             if source is None or source.written is None:
                 raise NeedsHuman(f"there is no Repository {repository}")
-            writer = await self._upstreams.writer(source.written, fresh=self.queue.failures(repository) > 0)
+            fresh = self.queue.failures(branch) > 0
+            writer = await self._upstreams.writer(source.written, fresh=fresh, branch=branch.name)
             done = await writer.write([intent for intent, _ in batch], once=True)
         except TryLater as error:
-            wait = self.queue.retry(repository, at_least=error.after)
+            wait = self.queue.retry(branch, at_least=error.after)
             log.info("commit waits", repository=str(repository), error=error.what, seconds=round(wait, 1))
             return
         except WindlassError as error:
             refusal = error if isinstance(error, NeedsHuman) else NeedsHuman(error.what)
             done = [Written(intent, "refused", error=refusal) for intent, _ in batch]
-        self.queue.forget(repository)
-        waiting = self._waiting.get(repository, {})
+        self.queue.forget(branch)
+        waiting = self._waiting.get(branch, {})
         for (intent, answer), written in zip(batch, done, strict=True):
             waiting.pop(intent.id, None)
             if written.error is not None:

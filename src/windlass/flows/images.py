@@ -1,29 +1,30 @@
 """IMAGES: registry -> select -> edit -> commit. Which image each policy wants, and what is done about it.
 
 ``ImageFlow.look`` is called for a policy at its interval, at once after a push hook, after a change of its spec and
-after a commit that may have moved its image. What a registry does not answer changes nothing. A decision becomes an
-intent that ``flows/image_rounds`` commits together with the others of its Repository. Nothing waits here for a commit.
+after a commit that may have moved its image. What a registry does not answer changes nothing. What is decided goes to
+``flows/image_commits``; nothing waits here for a commit.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 import structlog
 
-from windlass.core.images import Goal, Place, Selection, is_there
+from windlass.core.images import Goal, Place, Selection, Wanted, is_there
 from windlass.core.kinds import conditions, image_policy
 from windlass.core.kinds.fields import seconds
-from windlass.core.kinds.image_policy import ImagePolicy, ImagePolicyStatus
+from windlass.core.kinds.image_policy import ImagePolicy, ImagePolicySpec, ImagePolicyStatus
 from windlass.core.kinds.kind import GROUP, VERSION, read_status
 from windlass.core.kinds.reasons import Reason
 from windlass.core.model import ObjectRef, Resource
 from windlass.errors import NeedsHuman, TryLater, Where, WindlassError
 from windlass.flows.fleet import Fleet, Key, SourceState
+from windlass.flows.image_commits import Decision, ImageCommits
 from windlass.flows.image_search import Credentials, Found, ImageSearch, keys_of, search, wanted_of
 from windlass.flows.queue import WorkQueue
 from windlass.flows.report import difference
@@ -61,23 +62,8 @@ class PolicyState:
     status: ImagePolicyStatus | None = None
 
 
-class Decision(msgspec.Struct, frozen=True):
-    """What a policy wants to be written: its goals by file. ``was`` are the tags that stand there."""
-
-    policy: Key
-    repository: Key
-    branch: str
-    goals: dict[str, Goal]
-    was: tuple[str, ...]
-    tag: str
-    digest: str
-    why: str
-    about: dict[str, str]
-    """Labels of the image that tell where it comes from."""
-
-
 class ImageFlow:
-    """``decide`` takes a decision to be committed. ``local`` lets policies name registries on this machine."""
+    """``commits`` takes what is decided. ``queue`` is served by workers of ``automator``."""
 
     def __init__(
         self,
@@ -87,7 +73,7 @@ class ImageFlow:
         finder: ImageSearch,
         clock: Clock,
         queue: WorkQueue[Key],
-        decide: Callable[[Decision], None],
+        commits: ImageCommits,
     ) -> None:
         self._fleet = fleet
         self._cluster = cluster
@@ -95,7 +81,7 @@ class ImageFlow:
         self._finder = finder
         self._clock = clock
         self._queue = queue
-        self._decide = decide
+        self._commits = commits
         self.policies: dict[Key, PolicyState] = {}
 
     # --- what people wrote ------------------------------------------------------------------------------------------
@@ -138,19 +124,32 @@ class ImageFlow:
             if state.written is not None and self._repository(state.written) == source.key:
                 self._queue.add(key)
 
-    def pushed(self, image: tuple[str, str]) -> int:
-        """A registry told of a push to an image. Returns how many policies look now."""
-        told = [state for state in self.policies.values() if state.written and self._is_about(state.written, image)]
-        for state in told:
+    def pushed(self, key: Key, names: Sequence[str]) -> int:
+        """A registry told, with a policy's token, of pushes to these repositories. That policy looks now, and whoever
+        has the same token's Secret and one of the images. Returns how many look."""
+        first = self.policies.get(key)
+        if first is None or first.written is None:
+            return 0
+        hook = first.written.spec.hook
+        told = [
+            state
+            for state in self.policies.values()
+            if state.key.namespace == key.namespace
+            and state.written is not None
+            and state.written.spec.hook == hook
+            and self._is_named(state.written, names)
+        ]
+        for state in told or [first]:
             state.hooked = True
             self._queue.add(state.key)
-        return len(told)
+        return len(told) or 1
 
-    def _is_about(self, written: ImagePolicy, image: tuple[str, str]) -> bool:
+    def _is_named(self, written: ImagePolicy, names: Sequence[str]) -> bool:
         try:
-            return bool(written.spec.image) and wanted_of(written).image == image
+            wanted = wanted_of(written)
         except NeedsHuman:
             return False
+        return (wanted.image[1] or wanted.chart[1]) in names
 
     # --- a look -------------------------------------------------------------------------------------------------------
 
@@ -197,23 +196,31 @@ class ImageFlow:
             )
         best = next((one for one in choices.values() if one.tag), choices[currents[-1] if currents else ""])
         state.tag, state.digest, state.why = best.tag or (currents[-1] if currents else ""), best.digest, best.why
-        decision = await self._decision(state, written, source, found, choices, credentials)
+        decision = await self._decision(state.key, spec, wanted_of(written), found, choices, credentials)
         if decision is None:
             state.refused = ""
-        else:
-            self._decide(decision)
+            return
+
+        def note(commit: str, refused: str) -> None:
+            if commit:
+                state.commit = commit
+                state.lifted.pop(decision.goal.tag, None)
+            if refused != state.refused:
+                state.refused = refused
+                self._queue.add(state.key)
+
+        await self._commits.decide(written, source, decision, decision.goal.tag in state.lifted, note)
 
     async def _decision(
         self,
-        state: PolicyState,
-        written: ImagePolicy,
-        source: SourceState,
+        key: Key,
+        spec: ImagePolicySpec,
+        wanted: Wanted,
         found: Found,
         choices: dict[str, Selection],
         credentials: Credentials,
     ) -> Decision | None:
         """The places that are to move, all to one tag; None where all is so."""
-        wanted, spec = wanted_of(written), written.spec
         moving: dict[str, list[Place]] = {}
         chosen: Selection | None = None
         for file, places in found.places.items():
@@ -227,16 +234,15 @@ class ImageFlow:
         if chosen is None:
             return None
         facts = await self._finder.facts(spec, chosen.digest or chosen.tag, credentials.pull)
-        seen = frozenset(str(place.current) for places in moving.values() for place in places)
-        goal = Goal(wanted=wanted, tag=chosen.tag, digest=chosen.digest, pin=spec.pin, seen=seen)
+        standing = [place.current for places in moving.values() for place in places]
+        # What a branch of its own says meanwhile is not what the followed one says: there any place is moved.
+        seen = frozenset() if spec.update.branch else frozenset(map(str, standing))
+        digest = chosen.digest or (facts.digest if facts is not None else "")
         return Decision(
-            policy=state.key,
-            repository=source.key,
-            branch=spec.update.branch,
-            goals=dict.fromkeys(moving, goal),
-            was=tuple(sorted({place.current.tag for places in moving.values() for place in places})),
-            tag=chosen.tag,
-            digest=chosen.digest or (facts.digest if facts is not None else ""),
+            policy=key,
+            goal=Goal(wanted=wanted, tag=chosen.tag, digest=digest, pin=spec.pin, seen=seen),
+            files=tuple(moving),
+            was=tuple(sorted({current.tag for current in standing})),
             why=chosen.why,
             about=dict(facts.labels) if facts is not None else {},
         )

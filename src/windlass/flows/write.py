@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import structlog
 from typing_extensions import override
 
-from windlass.adapters.git import BranchMoved, CommitInfo, GitUnavailable, PushUnknown, Upstream
+from windlass.adapters.git import BranchMoved, GitUnavailable, PushUnknown, Upstream
 from windlass.core.edits import Intent, apply, check_fence
 from windlass.core.words.commits import intents_of, message_of
 from windlass.errors import NeedsHuman, Where, WindlassError
@@ -93,18 +93,6 @@ class Writer:
         self._clock = clock
         self._repository = repository
         self._allowed = allowed
-
-    async def tip(self) -> str:
-        """Where the branch is now."""
-        return await self._upstream.tip()
-
-    async def history(self, tip: str) -> Sequence[CommitInfo]:
-        """The newest commits that led to a tip, as far back as intents are looked for."""
-        return await self._upstream.log(None, tip, LOOKED_BACK)
-
-    async def files(self, tip: str) -> Mapping[str, bytes]:
-        """The files of a tip."""
-        return await self._upstream.files(tip)
 
     async def write(self, intents: Sequence[Intent], *, once: bool = False) -> list[Written]:
         """Carries the intents out and says what became of each, in their order. ``once``: they may have been carried

@@ -1,4 +1,5 @@
-"""A raw ASGI application: ``/healthz``, ``/readyz``, ``/metrics``, ``/hooks/git/<namespace>/<repository>``.
+"""A raw ASGI application: ``/healthz``, ``/readyz``, ``/metrics``, ``/hooks/git/<namespace>/<repository>``,
+``/hooks/registry/<namespace>/<image policy>``.
 
 ``app.py`` gives it what it looks at. Bodies are bounded before they are read, everything unknown is 404, and nothing
 in an answer comes from a request.
@@ -15,7 +16,9 @@ from windlass.flows.hooks import LIMIT, HookAnswer
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-HookReceiver = Callable[[Key, dict[str, str], bytes], Awaitable[HookAnswer]]
+HookReceiver = Callable[[str, Key, dict[str, str], str, bytes], Awaitable[HookAnswer]]
+"""Called with the kind of hook ("git", "registry"), whom it is for, headers, the query and the body."""
+HOOKS = ("git", "registry")
 
 TEXT = "text/plain; charset=utf-8"
 
@@ -54,7 +57,7 @@ class Pages:
 
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, str, bytes]:
         path: str = scope["path"]
-        if path.startswith("/hooks/git/"):
+        if path.startswith("/hooks/"):
             return await self._receive_hook(path, scope, receive)
         if scope["method"] not in ("GET", "HEAD"):
             return 405, TEXT, b"only GET\n"
@@ -71,8 +74,8 @@ class Pages:
         return (503 if wrong else 200), TEXT, (wrong or "ok").encode() + b"\n"
 
     async def _receive_hook(self, path: str, scope: Scope, receive: Receive) -> tuple[int, str, bytes]:
-        parts = path.removeprefix("/hooks/git/").split("/")
-        if scope["method"] != "POST" or len(parts) != 2:
+        parts = path.removeprefix("/hooks/").split("/")
+        if scope["method"] != "POST" or len(parts) != 3 or parts[0] not in HOOKS:
             return 404, TEXT, b"not found\n"
         body = bytearray()
         while True:
@@ -85,7 +88,8 @@ class Pages:
             if not message.get("more_body"):
                 break
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        answer = await self._hook(Key(parts[0], parts[1]), headers, bytes(body))
+        query = scope["query_string"].decode("latin-1")
+        answer = await self._hook(parts[0], Key(parts[1], parts[2]), headers, query, bytes(body))
         return answer.status, TEXT, answer.text.encode()
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:

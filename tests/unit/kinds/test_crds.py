@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import windlass
-from windlass.core.kinds import KINDS, Reason, application, crds, repository
+from windlass.core.kinds import KINDS, Reason, application, crds, image_policy, repository
 from windlass.core.kinds.pages import pages
 from windlass.core.kinds.shape import BadSpec
 
@@ -57,8 +57,14 @@ def test_each_rule_of_the_crds_has_a_message() -> None:
     rules = [
         rule for crd in crds() for _, node in schemas(root(crd)) for rule in node.get("x-kubernetes-validations", [])
     ]
-    assert len(rules) >= 6
+    assert len(rules) == 12
     assert all(":" in rule["message"] for rule in rules)
+
+
+UPDATE = {"repository": "config", "paths": ["apps"]}
+IMAGE = {"image": "registry.example.com/acme/shop", "update": UPDATE}
+CHART = {"repository": "https://charts.example.com", "name": "redis"}
+VERIFY = {"cosign": {"key": {"secret": "cosign-pub"}}}
 
 
 @pytest.mark.parametrize(
@@ -74,11 +80,23 @@ def test_each_rule_of_the_crds_has_a_message() -> None:
         (application.decode, {"source": {"repository": "a", "path": "a/../b"}}),
         (application.decode, {"source": {"repository": "a", "path": "a/..b"}}),
         (application.decode, {"source": {"repository": "a"}}),
+        (image_policy.decode, {**IMAGE, "select": {"semver": "1.x"}}),
+        (image_policy.decode, {**IMAGE, "select": {"newest": {}}}),
+        (image_policy.decode, {**IMAGE, "select": {"semver": "1.x", "numeric": {}}}),
+        (image_policy.decode, {**IMAGE, "select": {}}),
+        (image_policy.decode, {**IMAGE, "select": {"numeric": {}, "pattern": "x"}}),
+        (image_policy.decode, {**IMAGE, "select": {"semver": "1.x"}, "chart": CHART}),
+        (image_policy.decode, {"update": UPDATE, "select": {"semver": "1.x"}, "chart": CHART}),
+        (image_policy.decode, {"update": UPDATE, "select": {"newest": {}}, "chart": CHART}),
+        (image_policy.decode, {"update": UPDATE, "select": {"semver": "1.x"}}),
+        (image_policy.decode, {"update": UPDATE, "select": {"semver": "1.x"}, "chart": CHART, "pin": "digest"}),
+        (image_policy.decode, {**IMAGE, "select": {"semver": "1.x"}, "verify": VERIFY}),
+        (image_policy.decode, {**IMAGE, "select": {"semver": "1.x"}, "verify": VERIFY, "pin": "tag+digest"}),
     ],
 )
 def test_the_cel_rules_and_the_reading_say_the_same(decode: Any, spec: dict[str, Any]) -> None:
     cel = pytest.importorskip("cel_expr_python.cel")
-    kind = "Repository" if decode is repository.decode else "Application"
+    kind = {repository.decode: "Repository", image_policy.decode: "ImagePolicy"}.get(decode, "Application")
     crd = next(crd for crd in crds() if crd["spec"]["names"]["kind"] == kind)
 
     def holds(node: dict[str, Any], value: Any) -> bool:

@@ -10,10 +10,25 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from windlass.core.kinds import API_VERSION, KINDS, BadSpec, application, installation, moment, repository, seconds
+from windlass.core.kinds import (
+    API_VERSION,
+    KINDS,
+    BadSpec,
+    application,
+    image_policy,
+    installation,
+    moment,
+    repository,
+    seconds,
+)
 from windlass.core.kinds.shape import check, schema
 
-READERS = {"Application": application.decode, "Repository": repository.decode, "Installation": installation.decode}
+READERS = {
+    "Application": application.decode,
+    "ImagePolicy": image_policy.decode,
+    "Installation": installation.decode,
+    "Repository": repository.decode,
+}
 COMMIT = "3f2c1ab0c7d64ab2a1f0a4b5c6d7e8f901234567"
 
 

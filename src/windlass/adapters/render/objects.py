@@ -35,6 +35,7 @@ KIND = re.compile(r"[A-Z][A-Za-z0-9]{0,62}")
 _FREE_NAMES = frozenset({("rbac.authorization.k8s.io", ""), ("networking.k8s.io", "IPAddress")})
 _READERS: Mapping[str, Callable[[dict[str, Any]], object]] = {
     "Application": kinds.application.decode,
+    "ImagePolicy": kinds.image_policy.decode,
     "Repository": kinds.repository.decode,
     "Installation": kinds.installation.decode,
 }

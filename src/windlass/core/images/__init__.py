@@ -4,6 +4,7 @@ where in a repository they stand, and the edit that moves them there.
 ``flows/images`` and ``cli`` call it. It asks no registry and reads no Git: tags, facts and files are arguments.
 """
 
+from windlass.core.images.hooks import pushed
 from windlass.core.images.moves import PINS, Goal, Move, is_there, touched
 from windlass.core.images.places import Place, Wanted, find
 from windlass.core.images.references import BadReference, Reference, parse, read, written
@@ -46,6 +47,7 @@ __all__ = [
     "is_there",
     "needs_times",
     "parse",
+    "pushed",
     "rank",
     "read",
     "touched",

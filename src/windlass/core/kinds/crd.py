@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from windlass.core.kinds import application, installation, repository
+from windlass.core.kinds import application, image_policy, installation, repository
 from windlass.core.kinds.kind import GROUP, VERSION, Column, Kind
 from windlass.core.kinds.shape import schema
 
-KINDS: tuple[Kind, ...] = (installation.DEFINITION, repository.DEFINITION, application.DEFINITION)
+KINDS: tuple[Kind, ...] = (
+    installation.DEFINITION,
+    repository.DEFINITION,
+    application.DEFINITION,
+    image_policy.DEFINITION,
+)
 
 
 def crds() -> list[dict[str, Any]]:
-    """The three CRDs as objects, in a stable order, ready to be applied."""
+    """The CRDs as objects, in a stable order, ready to be applied."""
     return [crd(kind) for kind in KINDS]
 
 

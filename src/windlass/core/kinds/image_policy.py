@@ -231,6 +231,10 @@ class ImagePolicySpec(Part, frozen=True):
             "!has(self.chart) || (!has(self.verify) && !has(self.platform) && (!has(self.pin) || self.pin == 'tag'))",
             "verify, platform and pin are for images",
         ),
+        Rule(
+            "!has(self.verify) || (has(self.pin) && self.pin != 'tag')",
+            "verify needs pin: digest or tag+digest: a tag can be moved after it was looked at",
+        ),
     )
 
 
@@ -277,6 +281,8 @@ def _check(spec: ImagePolicySpec) -> None:
         raise mistake("spec.select", "of a chart is by semver", "semver: 1.x")
     if spec.chart is not None and (spec.verify is not None or spec.platform or spec.pin != "tag"):
         raise mistake("spec.chart", "has no platform, signature or digest here", "leave verify, platform and pin out")
+    if spec.verify is not None and spec.pin == "tag":
+        raise mistake("spec.pin", "of what is verified is the digest: a tag can be moved afterwards", "pin: tag+digest")
     if "@" in spec.image or ":" in spec.image.rpartition("/")[2]:
         raise mistake("spec.image", f"names a tag or digest: {shown(spec.image)}", f"image: {IMAGE.example}")
     if not spec.update.paths:

@@ -1,0 +1,201 @@
+"""What an image policy decided, as intents: take a tag, or hold one that a person put back.
+
+``flows/images`` hands a decision in; ``flows/commits`` writes it together with whatever else is to be written there.
+What a person reverted is not taken again: where the policy's newest commit in the history moved to just this tag, and
+the files say something else now, somebody put it back. Then the tag is held, by a commit to the policy's own file where
+that may be written, and told in its status. Files and history are of one commit: none of it can be half new.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import structlog
+
+from windlass.adapters.git import CommitInfo, Store, on_git_thread
+from windlass.core.edits import AddItem, Intent, Target
+from windlass.core.images import Goal, Move
+from windlass.core.kinds import image_policy
+from windlass.core.kinds.fields import stamp
+from windlass.core.kinds.image_policy import ImagePolicy, ImagePolicySpec
+from windlass.core.kinds.kind import GROUP
+from windlass.core.model.events import ImageMoved
+from windlass.core.words.commits import trailers_of
+from windlass.flows.commits import Commits
+from windlass.flows.fleet import Key, SourceState
+from windlass.flows.record import Recorder
+from windlass.flows.write import Written
+from windlass.ports import Clock
+
+log = structlog.get_logger("windlass")
+GATHER = 0.05
+"""Seconds for which decisions are gathered, because releases come in flocks: they become one commit."""
+HELD_FOR = timedelta(days=30)
+LOOKED_BACK = 2000
+"""So many commits back the policy's own newest one is looked for."""
+MOVES = "Moves"
+_ORIGIN = re.compile(r"(?P<repository>[^@:]+)@(?P<commit>[0-9a-f]{40,64}):(?P<file>.+)")
+_REVISION = "org.opencontainers.image.revision"
+_SOURCE = "org.opencontainers.image.source"
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """What a policy wants to be written: its goal, and the files. ``was`` are the tags that stand there; ``about`` are
+    labels of the image."""
+
+    policy: Key
+    goal: Goal
+    files: tuple[str, ...]
+    was: tuple[str, ...]
+    why: str
+    about: dict[str, str]
+
+    @property
+    def text(self) -> str:
+        """What the files are to say: ``1.4.2``, or ``1.4.2@sha256:...`` where the digest is written too."""
+        return f"{self.goal.tag}@{self.goal.digest}" if self.goal.pin != "tag" else self.goal.tag
+
+
+Told = Callable[[str, str], None]
+"""Hears what became of a decision: a commit, or why nothing is written."""
+
+
+class ImageCommits:
+    """Takes decisions in. ``note`` hears what became of one: (commit, "") or ("", why it is not written)."""
+
+    def __init__(self, commits: Commits, clock: Clock, record: Recorder) -> None:
+        self._commits = commits
+        self._clock = clock
+        self._record = record
+
+    async def decide(
+        self, written: ImagePolicy, source: SourceState, decision: Decision, lifted: bool, note: Told
+    ) -> None:
+        """``lifted``: a person has said that the tag is good again."""
+        history = await on_git_thread(_history, source.folder, source.commit)
+        last = newest(history, decision.policy)
+        reverted = last is not None and f"{decision.policy} {decision.text}" in moves(last)
+        if reverted and last is not None and not lifted:
+            self._hold(written, source, decision, last, note)
+            return
+        intent = intent_of(decision, last.id if last is not None else "")
+
+        def answer(done: Written) -> None:
+            if done.error is not None:
+                note("", str(done.error))
+                return
+            note(done.commit if done.result != "unchanged" else "", "")
+            if done.result == "written":
+                log.info("image", policy=str(decision.policy), tag=decision.goal.tag, commit=done.commit)
+                self._tell(written.spec, source, decision, "taken", done)
+
+        self._commits.want(source.key, intent, answer, branch=written.spec.update.branch, gather=GATHER)
+
+    def _hold(
+        self, written: ImagePolicy, source: SourceState, decision: Decision, last: CommitInfo, note: Told
+    ) -> None:
+        """Holds a tag that a person reverted, in Git where that may be."""
+        tag = decision.goal.tag
+        why = f"{tag} was taken by {last.id[:7]} and reverted since: it is not taken again"
+        mend = f"to hold it yourself: hold: [{{tag: {tag}}}] in the policy"
+        origin = _ORIGIN.fullmatch(written.metadata.annotations.get("windlass.dev/origin", ""))
+        home = Key(decision.policy.namespace, origin["repository"]) if origin else None
+        if origin is None or home is None or not self._commits.may_write(home):
+            note("", f"{why}; {mend}")
+            return
+        value = {
+            "tag": tag,
+            "reason": f"{last.id[:7]} was reverted",
+            "by": "windlass",
+            "until": stamp(self._clock.now() + HELD_FOR),
+        }
+        intent = Intent(
+            id=_id("hold", str(decision.policy), decision.text, last.id),
+            verb="hold",
+            about=str(decision.policy),
+            summary=f"Hold {tag} of {decision.policy}",
+            reason=f"{last.id[:7]} took it, and somebody put it back.",
+            steps=(_held(origin["file"], decision.policy, value),),
+        )
+
+        def answer(done: Written) -> None:
+            if done.error is not None:
+                note("", f"{why} ({done.error.what}); {mend}")
+                return
+            note("", why)
+            if done.result == "written":
+                log.info("image held", policy=str(decision.policy), tag=tag, reverted=last.id)
+                self._tell(written.spec, source, decision, "held", done)
+
+        self._commits.want(home, intent, answer)
+
+    def _tell(self, spec: ImagePolicySpec, source: SourceState, decision: Decision, result: str, done: Written) -> None:
+        data = ImageMoved(
+            policy=str(decision.policy),
+            image=image_name(spec),
+            tag=decision.goal.tag,
+            result=result,
+            digest=decision.goal.digest,
+            was=list(decision.was),
+            commit=done.commit,
+            files=list(done.files[:50]),
+            repository=str(source.key),
+            revision=decision.about.get(_REVISION, "")[:100],
+            link=decision.about.get(_SOURCE, "")[:200],
+            verified=spec.verify is not None,
+            why=decision.why,
+        )
+        self._record.tell(str(decision.policy), data, key=f"image {result} {decision.text} {done.commit}")
+
+
+def intent_of(decision: Decision, last: str) -> Intent:
+    """The intent of a decision. Its id is the same as long as the policy has not written anything since."""
+    goal, was = decision.goal, ", ".join(decision.was)
+    facts = [(MOVES, f"{decision.policy} {decision.text}"), ("Image-Digest", goal.digest)]
+    facts += [("Image-Revision", decision.about.get(_REVISION, "")), ("Image-Source", decision.about.get(_SOURCE, ""))]
+    name = goal.wanted.chart[1] or goal.wanted.image[1]
+    return Intent(
+        id=_id("image", str(decision.policy), *sorted(goal.seen), decision.text, last),
+        verb="image",
+        about=str(decision.policy),
+        summary=f"Take {name} {goal.tag}" + (f" (was {was})" if was and was != goal.tag else ""),
+        reason=decision.why,
+        facts=tuple((key, value[:200]) for key, value in facts),
+        steps=tuple(Move(file=file, goals=(goal,)) for file in sorted(decision.files)),
+    )
+
+
+def _held(file: str, policy: Key, value: dict[str, Any]) -> AddItem:
+    target = Target(GROUP, image_policy.KIND, *policy)
+    return AddItem(file=file, target=target, path=("spec", "hold"), value=value, same=("tag",))
+
+
+def _history(folder: str, commit: str) -> list[CommitInfo]:
+    return Store(folder).log(None, commit, limit=LOOKED_BACK)
+
+
+def newest(history: Sequence[CommitInfo], policy: Key) -> CommitInfo | None:
+    """The newest commit that this policy made."""
+    mark = f"{policy} "
+    return next((one for one in history if any(move.startswith(mark) for move in moves(one))), None)
+
+
+def moves(commit: CommitInfo) -> set[str]:
+    """What a commit of ours moved: ``<policy> <what it wrote>``."""
+    if f"{MOVES}: " not in commit.message:
+        return set()
+    return {value for key, value in trailers_of(commit.message) if key == MOVES}
+
+
+def image_name(spec: ImagePolicySpec) -> str:
+    """The image, or the chart, as people call it."""
+    return spec.image or (f"{spec.chart.repository}/{spec.chart.name}" if spec.chart is not None else "")
+
+
+def _id(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
