@@ -7,12 +7,19 @@ import os
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from real.programs import find
 from windlass.adapters.host.children import Finished, run_child
+from windlass.adapters.host.clock import SystemClock
+from windlass.adapters.host.http import Http
+from windlass.adapters.registry.images import ImageStore
+from windlass.core.trust import read_keys, verify_bundle, verify_simple
 from windlass.devstack.ociserver import Login, OciServer
+from windlass.ports import ImageWanted, SignedClaim
 
 pytestmark = pytest.mark.real
 
@@ -40,6 +47,12 @@ async def registry(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
         if request.param != "open":
             await run([program("crane"), "auth", "login", host, "-u", "ada", "-p", "s3cret"], tmp_path)
         yield host
+
+
+def verdict(claim: SignedClaim, digest: str, keys: list[Any]) -> str:
+    if claim.form == "simple":
+        return verify_simple(claim.payload, claim.signature, digest, keys)
+    return verify_bundle(claim.payload, digest, keys)
 
 
 def layer(folder: Path, text: str) -> str:
@@ -109,6 +122,19 @@ async def test_cosign_signs_and_verifies_and_the_signature_is_a_referrer(registr
     verifying = ["verify", "--key", "cosign.pub", "--allow-http-registry", "--insecure-ignore-tlog=true"]
     verified = await run([cosign, *verifying, "--new-bundle-format=false", f"{image}@{digest}"], tmp_path)
     assert digest in verified.stdout.decode()
+    # What cosign made, in its older form and in its newer one, is good to us too, and to no other key.
+    await run([cosign, *[part for part in signing if part != "--new-bundle-format=false"]], tmp_path)
+    keys, others = (
+        read_keys((tmp_path / "cosign.pub").read_bytes()),
+        [ed25519.Ed25519PrivateKey.generate().public_key()],
+    )
+    secret = {"username": b"ada", "password": b"s3cret"}
+    async with Http(local=True) as http:
+        wanted = ImageWanted(registry, "acme/shop", plain=True)
+        claims = await ImageStore(http, SystemClock()).signatures(wanted, digest, secret)
+    assert {claim.form for claim in claims} == {"simple", "bundle"}
+    assert [verdict(claim, digest, keys) for claim in claims] == [""] * len(claims)
+    assert all(verdict(claim, digest, others) for claim in claims)
     unsigned = f"{registry}/acme/other"
     await run([crane, "append", "--insecure", "-f", layer(tmp_path, "not"), "-t", f"{unsigned}:1"], tmp_path)
     refused = await run([cosign, *verifying, "--new-bundle-format=false", f"{unsigned}:1"], tmp_path, check=False)

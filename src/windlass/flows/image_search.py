@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
@@ -49,6 +50,9 @@ MOST_CHECKED = 10
 ENDINGS = (".yaml", ".yml", ".json")
 LARGEST = 4 << 20
 MOST_FILES = 20_000
+
+_BESIDE = re.compile(r"sha256-[0-9a-f]{64}(?:\..+)?")
+"""Tags under which signatures and the like of an image are kept: they are no images."""
 
 Secrets = Mapping[str, bytes]
 NONE: Secrets = {}
@@ -121,7 +125,8 @@ class ImageSearch:
     async def tags(self, spec: ImagePolicySpec, secrets: Secrets, *, fresh: float) -> Sequence[str]:
         """What is offered."""
         if spec.chart is None:
-            return await self._images.tags(image_of(spec), secrets, fresh=fresh)
+            listed = await self._images.tags(image_of(spec), secrets, fresh=fresh)
+            return [tag for tag in listed if not _BESIDE.fullmatch(tag)]
         wanted = ChartWanted(spec.chart.repository, spec.chart.name, spec.select.semver, spec.insecure)
         return [(await self._charts.resolve(wanted, secrets, fresh=fresh)).version]
 

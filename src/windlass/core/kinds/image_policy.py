@@ -113,7 +113,10 @@ class Select(Part, frozen=True):
             ".filter(one, one).size() == 1",
             "select by one rule: semver, numeric, alphabetical, newest or follow",
         ),
-        Rule("!has(self.pattern) || has(self.semver)", "pattern goes with semver; the others have a pattern inside"),
+        Rule(
+            "!has(self.pattern) || has(self.semver)",
+            "pattern goes with semver: the other rules have a pattern of their own",
+        ),
     )
 
 
@@ -229,7 +232,7 @@ class ImagePolicySpec(Part, frozen=True):
         ),
         Rule(
             "!has(self.chart) || (!has(self.verify) && !has(self.platform) && (!has(self.pin) || self.pin == 'tag'))",
-            "verify, platform and pin are for images",
+            "verify, platform and pin are for images: leave them out",
         ),
         Rule(
             "!has(self.verify) || (has(self.pin) && self.pin != 'tag')",

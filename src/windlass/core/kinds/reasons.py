@@ -92,6 +92,8 @@ class Reason(StrEnum):
         "A ConfigMap or Secret that goes into the render is not there; it goes on by itself when it is.",
     )
     NOT_DECRYPTED = "NotDecrypted", "A file encrypted with SOPS can't be opened."
+    KUSTOMIZE_FAILED = "KustomizeFailed", "A kustomization can't be built; the message names the file and the field."
+    KUSTOMIZE_REFUSED = "KustomizeRefused", "A kustomization asks for what is not done here, such as running a program."
     RENDER_STOPPED = "RenderStopped", "The render needed more time or memory than it may."
     REMOTE_REFUSED = "RemoteRefused", "An address is not asked, or its certificate, redirect or size is not taken."
     REGISTRY_DENIED = "RegistryDenied", "A chart repository or registry refused the credentials, or wants some."
