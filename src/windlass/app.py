@@ -13,15 +13,12 @@ import gc
 import os
 import secrets as random_secrets
 import socket
-from collections.abc import Callable, Coroutine, Generator, Iterable
+from collections.abc import Callable, Coroutine, Generator
 from contextlib import AsyncExitStack, contextmanager
 from typing import Any
 
 import structlog
 import uvicorn
-from prometheus_client import Metric
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-from prometheus_client.registry import Collector
 from typing_extensions import override
 
 from windlass.adapters.cluster import Access, KubeCluster, LeaseLeadership, connect
@@ -36,7 +33,7 @@ from windlass.adapters.registry.images import ImageStore
 from windlass.adapters.render import CachedRenderer, Workers
 from windlass.core.kinds import application, installation, repository
 from windlass.core.kinds.deploy import DIGEST_SECRET, LEASE
-from windlass.core.model import HealthStatus, ObjectRef, Resource
+from windlass.core.model import ObjectRef, Resource
 from windlass.errors import NeedsHuman, TryLater, WindlassError
 from windlass.flows.automator import Automator
 from windlass.flows.charts import ChartFlow
@@ -53,6 +50,7 @@ from windlass.flows.informers import Informers
 from windlass.flows.inventory import Inventory
 from windlass.flows.ledger import LedgerKeeper
 from windlass.flows.metrics import Metrics
+from windlass.flows.numbers import Numbers
 from windlass.flows.queue import WorkQueue
 from windlass.flows.record import Recorder
 from windlass.flows.report import Reporter
@@ -397,58 +395,6 @@ class Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         yield
-
-
-class Numbers(Collector):
-    """What is read from the fleet when somebody asks for metrics."""
-
-    def __init__(
-        self,
-        fleet: Fleet,
-        renderer: CachedRenderer,
-        reporter: Reporter,
-        syncs: WorkQueue[Key],
-        asks: WorkQueue[Key],
-        supervisor: Supervisor,
-    ) -> None:
-        self._fleet = fleet
-        self._renderer = renderer
-        self._reporter = reporter
-        self._queues = {"sync": syncs, "repository": asks}
-        self._supervisor = supervisor
-
-    @override
-    def collect(self) -> Iterable[Metric]:
-        health = GaugeMetricFamily(
-            "windlass_applications", "Applications by sync and health", labels=["sync", "health"]
-        )
-        counts: dict[tuple[str, str], int] = {}
-        drift = 0
-        for state in self._fleet.applications.values():
-            place = (state.sync, state.health.status.value)
-            counts[place] = counts.get(place, 0) + 1
-            drift += sum(map(len, state.drift.values()))
-        for (sync, word), number in sorted(counts.items()):
-            health.add_metric([sync, word], number)
-        yield health
-        each = GaugeMetricFamily("windlass_application_healthy", "1 where Healthy", labels=["namespace", "name"])
-        for state in self._fleet.applications.values():
-            each.add_metric([*state.key], 1.0 if state.health.status is HealthStatus.HEALTHY else 0.0)
-        yield each
-        yield GaugeMetricFamily("windlass_drift_open", "Open differences", value=drift)
-        depth = GaugeMetricFamily("windlass_queue_depth", "Keys that wait", labels=["queue"])
-        for name, queue in self._queues.items():
-            depth.add_metric([name], len(queue))
-        yield depth
-        for name, text, value in (
-            ("windlass_renders", "Renders made", self._renderer.made),
-            ("windlass_render_cache_hits", "Renders found in the cache", self._renderer.hits),
-            ("windlass_render_cache_refused", "Cache entries thrown away", self._renderer.refused),
-            ("windlass_status_writes", "Status writes", self._reporter.status_writes),
-            ("windlass_events_dropped", "Kubernetes Events dropped", self._reporter.events_dropped),
-            ("windlass_bugs", "Unexpected errors", self._supervisor.bugs),
-        ):
-            yield CounterMetricFamily(name, text, value=value)
 
 
 def stalled(seconds: float, stack: str) -> None:

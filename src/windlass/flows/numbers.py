@@ -1,0 +1,82 @@
+"""What is counted from the fleet when somebody asks for metrics: nothing is kept up to date for it. ``app`` makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from prometheus_client import Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+from typing_extensions import override
+
+from windlass.core.model import HealthStatus
+from windlass.flows.fleet import Fleet, Key
+from windlass.flows.queue import WorkQueue
+from windlass.flows.report import Reporter
+from windlass.flows.supervise import Supervisor
+
+
+class Renders(Protocol):
+    """What a renderer counts."""
+
+    @property
+    def made(self) -> int: ...
+
+    @property
+    def hits(self) -> int: ...
+
+    @property
+    def refused(self) -> int: ...
+
+
+class Numbers(Collector):
+    """What is read from the fleet when somebody asks for metrics."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        renders: Renders,
+        reporter: Reporter,
+        syncs: WorkQueue[Key],
+        asks: WorkQueue[Key],
+        supervisor: Supervisor,
+    ) -> None:
+        self._fleet = fleet
+        self._renders = renders
+        self._reporter = reporter
+        self._queues = {"sync": syncs, "repository": asks}
+        self._supervisor = supervisor
+
+    @override
+    def collect(self) -> Iterable[Metric]:
+        health = GaugeMetricFamily(
+            "windlass_applications", "Applications by sync and health", labels=["sync", "health"]
+        )
+        counts: dict[tuple[str, str], int] = {}
+        drift = 0
+        for state in self._fleet.applications.values():
+            place = (state.sync, state.health.status.value)
+            counts[place] = counts.get(place, 0) + 1
+            drift += sum(map(len, state.drift.values()))
+        for (sync, word), number in sorted(counts.items()):
+            health.add_metric([sync, word], number)
+        yield health
+        each = GaugeMetricFamily("windlass_application_healthy", "1 where Healthy", labels=["namespace", "name"])
+        for state in self._fleet.applications.values():
+            each.add_metric([*state.key], 1.0 if state.health.status is HealthStatus.HEALTHY else 0.0)
+        yield each
+        yield GaugeMetricFamily("windlass_drift_open", "Open differences", value=drift)
+        depth = GaugeMetricFamily("windlass_queue_depth", "Keys that wait", labels=["queue"])
+        for name, queue in self._queues.items():
+            depth.add_metric([name], len(queue))
+        yield depth
+        for name, text, value in (
+            ("windlass_renders", "Renders made", self._renders.made),
+            ("windlass_render_cache_hits", "Renders found in the cache", self._renders.hits),
+            ("windlass_render_cache_refused", "Cache entries thrown away", self._renders.refused),
+            ("windlass_status_writes", "Status writes", self._reporter.status_writes),
+            ("windlass_events_dropped", "Kubernetes Events dropped", self._reporter.events_dropped),
+            ("windlass_bugs", "Unexpected errors", self._supervisor.bugs),
+        ):
+            yield CounterMetricFamily(name, text, value=value)
