@@ -1,4 +1,4 @@
-"""What is counted from the fleet when somebody asks for metrics: nothing is kept up to date for it. ``app`` makes it."""
+"""Counted from the fleet when somebody asks for metrics: nothing is kept up to date for it. Made by ``app``."""
 
 from __future__ import annotations
 
