@@ -249,3 +249,46 @@ async def test_jsonnet_without_an_end_is_stopped(commit: Commit, tmp_path: Path)
         with pytest.raises(RenderStopped):
             await workers.render(ask(tmp_path, made, "heavy"))
         assert (await workers.render(ask(tmp_path, made, "light"))).objects
+
+
+async def test_a_chart_is_rendered_in_a_child_of_the_worker_that_dies_with_it(
+    workers: Workers, commit: Commit, tmp_path: Path
+) -> None:
+    files = {
+        "good/Chart.yaml": b"apiVersion: v2\nname: web\nversion: 0.1.0\n",
+        "good/templates/a.yaml": b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ .Release.Name }}}\n",
+        "bomb/Chart.yaml": b"apiVersion: v2\nname: web\nversion: 0.1.0\n",
+        "bomb/templates/a.yaml": b'{{ $x := "aaaaaaaaaaaaaaaa" }}{{ range until 40 }}{{ $x = print $x $x }}{{ end }}',
+    }
+    made = commit(files)
+
+    def asked(path: str) -> RenderRequest:
+        return ask(tmp_path, made, path)
+
+    result = await workers.render(asked("good"))
+    assert [str(one.ref) for one in result.objects] == ["ConfigMap/shop"]
+    process = await first(workers)
+    (child,) = children(process.pid)
+    bomb = await workers.render(asked("bomb"))
+    assert [one.slug for one in bomb.problems] == ["render-stopped"]
+    assert (await first(workers)).pid == process.pid, "the worker lives"
+    assert not Path(f"/proc/{child}").exists()
+    assert (await workers.render(asked("good"))).problems == []
+    (child,) = children(process.pid)
+    process.kill()
+    for _ in range(100):
+        if not Path(f"/proc/{child}/exe").exists():
+            break
+        await asyncio.sleep(0.05)
+    assert not running(child), "its input ended with the worker"
+
+
+def children(pid: int) -> list[int]:
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

@@ -31,7 +31,7 @@ RUN apt-get update \\
  && apt-get install --no-install-recommends -y git openssh-client ca-certificates \\
  && rm -rf /var/lib/apt/lists/*
 COPY windlass-*.whl /tmp/
-RUN pip install --no-cache-dir /tmp/windlass-*.whl && rm /tmp/windlass-*.whl
+RUN pip install --no-cache-dir "$(echo /tmp/windlass-*.whl)[helm]" && rm /tmp/windlass-*.whl
 USER {USER}:{USER}
 ENTRYPOINT ["windlass", "controller", "--listen", "0.0.0.0"]
 """

@@ -1,0 +1,105 @@
+"""``windlass render`` of a chart: of a folder, with values of one's own, and of a chart that an Application names."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import io
+import tarfile
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+import yaml
+from desk import Done, Repo
+
+Run = Callable[..., Done]
+
+CHART = "apiVersion: v2\nname: web\nversion: 1.2.0\n"
+TEMPLATE = (
+    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ .Release.Name }}-{{ .Release.Namespace }}}\n"
+    "data: {level: {{ .Values.level | quote }}}\n"
+)
+APP = """\
+apiVersion: windlass.dev/v1alpha1
+kind: Application
+metadata: {name: shop, namespace: team}
+spec:
+  source: {repository: config, path: env, chart: {repository: "%s", name: web, version: 1.x}}
+  render: {helm: {valuesFiles: [prod.yaml]}}
+"""
+
+
+@pytest.fixture
+def charts(tmp_path: Path) -> Iterator[str]:
+    folder = tmp_path / "charts"
+    folder.mkdir()
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w:gz") as archive:
+        for name, text in (("Chart.yaml", CHART), ("templates/a.yaml", TEMPLATE), ("values.yaml", "level: info\n")):
+            member = tarfile.TarInfo(f"web/{name}")
+            member.size = len(text)
+            archive.addfile(member, io.BytesIO(text.encode()))
+    (folder / "web.tgz").write_bytes(made.getvalue())
+    digest = hashlib.sha256(made.getvalue()).hexdigest()
+    entry = {"version": "1.2.0", "urls": ["web.tgz"], "digest": digest}
+    (folder / "index.yaml").write_text(yaml.safe_dump({"entries": {"web": [entry]}}))
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            return
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_folder_with_a_chart_is_rendered_with_values_of_ones_own(repo: Repo, run: Run, tmp_path: Path) -> None:
+    repo.commit("Chart", **{"web/Chart.yaml": CHART, "web/templates/a.yaml": TEMPLATE, "web/values.yaml": "level: a\n"})
+    assert yaml.safe_load(run("render", "web").out)["metadata"]["name"] == "release-name-default"
+    (tmp_path / "one.yaml").write_text("level: one\n")
+    (tmp_path / "two.yaml").write_text("level: two\n")
+    done = run("render", "web", "--values", str(tmp_path / "one.yaml"), "--values", str(tmp_path / "two.yaml"))
+    assert yaml.safe_load(done.out)["data"] == {"level": "two"}
+    (tmp_path / "two.yaml").write_text("- no map\n")
+    done = run("render", "web", "--values", str(tmp_path / "two.yaml"))
+    assert done.code == 1
+    assert "two.yaml can't be read" in done.err
+    assert "docs/errors.md#chart-values" in done.err
+
+
+def test_a_chart_that_an_application_names_is_fetched(repo: Repo, run: Run, charts: str) -> None:
+    repo.commit("Values", **{"env/prod.yaml": "level: warn\n", "app.yaml": APP % charts})
+    done = run("render", "env", "--app", "app.yaml")
+    assert (done.code, done.err) == (0, "")
+    made = yaml.safe_load(done.out)
+    assert (made["metadata"]["name"], made["data"]) == ("shop-team", {"level": "warn"})
+    repo.write("app.yaml", (APP % charts).replace("1.x", "3.x"))
+    done = run("render", "env", "--app", "app.yaml")
+    assert done.code == 1
+    assert "no version of web is in 3.x" in done.err
+    assert "the newest are: 1.2.0" in done.err
+
+
+@pytest.mark.parametrize(("field", "value", "words"), [
+    ("version", '"newest?"', "a version or a range"),
+    ("version", '">>1"', "is no range of versions"),
+    ("repository", '"file:///etc"', "the address of a chart repository"),
+    ("repository", '"https://ada:pw@a.example"', "the address of a chart repository"),
+    ("name", '"../../x"', "the name of a chart"),
+    ("interval", "1s", "must be 10s or more"),
+])  # fmt: skip
+def test_what_is_wrong_with_the_chart_that_is_named_is_told_by_its_field(
+    field: str, value: str, words: str, repo: Repo, run: Run
+) -> None:
+    app = yaml.safe_load(APP % "https://charts.example.com")
+    app["spec"]["source"]["chart"][field] = yaml.safe_load(value)
+    repo.commit("Values", **{"env/prod.yaml": "level: warn\n", "app.yaml": yaml.safe_dump(app)})
+    done = run("render", "env", "--app", "app.yaml")
+    assert done.code == 1
+    assert f"spec.source.chart.{field}" in done.err
+    assert words in done.err
