@@ -99,12 +99,21 @@ def build(files: Files, folder: str, options: Options = _DEFAULT, parsing: Parsi
     names file and field and the mend, for everything that the original refuses, and ``NotSupported`` for what it would
     run or fetch.
     """
+    try:
+        return _build(files, folder, options, parsing or Parsing())
+    except RecursionError:
+        raise KustomizeError(
+            "a value is nested too deeply", where=Where(file=folder), hint="no Kubernetes object is that deep"
+        ) from None
+
+
+def _build(files: Files, folder: str, options: Options, parsing: Parsing) -> Built:
     folder = "" if folder == "." else folder.strip("/")
     if files.names(folder) is None:
         raise KustomizeError(
             f"there is no folder {folder or '(the root)'}", hint="check source.path", where=Where(file=folder)
         )
-    place = Place(files, folder, parsing or Parsing(), options.root_only)
+    place = Place(files, folder, parsing, options.root_only)
     target = Target.load(place, Build(Known(), options.inflate))
     _lay_over(target.said, options)
     target.use_schema(root=True)

@@ -20,6 +20,7 @@ from windlass.core.kustomize.nodes import Node, Scalar, data_string, is_null, ke
 from windlass.core.kustomize.resource import BEHAVIOR, ORIGIN, PREVIOUS_NAMES, Resource
 from windlass.core.manifests.selectors import LabelSelector, SelectorError
 
+_MOST_OBJECTS = 100_000
 _REGEX = re2.Options()
 _REGEX.log_errors = False
 _REGEX.max_mem = 1 << 20
@@ -68,6 +69,8 @@ class Collection:
                     where=resource.where,
                     hint="take one of the two out, or give it another name or namespace",
                 )
+            if len(seen) >= _MOST_OBJECTS:
+                raise KustomizeError(f"there are more than {_MOST_OBJECTS:,} objects", where=resource.where)
             seen[identity.key] = resource
             self._items.append(resource)
             if self._by_name is not None:

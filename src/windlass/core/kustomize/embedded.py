@@ -171,20 +171,14 @@ class _Document:
 
 
 def _scalar_event(node: Scalar) -> Any:
-    tag = None
     quotes = next((mark for mark, style in _STYLES.items() if node.style & ~TAGGED == style), "")
-    if node.style & TAGGED:
-        tag = node.tag if node.tag.startswith("!") else _TAG + node.tag
-    elif quotes and (node.tag in (STR, "") or node.tag == resolve(node.text)):
-        tag = None
-    elif "\n" in node.text:
+    found = resolve(node.text)
+    named = bool(node.style & TAGGED) or node.tag not in ("", STR, found)
+    tag = (node.tag if node.tag.startswith("!") else _TAG + node.tag) if named else None
+    if not quotes and "\n" in node.text:
         quotes = "|"
-    elif node.tag and node.tag != (found := resolve(node.text)):
-        if node.tag == STR:
-            quotes = '"'
-        else:
-            tag = _TAG + node.tag
-            del found
+    elif not quotes and node.tag == STR and found != STR:
+        quotes = '"'
     implicit = (tag is None, tag is None)
     return yaml.ScalarEvent(None, tag, implicit, node.text, style=quotes or None)
 

@@ -22,6 +22,7 @@ from windlass.errors import Where
 _BOM = b"\xef\xbb\xbf"
 # What Go calls a space.
 _SPACES = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
+_LARGEST = 32 * 1024 * 1024
 _LONGEST_LINE = 64 * 1024
 _BEHAVIORS = ("create", "replace", "merge")
 _HASH_LETTERS = str.maketrans("013ae", "ghkmt")
@@ -93,6 +94,7 @@ def _finished(content: dict[str, Node], args: ConfigMapArgs) -> Resource:
 
 def _pairs(place: Place, args: ConfigMapArgs) -> dict[str, bytes]:
     out: dict[str, bytes] = {}
+    total = 0
     for number, (field, name, value) in enumerate(
         [
             *(("envs", *pair) for source in args.envs for pair in _env_file(place, source)),
@@ -100,8 +102,13 @@ def _pairs(place: Place, args: ConfigMapArgs) -> dict[str, bytes]:
             *(("files", *_file(place, source)) for source in args.files),
         ]
     ):
-        if number > 100_000:
-            raise KustomizeError("a generator has more than 100,000 keys", where=Where(field=field))
+        total += len(value)
+        if number > 100_000 or total > _LARGEST:
+            raise KustomizeError(
+                f"{shown(args.name, 60)} has more than 100,000 keys or 32 MiB",
+                where=Where(field=field),
+                hint="Kubernetes takes 1 MiB in one object",
+            )
         if name in out:
             raise KustomizeError(
                 f"the key {shown(name, 80)} of {shown(args.name, 60)} is there twice",

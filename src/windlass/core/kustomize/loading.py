@@ -48,14 +48,22 @@ def is_remote(path: str) -> bool:
 class Parsing:
     """What was parsed during one build, or longer where a caller keeps it: by content, so that it is never stale."""
 
+    limit: int = 32 * 1024 * 1024
     trees: dict[bytes, list[Parsed]] = field(default_factory=dict)
+    size: int = 0
 
     def objects(self, data: bytes, file: str) -> list[Parsed]:
-        """The documents of a file. The trees are shared: copy before changing."""
+        """The documents of a file. The trees are shared: copy before changing. Beyond ``limit`` bytes of text the
+        oldest go."""
         found = self.trees.get(data)
         if found is None:
             found = reading.objects(data, file)
             self.trees[data] = found
+            self.size += len(data)
+            while self.size > self.limit and len(self.trees) > 1:
+                oldest = next(iter(self.trees))
+                del self.trees[oldest]
+                self.size -= len(oldest)
         return found
 
 

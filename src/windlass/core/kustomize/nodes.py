@@ -148,6 +148,38 @@ def copy(node: Node) -> Node:
     return None
 
 
+MOST_NODES: Final = 1_000_000
+"""How large one object may become by copying values into it."""
+LONGEST_TEXT: Final = 16 * 1024 * 1024
+"""How long one text may become by putting values into it."""
+
+
+def size(value: Any, sizes: dict[int, int] | None = None) -> int:
+    """How many values a tree, or JSON, has when parts that are shared are counted each time."""
+    known = {} if sizes is None else sizes
+    if not isinstance(value, dict | list):
+        return 1
+    found = known.get(id(value))
+    if found is None:
+        found = 1 + sum(size(item, known) for item in (value.values() if isinstance(value, dict) else value))
+        known[id(value)] = found
+    return found
+
+
+def check_size(value: Any) -> None:
+    """Refuses an object that copies of values have blown up."""
+    if size(value) > MOST_NODES:
+        raise KustomizeError(
+            f"the object grows beyond {MOST_NODES:,} values", hint="a value is copied into itself again and again"
+        )
+
+
+def check_text(length: int) -> None:
+    """Refuses a text that values have blown up."""
+    if length > LONGEST_TEXT:
+        raise KustomizeError("a text grows beyond 16 MiB", hint="a value is put into itself again and again")
+
+
 def key(name: str) -> str:
     """``name`` as a new key without quotes."""
     if name in _KNOWN_KEYS:

@@ -17,7 +17,7 @@ from windlass.core.kustomize.errors import KustomizeError, shown
 from windlass.core.kustomize.kustomization import Patch, Selector
 from windlass.core.kustomize.loading import Place
 from windlass.core.kustomize.making import resources_of
-from windlass.core.kustomize.nodes import copy, from_json, json_value
+from windlass.core.kustomize.nodes import check_size, copy, from_json, json_value
 from windlass.core.kustomize.resource import ALLOW_KIND_CHANGE, ALLOW_NAME_CHANGE, Change, Resource
 from windlass.core.kustomize.schemas import Known
 from windlass.core.kustomize.transform import Run
@@ -37,7 +37,7 @@ def patch_run(place: Place, patch: Patch, known: Known, file: str, change: Chang
     merges, trouble = _strategic(place, data, source)
     operations = _operations(data, source)
     if merges is None and operations is None:
-        raise _unreadable(source, trouble)
+        raise _unreadable(source, trouble, as_json=data.startswith(b"["))
     if merges and operations:
         raise KustomizeError("the patch is both a strategic merge patch and a JSON patch", where=Where(file=source))
     if merges is None:
@@ -97,7 +97,13 @@ def json_run(
     return _json_run(operations, target, source, change, remember=False)
 
 
-def _unreadable(source: str, trouble: Exception | None) -> KustomizeError:
+def _unreadable(source: str, trouble: Exception | None, *, as_json: bool = False) -> KustomizeError:
+    if as_json:
+        return KustomizeError(
+            "what begins with [ is read as JSON, and this is none",
+            where=Where(file=source),
+            hint='put names and texts in double quotes, or write the operations as a YAML list with "- op: ..."',
+        )
     why = f": {trouble.what}" if isinstance(trouble, DocumentError | KustomizeError) else ""
     error = KustomizeError(
         f"this is neither a strategic merge patch nor a JSON patch{why}",
@@ -241,6 +247,10 @@ def _patched(resource: Resource, operations: list[dict[str, Any]], source: str) 
             where=Where(file=source),
             hint="check the paths of its operations against the object",
         ) from None
+    try:
+        check_size(value)
+    except KustomizeError as error:
+        raise error.at(Where(file=source)) from None
     if not isinstance(value, dict):
         raise KustomizeError("the JSON patch leaves no object", where=Where(file=source))
     found: dict[str, Any] = from_json(value)

@@ -22,7 +22,17 @@ from windlass.core.kustomize.kustomization import (
     decode,
 )
 from windlass.core.kustomize.loading import Place
-from windlass.core.kustomize.nodes import Node, Scalar, copy, is_empty, is_null, text_of, untagged
+from windlass.core.kustomize.nodes import (
+    Node,
+    Scalar,
+    check_size,
+    check_text,
+    copy,
+    is_empty,
+    is_null,
+    text_of,
+    untagged,
+)
 from windlass.core.kustomize.paths import LEAF, LIST, MAPPING, Slot, lookup, match, parts_of
 from windlass.core.kustomize.resource import Change, Resource
 from windlass.core.kustomize.transform import Run
@@ -144,6 +154,8 @@ def _targets(collection: Collection, target: ReplacementTarget, value: Node, cha
             continue
         if any(selects.fits(identity) for identity in ids):
             _copy_to(resource, value, target)
+            if value.__class__ is not Scalar:
+                check_size(resource.tree)
             resource.touched(change)
 
 
@@ -186,6 +198,8 @@ def _put(options: FieldOptions | None, slot: Slot, value: Node) -> None:
             new.text = options.delimiter.join(pieces)
         else:
             new = untagged(options.delimiter.join(pieces))
+    if new.__class__ is Scalar:
+        check_text(len(new.text))
     if slot.node.__class__ is Scalar:
         # Only the text: the type stays that of the field.
         slot.node.text = text_of(new)

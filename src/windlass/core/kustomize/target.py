@@ -29,6 +29,8 @@ from windlass.core.kustomize.transform import Run
 from windlass.core.kustomize.variables import Variables
 from windlass.errors import NeedsHuman, Where
 
+_MOST_FOLDERS = 5_000
+
 
 @dataclass(slots=True)
 class Accumulated:
@@ -51,6 +53,16 @@ class Build:
 
     known: Known
     inflate: Inflate | None
+    entered: list[str] = field(default_factory=list)
+
+    def enter(self, folder: str) -> None:
+        """Count a kustomization; bases of bases can multiply."""
+        self.entered.append(folder)
+        if len(self.entered) > _MOST_FOLDERS:
+            raise KustomizeError(
+                f"more than {_MOST_FOLDERS:,} bases and components are built, {shown(folder)} among them",
+                hint="bases name each other so often that they multiply",
+            )
 
 
 @dataclass(slots=True)
@@ -148,6 +160,7 @@ class Target:
 
     def _folder(self, into: Accumulated, name: str, *, component: bool) -> Accumulated:
         place = self.place.enter(name)
+        self.build.enter(place.folder)
         below = Target.load(place, self.build)
         below.said.build_metadata = self.said.build_metadata
         below.origin = None if self.origin is None else self.origin.beneath(name)

@@ -15,7 +15,7 @@ from windlass.core.kustomize.errors import KustomizeError, shown
 from windlass.core.kustomize.fieldspecs import FieldSpec, apply
 from windlass.core.kustomize.ids import Gvk, Id, gvk_of
 from windlass.core.kustomize.kustomization import Var
-from windlass.core.kustomize.nodes import BareKey, Node, Scalar, is_null, is_string, kind_of
+from windlass.core.kustomize.nodes import BareKey, Node, Scalar, check_text, is_null, is_string, kind_of
 from windlass.core.kustomize.paths import lookup, parts_of
 from windlass.core.kustomize.resolve import BOOL, FLOAT, INT, STR, go_float
 
@@ -152,6 +152,7 @@ def replaced(text: str, values: dict[str, Any]) -> Value:
     """``text`` with its vars replaced; the value itself where the text is one var. ``$$`` is a dollar."""
     out: list[str] = []
     checkpoint = cursor = 0
+    length = len(text)
     while cursor < len(text):
         if text[cursor] == "$" and cursor + 1 < len(text):
             out.append(text[checkpoint:cursor])
@@ -165,6 +166,8 @@ def replaced(text: str, values: dict[str, Any]) -> Value:
                 if cursor == 0 and end == len(text) - 1:
                     return value
                 out.append(_formatted(value))
+                length += len(out[-1])
+                check_text(length)
                 cursor = end
             else:
                 out.append("$" if following == "$" else "$" + following)
