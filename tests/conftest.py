@@ -21,9 +21,11 @@ from real.devcluster import running_devcluster
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Two options: which cluster is `real`, and whether what it answers is written down as what must be answered."""
+    """Which cluster is `real`, whether what it answers is written down as what must be, and how hard faults are tried."""
     parser.addoption("--cluster-kubeconfig", metavar="FILE", help="the kubeconfig of a cluster to take as `real`")
     parser.addoption("--record-answers", action="store_true", help="write the answers of `real` to tests/e2e/answers")
+    parser.addoption("--seed", metavar="N", type=int, help="draw the times and inputs of the tests of faults from this")
+    parser.addoption("--kills", metavar="N", type=int, default=200, help="how often a controller is killed (slow test)")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,195 @@
+"""Faults 1 and 4: kills at any time while applications change, leaders that are paused and wake up late, two at once.
+
+The times are drawn from a seed that a failure names (`--seed`). After each kill nothing is orphaned and nothing of
+others is touched; when they stop, live equals Git.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e.team import Team, config_map, free_port
+from faults import oracle
+from faults.ground import LEASE, Forked, Ground
+
+QUICK: dict[str, Any] = {
+    "sync": {"retry": {"backoff": "1s", "max": "5s"}, "pruneBudget": {"count": 1000, "share": "100%"}}
+}
+OTHERS = ("ConfigMap/precious", "ConfigMap/forged")
+
+
+class Churn:
+    """So many Applications of one repository, whose files a seeded hand changes, adds and removes."""
+
+    def __init__(self, team: Team, applications: int, seed: int) -> None:
+        self.team = team
+        self.random = random.Random(seed)
+        self.names = [f"app-{number}" for number in range(applications)]
+        self.turn = 0
+        team.repository(interval="2s")
+        for name in self.names:
+            team.application(name, name, **QUICK)
+        first = {f"{name}/{one}.yaml": config_map(f"{name}-{one}", turn="0") for name in self.names for one in "abc"}
+        team.put("v1", "ConfigMap", "precious", data={"keep": "me"})
+        labels = {oracle.LABEL: f"{team.namespace}.app-0"}
+        team.put("v1", "ConfigMap", "forged", data={"keep": "me"})
+        team.patch("v1/configmaps/forged", {"metadata": {"labels": labels}}, manager="somebody")
+        self.commit = team.commit(first)
+        self.before = oracle.live(team)
+
+    def change(self) -> None:
+        """One commit that touches a few Applications, and one or two edits by hand."""
+        self.turn += 1
+        files: dict[str, str | None] = {}
+        for name in self.random.sample(self.names, k=min(3, len(self.names))):
+            files[f"{name}/a.yaml"] = config_map(f"{name}-a", turn=str(self.turn))
+            extra = f"{name}/x{self.random.randrange(3)}.yaml"
+            there = (self.team.work / extra).exists()
+            files[extra] = None if there else config_map(f"{name}-{Path(extra).stem}", turn=str(self.turn))
+        self.commit = self.team.commit(files, told=False)
+        name = self.random.choice(self.names)
+        path = f"v1/configmaps/{name}-b"
+        if self.team.get(path) is not None:
+            self.team.patch(path, {"data": {"turn": f"hand {self.turn}"}}, manager=f"hand-{self.turn}")
+
+    def check(self) -> None:
+        oracle.unharmed(self.team, self.before, others=OTHERS)
+
+    def right(self) -> bool:
+        try:
+            for name in self.names:
+                oracle.equals_git(self.team, name, name, others=("ConfigMap/forged",))
+        except AssertionError as error:
+            self.wrong = str(error)
+            return False
+        return True
+
+    def finish(self, seconds: float = 60) -> None:
+        self.wrong = ""
+        end = time.monotonic() + seconds
+        while not self.right():
+            assert time.monotonic() < end, f"{self.wrong}\n{self.team.windlass.child.tail(30)}"  # type: ignore[union-attr]
+            time.sleep(0.2)
+        self.check()
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> int:
+    """Which times are drawn: `--seed`, else another each day."""
+    told = request.config.getoption("--seed")
+    return int(told) if told is not None else int(time.time()) // 86_400
+
+
+def crash(ground: Ground, team: Team, seed: int, *, kills: int, applications: int) -> None:
+    churn = Churn(team, applications, seed)
+    for _ in range(kills):
+        churn.change()
+        time.sleep(churn.random.uniform(0.0, 0.5))
+        ground.kill()
+        ground.proxy.settle()
+        if churn.turn % 10 == 0:
+            churn.check()
+        ground.free_lease()
+        ground.start(wait=False)
+    ground.cluster.eventually(ground.ready, "the last one starts", 30)
+    churn.finish()
+
+
+def test_kills_at_any_time_lose_and_orphan_nothing(ground: Ground, team: Team, seed: int) -> None:
+    crash(ground, team, seed, kills=12, applications=4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cluster", ["devcluster"], indirect=True)
+def test_two_hundred_kills_lose_and_orphan_nothing(
+    ground: Ground, team: Team, seed: int, request: pytest.FixtureRequest
+) -> None:
+    crash(ground, team, seed, kills=request.config.getoption("--kills"), applications=20)
+
+
+def second(ground: Ground, *, direct: bool = False) -> Forked:
+    """Another controller on the same cluster, with data of its own."""
+    arguments = ["controller", "--kubeconfig", str(ground.direct if direct else ground.kubeconfig)]
+    arguments += ["--data", str(ground.folder / "data-2"), "--port", str(free_port())]
+    log = ground.folder / "second.log"
+    return Forked(ground.zygote.fork({"arguments": arguments, "log": str(log)}), log)
+
+
+def holder(ground: Ground) -> str:
+    answer = ground.cluster.request("GET", LEASE)
+    return str(answer.json["spec"].get("holderIdentity", "")) if answer.code == 200 else ""
+
+
+def test_of_two_controllers_one_leads_and_the_other_takes_over_at_its_end(
+    ground: Ground, team: Team, seed: int
+) -> None:
+    churn = Churn(team, 3, seed)
+    other = second(ground, direct=True)
+    try:
+        churn.finish()
+        first = holder(ground)
+        ground.stop()  # asked to end, it gives the Lease back
+        ground.cluster.eventually(lambda: holder(ground) not in ("", first), "the other leads", 10)
+        churn.change()
+        churn.finish()
+    finally:
+        other.ask_to_end()
+        other.wait(10)
+
+
+@pytest.mark.slow
+def test_a_leader_that_was_paused_wakes_up_late_and_writes_nothing(ground: Ground, team: Team, seed: int) -> None:
+    churn = Churn(team, 3, seed)
+    churn.finish()
+    assert ground.child is not None
+    paused = Forked(ground.child.pid, ground.log)
+    first = holder(ground)
+    churn.change()
+    time.sleep(0.25)  # in the middle of it
+    paused.signal(signal.SIGSTOP)
+    other = second(ground, direct=True)
+    try:
+        ground.cluster.eventually(lambda: holder(ground) not in ("", first), "the other leads", 40)
+        churn.change()
+        churn.finish()
+        ground.proxy.settle()
+        asleep = len(ground.proxy.seen)
+        paused.signal(signal.SIGCONT)
+        ground.cluster.eventually(lambda: not paused.running(), "it sees that it lost the Lease, and ends", 20)
+        late = [str(one) for one in ground.proxy.writes(asleep) if 200 <= one.code < 300]
+        assert len(late) <= 1, f"at most the one request that it was paused in the middle of: {late}"
+        churn.finish()
+    finally:
+        paused.signal(signal.SIGCONT)
+        other.ask_to_end()
+        other.wait(10)
+
+
+def test_a_leader_that_can_not_renew_stops_writing_and_the_next_goes_on(ground: Ground, team: Team, seed: int) -> None:
+    churn = Churn(team, 3, seed)
+    churn.finish()
+    ground.cluster.request("DELETE", LEASE)
+    taken = {
+        "metadata": {"name": "windlass-controller"},
+        "spec": {
+            "holderIdentity": "somebody",
+            "leaseDurationSeconds": 3600,
+            "renewTime": "2026-01-01T00:00:00.000000Z",
+        },
+    }
+    path = LEASE.rpartition("/")[0]
+    assert ground.cluster.request("POST", path, taken).code == 201
+    ground.cluster.eventually(ground.dead, "it sees that another leads, and ends", 30)
+    begun = len(ground.proxy.seen)
+    churn.change()
+    time.sleep(0.5)
+    assert [str(one) for one in ground.proxy.writes(begun)] == []
+    ground.free_lease()
+    ground.start()
+    churn.finish()
