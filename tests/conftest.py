@@ -21,7 +21,7 @@ from real.devcluster import running_devcluster
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Which cluster is `real`, whether what it answers is written down as what must be, and how hard faults are tried."""
+    """Which cluster is `real`; whether its answers are written down as what must be answered; how hard faults try."""
     parser.addoption("--cluster-kubeconfig", metavar="FILE", help="the kubeconfig of a cluster to take as `real`")
     parser.addoption("--record-answers", action="store_true", help="write the answers of `real` to tests/e2e/answers")
     parser.addoption("--seed", metavar="N", type=int, help="draw the times and inputs of the tests of faults from this")

@@ -274,6 +274,7 @@ class Proxy:
             return await self._instead(request, writer, then)
         if isinstance(then, Alter):
             body = b"".join(then.change(body) or ())
+            head = b"\r\n".join(line for line in head.split(b"\r\n") if not line.lower().startswith(b"etag:"))
         writer.write(_with_length(head, body) + body)
         await writer.drain()
         return True

@@ -123,7 +123,7 @@ class Cluster:
                 connection.request(method, target, data, sent)
                 answer = connection.getresponse()
                 content = answer.read()
-            except (http.client.RemoteDisconnected, ConnectionError, BrokenPipeError):
+            except (http.client.RemoteDisconnected, ConnectionError, ssl.SSLError):
                 connection.close()
                 if kept is None or attempt:  # a kept connection may have been closed by the server meanwhile
                     raise

@@ -134,6 +134,8 @@ class ApplicationState:
     decided: bool = False  # whether a look since the start has come to anything: before, the old status stays
     waiting_for: frozenset[ObjectRef] = frozenset()
 
+    unseen: frozenset[tuple[str, str]] = frozenset()  # (group, kind) of which nothing could be seen at the last plan
+
     # what it looks like now
     in_flight: set[ObjectRef] = field(default_factory=set)
     parked: set[ObjectRef] = field(default_factory=set)

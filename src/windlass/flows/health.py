@@ -122,6 +122,8 @@ class HealthWatch:
             self._forget(state, ref)
 
     def _health(self, state: ApplicationState, ref: ObjectRef, live: LiveObject | None, now: datetime) -> Health:
+        if live is None and (ref.group, ref.kind) in state.unseen:
+            return Health(HealthStatus.UNKNOWN, f"{ref.kind} objects can't be seen now")
         if live is None:
             health = Health(HealthStatus.MISSING, "is not in the cluster")
         else:

@@ -12,6 +12,7 @@ import msgspec
 
 from windlass.core.kinds.application import Application
 from windlass.core.model import Action, Change, Desired, LiveObject, ObjectRef, Outcome, Plan, Rendered
+from windlass.core.model.references import split_api_version
 from windlass.core.plan.intact import is_intact
 from windlass.core.plan.make import make_plan, unknown_to_us
 from windlass.core.plan.ownership import LABEL, LEAVING
@@ -23,7 +24,7 @@ from windlass.flows.fleet import ApplicationState, Fleet, Key
 from windlass.flows.inventory import Inventory
 from windlass.flows.outcomes import keep_invalid, moved, standing
 from windlass.flows.queue import WorkQueue
-from windlass.ports import Cluster
+from windlass.ports import Cluster, KindUnknown
 
 
 class Planned(msgspec.Struct, frozen=True):
@@ -53,7 +54,7 @@ class Planner:
         self._queue = queue
 
     async def plan(self, state: ApplicationState, written: Application, rendered: Rendered) -> Planned:
-        resources, _ = await self._inventory.resources(rendered.objects)
+        resources, unserved = await self._inventory.resources(rendered.objects)
         blind = dict(await self._inventory.record_and_watch(resources))
         # Applications that start together share their lists; a later change looks for itself.
         since = None if state.applied_commit else self._queue.asked_at(state.key)
@@ -61,6 +62,8 @@ class Planner:
         unknown = [ref for ref in unknown_to_us(rendered.objects, owned) if (ref.group, ref.kind) not in blind]
         found, unseen = await self._inventory.look_up(unknown, resources, since=since)
         blind.update(unseen)
+        partial = {(split_api_version(word)[0], kind) for (word, kind), why in unserved.items() if is_partial(why)}
+        state.unseen = frozenset({*blind, *partial})
         for ref, live in found.items():
             # Labelled in the meantime: the lookup is newer than the index.
             if live is not None and live.labels.get(LABEL) == state.claim.label:
@@ -100,6 +103,11 @@ class Planner:
             return False
         state.intact[desired.ref] = (desired.digest, entry.fields)
         return True
+
+
+def is_partial(error: WindlassError) -> bool:
+    """Whether a kind may be served although discovery does not name it: its objects may be there."""
+    return isinstance(error, KindUnknown) and error.partial
 
 
 def plan_settings(written: Application) -> PlanSettings:
