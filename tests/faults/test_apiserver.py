@@ -327,7 +327,7 @@ def test_an_api_server_that_was_away_is_taken_up_again_by_itself(ground: Ground,
     team.patch("v1/configmaps/b", {"data": {"level": "hand"}})
     ground.proxy.down = False
     if ground.dead():
-        # Away for longer than the Lease may go without renewal, the controller ends, and its Deployment starts it again.
+        # Away for longer than the Lease may go without renewal: the controller ends, its Deployment starts it again.
         ground.start()
     commit = team.commit({"shop/a.yaml": config_map("a", level="debug")})
     team.until_synced(commit, seconds=30)
