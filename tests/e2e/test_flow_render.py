@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from e2e.team import Team, config_map, git
+from e2e.team import Team, config_map, deployment, git
 
 FROM = {
     "substitute": {"values": {"REGION": "eu"}, "from": [{"configMap": "vars"}, {"secret": "keys", "optional": True}]}
@@ -100,3 +100,74 @@ def test_a_library_in_another_repository_is_followed_as_far_as_it_is_read(team: 
     team.until(lambda: len(team.windlass.decisions("fetched", repository=told)) == 3, "the last commit is seen")
     time.sleep(0.5)
     assert team.windlass.metrics()["windlass_renders_total"] == renders, "nothing that was read has changed"
+
+
+KUSTOMIZED = {
+    "base/kustomization.yaml": (
+        "resources: [web.yaml]\nconfigMapGenerator:\n- name: settings\n  literals: [level=info]\n"
+    ),
+    "base/web.yaml": deployment("web").replace(
+        "value: info", "valueFrom: {configMapKeyRef: {name: settings, key: level}}"
+    ),
+    "prod/kustomization.yaml": "resources: [../base]\nnamePrefix: prod-\n",
+    "components/three/kustomization.yaml": (
+        "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\nreplicas: [{name: web, count: 3}]\n"
+    ),
+}
+
+
+def generated(team: Team) -> dict[str, dict[str, str]]:
+    answer = team.cluster.request("GET", f"/api/v1/namespaces/{team.namespace}/configmaps")
+    return {
+        one["metadata"]["name"]: one["data"]
+        for one in answer.json["items"]
+        if one["metadata"]["name"].startswith("prod-settings-")
+    }
+
+
+def test_an_overlay_is_built_and_what_its_base_changes_is_applied(team: Team) -> None:
+    team.repository()
+    team.application(path="prod", render={"kustomize": {"components": ["../components/three"]}})
+    team.until_synced(team.commit(KUSTOMIZED))
+    web = team.get("apps/v1/deployments/prod-web")
+    assert web is not None
+    assert web["spec"]["replicas"] == 3
+    ((first, data),) = generated(team).items()
+    env = web["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert (data, env[0]["valueFrom"]["configMapKeyRef"]["name"]) == ({"level": "info"}, first)
+    origin = web["metadata"]["annotations"]["windlass.dev/origin"]
+    assert origin.endswith(":base/web.yaml")
+
+    changed = KUSTOMIZED["base/kustomization.yaml"].replace("info", "debug")
+    team.until_synced(team.commit({"base/kustomization.yaml": changed}))
+    ((second, data),) = generated(team).items()
+    assert (second != first, data) == (True, {"level": "debug"})
+
+    renders = team.windlass.metrics()["windlass_renders_total"]
+    commit = team.commit({"elsewhere/a.yaml": "x: 1"})
+    team.until(lambda: team.windlass.decisions("fetched", commit=commit), "the commit is seen")
+    time.sleep(0.3)
+    assert team.windlass.metrics()["windlass_renders_total"] == renders
+
+    wrong = team.commit({"base/kustomization.yaml": changed.replace("web.yaml", "gone.yaml")})
+    team.until(lambda: team.status().get("pending", {}).get("commit") == wrong, "the wrong commit is pending")
+    team.until(lambda: "gone.yaml" in team.ready().get("message", ""), "the mistake is told")
+    assert list(generated(team)) == [second], "what ran keeps running"
+
+
+def test_a_restart_renders_nothing_that_is_known(team: Team) -> None:
+    team.repository()
+    team.application(path="prod")
+    team.application("plain", "plain")
+    commit = team.commit(KUSTOMIZED | {"plain/a.yaml": config_map("settings", level="info")})
+    team.until_synced(commit)
+    team.until_synced(commit, "plain")
+    team.windlass.stop()
+    team.windlass.start()
+    team.until(lambda: team.windlass.metrics()["windlass_render_cache_hits_total"] >= 2, "both are found")
+    time.sleep(0.5)
+    numbers = team.windlass.metrics()
+    known = [one for one in (team.windlass.folder / "data" / "renders").rglob("*") if one.is_file()]
+    assert len(known) >= 2
+    assert numbers["windlass_renders_total"] <= numbers["windlass_render_cache_hits_total"], "others may hold Secrets"
+    team.until_synced(commit)

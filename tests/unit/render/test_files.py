@@ -12,8 +12,6 @@ from memory import rendered
 
 from windlass.core.documents.globs import matches, name_matches
 
-BOUTIQUE = Path(__file__).parents[4] / "shared" / "corpus" / "online-boutique"
-
 
 def config(name: str) -> str:
     return f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n"
@@ -81,58 +79,11 @@ def test_a_pattern_made_to_hurt_ends() -> None:
     assert time.perf_counter() - start < 1
 
 
-KUSTOMIZATION = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n"
-
-
-def test_a_kustomization_that_only_lists_plain_files_is_the_list_of_files() -> None:
-    files = {
-        "kustomization.yaml": f"# ours\n{KUSTOMIZATION}  - a.yaml\n  - ./b.yaml\n# - c.yaml\n",
-        "a.yaml": config("a"),
-        "b.yaml": config("b"),
-        "c.yaml": config("c"),
-        "below/d.yaml": config("d"),
-    }
-    assert names(files) == ["a", "b"]
-    assert names(files, exclude=("b.yaml",)) == ["a"]
-    assert names(files, exclude=("kustomization.yaml",)) == ["a", "b", "c", "d"]
-
-
-@pytest.mark.parametrize(
-    ("text", "what", "line"),
-    [
-        (f"{KUSTOMIZATION}- a.yaml\nnamePrefix: x-\n", "namePrefix in kustomization.yaml needs kustomize", 5),
-        (f"{KUSTOMIZATION}- a.yaml\npatches: []\n", "patches in kustomization.yaml needs kustomize", 5),
-        (f"{KUSTOMIZATION}- a.yaml\n- ../base\n", "../base, which is no plain file beside kustomization.yaml,", 5),
-        (f"{KUSTOMIZATION}- https://example.com/x\n", "https://example.com/x, which is no plain file", 4),
-        (f"{KUSTOMIZATION}- below\n", "below, which is no plain file", 4),
-        (f"{KUSTOMIZATION}- not-there.yaml\n", "not-there.yaml is listed but is not there", 4),
-        (f"{KUSTOMIZATION}- a.yaml\n- a.yaml\n", "a.yaml is listed twice", 5),
-        (f"{KUSTOMIZATION}- {{a: b}}\n", "this, which is no plain file", 4),
-        ("kind: Kustomization\n", "kustomization.yaml does not list resources", 1),
-        ("resources: [\n", "this is not YAML", 2),
-    ],
-)
-def test_a_kustomization_that_says_more_is_refused_by_name(text: str, what: str, line: int) -> None:
-    files = {
-        "x/kustomization.yaml": text,
-        "x/a.yaml": config("a"),
-        "x/below/b.yaml": config("b"),
-        "c.yaml": config("c"),
-    }
-    result = rendered(files)
-    assert result.objects == []
-    (problem,) = result.problems
-    assert problem.what.startswith(what)
-    assert (problem.file, problem.line) == ("x/kustomization.yaml", line)
-    assert problem.hint
-    assert names(files, exclude=("x/",)) == ["c"]
-
-
 @pytest.mark.parametrize(
     ("path", "text", "what", "exclude"),
     [
         ("chart/Chart.yaml", "name: x\n", "a Helm chart stands among plain manifests", "chart"),
-        ("x/main.jsonnet", "{}", "main.jsonnet is Jsonnet, which is not rendered yet", "x/main.jsonnet"),
+        ("x/main.jsonnet", "{}", "a Jsonnet file stands among plain manifests", "x/main.jsonnet"),
         ("x/link.yaml", "->../secret", "link.yaml is a symbolic link, which is not rendered yet", "x/link.yaml"),
         ("x/base", "->../base", "base is a symbolic link", "x/base"),
     ],
@@ -164,21 +115,6 @@ def test_a_folder_that_is_not_there_is_told_with_what_is() -> None:
 def test_an_empty_folder_renders_to_nothing_and_says_nothing() -> None:
     result = rendered({"a/readme.md": ""}, path="a")
     assert (result.objects, result.problems) == ([], [])
-
-
-@pytest.mark.skipif(not BOUTIQUE.is_dir(), reason="../shared/corpus is not here")
-def test_online_boutique_is_plain_by_its_own_list() -> None:
-    folder = BOUTIQUE / "kubernetes-manifests"
-    files = {f"kubernetes-manifests/{path.name}": path.read_bytes() for path in folder.iterdir()}
-    result = rendered(files, path="kubernetes-manifests")
-    assert (result.problems, result.invalid, result.warnings) == ([], [], [])
-    deployments = {one.ref.name for one in result.objects if one.ref.kind == "Deployment"}
-    assert len(deployments) == 11
-    assert "loadgenerator" not in deployments
-    (problem,) = rendered(
-        {f"k/{path.name}": path.read_bytes() for path in (BOUTIQUE / "kustomize").glob("*.yaml")}
-    ).problems
-    assert problem.what.startswith("components in kustomization.yaml needs kustomize")
 
 
 @pytest.mark.parametrize("path", ["../x", "a/../../b", "a\\b", "a/.git"])

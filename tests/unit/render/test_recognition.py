@@ -19,4 +19,4 @@ def test_plain_where_it_is_said_leaves_files_of_other_renderers_out() -> None:
     result = rendered(files, settings=Render(plain=Plain()))
     assert [one.ref.name for one in result.objects] == ["a"]
     assert result.problems == []
-    assert rendered(files).problems[0].slug == "not-plain"
+    assert [one.slug for one in rendered(files | {"below/a.yaml": CONFIG}, path="below").problems] == ["two-readings"]

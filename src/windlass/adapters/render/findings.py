@@ -20,9 +20,11 @@ class Findings:
     warnings: list[Problem] = field(default_factory=list)
     dropped: int = 0
 
-    def problem(self, what: str, file: str, line: int = 0, *, hint: str = "", slug: str = "bad-manifest") -> None:
+    def problem(
+        self, what: str, file: str, line: int = 0, *, field: str = "", hint: str = "", slug: str = "bad-manifest"
+    ) -> None:
         """Something that is wrong with a file or the source as a whole."""
-        self.add(Problem(what, file, line, "", hint, slug))
+        self.add(Problem(what, file, line, field, hint, slug))
 
     def warning(self, what: str, file: str, line: int = 0, *, field: str = "", hint: str = "") -> None:
         """Something that is handled, but that a person should know."""

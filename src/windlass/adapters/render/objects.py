@@ -18,7 +18,7 @@ from windlass.adapters.render.findings import Findings
 from windlass.adapters.render.notes import BadNote, Notes
 from windlass.adapters.render.typing_of import mistakes, shown
 from windlass.core import kinds
-from windlass.core.documents import locate
+from windlass.core.documents import locate, read
 from windlass.core.manifests import resources
 from windlass.core.manifests.schemas import Schemas
 from windlass.core.model import ObjectRef, Problem
@@ -40,6 +40,9 @@ _READERS: Mapping[str, Callable[[dict[str, Any]], object]] = {
     "Installation": kinds.installation.decode,
 }
 _MOST_MISTAKES = 10
+
+FIND = -1
+"""The index of a document of which only the line is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,8 +305,7 @@ class Preparer:
         slug: str,
         field: str = "",
     ) -> Problem:
-        sought = raw.exact and (path or raw.path)
-        line = locate(self.data(raw.file), raw.index, [*raw.path, *path]) if sought else raw.line
+        line = line_of(raw, path, self.data)
         return Problem(what, raw.file, line or raw.line, field or _field(path), hint, slug, ref)
 
     def _bad(
@@ -325,6 +327,19 @@ class Preparer:
         if not raw.exact:
             return "mend what makes it, or take it out there"
         return f'if it is meant for another program, leave it out: source.exclude: ["{raw.file.rpartition("/")[2]}"]'
+
+
+def line_of(raw: Raw, path: tuple[str | int, ...], data: Callable[[str], bytes]) -> int:
+    """The line of a field of an object, as near as it can be told."""
+    if not raw.exact or not (path or raw.path):
+        return raw.line
+    text, index = data(raw.file), raw.index
+    if index == FIND:
+        found = [one.index for one in read(text, raw.file) if one.line == raw.line]
+        if not found:
+            return raw.line
+        index = found[0]
+    return locate(text, index, [*raw.path, *path]) or raw.line
 
 
 def _field(path: tuple[str | int, ...]) -> str:

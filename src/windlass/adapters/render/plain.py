@@ -20,8 +20,13 @@ _LIST_DEPTH = 4
 
 def plain(work: Work) -> Iterator[Raw]:
     """Every object of the folder's files, Lists taken apart."""
-    for file in list(Walk(work).files()):
-        yield from _objects(file, work)
+    for one in list(Walk(work).files()):
+        if isinstance(one, File):
+            yield from _objects(one, work)
+        else:
+            from windlass.adapters.render.kustomizing import built
+
+            yield from built(work, one.folder)
 
 
 def _objects(file: File, work: Work) -> Iterator[Raw]:

@@ -33,7 +33,13 @@ def _helm(work: Work) -> Iterable[Raw]:
     return helm(work)
 
 
-RENDERERS: Mapping[str, Renderer] = {"plain": plain, "helm": _helm, "jsonnet": jsonnet}
+def _kustomize(work: Work) -> Iterable[Raw]:
+    from windlass.adapters.render.kustomizing import kustomize
+
+    return kustomize(work)
+
+
+RENDERERS: Mapping[str, Renderer] = {"kustomize": _kustomize, "plain": plain, "helm": _helm, "jsonnet": jsonnet}
 """By the names of ``spec.render``. What is recognised and not here is refused by name."""
 
 

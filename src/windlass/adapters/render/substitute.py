@@ -14,9 +14,8 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from windlass.adapters.render.notes import SUBSTITUTE
-from windlass.adapters.render.objects import Raw
+from windlass.adapters.render.objects import Raw, line_of
 from windlass.adapters.render.work import Work
-from windlass.core.documents import locate
 from windlass.core.manifests.schemas import Schema, Schemas
 
 OPT_OUT = {SUBSTITUTE: "false", "kustomize.toolkit.fluxcd.io/substitute": "disabled"}
@@ -181,8 +180,8 @@ class _Filler:
 
     def _problem(self, what: str, path: tuple[str | int, ...], hint: str) -> None:
         raw = self.raw
-        line = locate(self.work.data(raw.file), raw.index, [*raw.path, *path]) if raw.exact else raw.line
-        self.work.found.problem(what, raw.file, line or raw.line, hint=hint, slug="substitution")
+        line = line_of(raw, path, self.work.data)
+        self.work.found.problem(what, raw.file, line, hint=hint, slug="substitution")
 
 
 def _mentions(value: Any) -> bool:

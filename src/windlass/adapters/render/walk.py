@@ -1,8 +1,7 @@
 """Which files of a folder are manifests: recursive, hidden names left out, include and exclude applied, the trace kept.
 
-What would be applied wrongly as plain YAML is refused by name (kustomizations, charts, Jsonnet, links), with the mend.
-A ``kustomization.yaml`` that says nothing but ``resources``, all of them plain files beside it, is honoured as the list
-of files: applying that folder with ``kubectl apply -k`` gives the same objects. Called by ``plain``.
+A folder with a kustomization inside is built as a whole, in its place, as Flux does it. What would be applied wrongly
+as plain YAML is refused by name (charts, Jsonnet, links, submodules), with the mend. Called by ``plain``.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from windlass.adapters.git.errors import GitRefused
 from windlass.adapters.git.snapshot import Entry
 from windlass.adapters.git.trace import digest_of_names
-from windlass.core.documents import DocumentError, locate, read
 from windlass.core.documents.globs import matches_any
 
 if TYPE_CHECKING:
@@ -32,6 +30,12 @@ class File(NamedTuple):
     id: str
 
 
+class Kustomized(NamedTuple):
+    """A folder that a kustomization builds."""
+
+    folder: str
+
+
 class Walk:
     """One walk. It keeps the trace itself, for it knows the ids already: path to blob id ("" for absent), folder (slash
     behind) to a digest of names."""
@@ -46,8 +50,9 @@ class Walk:
         # Named in the Application: what kustomize and Jsonnet would read is no manifest, and is passed over.
         self.literal = work.request.settings.plain is not None
 
-    def files(self) -> Iterator[File]:
-        """The manifest files, folder by folder, sorted. What is refused is in the findings."""
+    def files(self) -> Iterator[File | Kustomized]:
+        """The manifest files, folder by folder, sorted; a folder with a kustomization as a whole. What is refused is in
+        the findings."""
         if self._list(self.root) is None:
             self._missing()
             return
@@ -64,9 +69,8 @@ class Walk:
             names = {one.name: one for one in shown}
             if self._refused(folder, names):
                 continue
-            listed = self._kustomization(folder, names) if not self.literal else None
-            if listed is not None:
-                yield from listed
+            if not self.literal and any(each in names for each in KUSTOMIZATIONS):
+                yield Kustomized(folder)
                 continue
             for one in shown:
                 if one.kind == "file" and one.name.endswith(ENDINGS) and one.name not in KUSTOMIZATIONS:
@@ -131,23 +135,26 @@ class Walk:
     def _refused(self, folder: str, names: Mapping[str, Entry]) -> bool:
         """True where the folder as a whole is not plain YAML."""
         if "Chart.yaml" in names:
-            self.found.problem(
-                "a Helm chart stands among plain manifests, and is not rendered with them",
-                join(folder, "Chart.yaml"),
-                hint=f"make an Application of its own for it, with source.path: {folder or '.'}, or "
-                f"{self._leave_out(folder or '.')}",
-                slug="not-plain",
-            )
+            self._apart(folder, "Chart.yaml", "a Helm chart", folder or ".")
             return True
         for name, one in names.items():
             path = join(folder, name)
             if name.endswith(".jsonnet") and not self.literal:
-                self._unsupported(folder, name, "Jsonnet", path)
+                self._apart(folder, name, "a Jsonnet file", path)
             elif one.kind == "module":
                 self._unsupported(folder, name, "a submodule", path)
             elif one.kind == "link" and (name.endswith(ENDINGS) or "." not in name):
                 self._unsupported(folder, name, "a symbolic link", path)
         return False
+
+    def _apart(self, folder: str, name: str, what: str, leave_out: str) -> None:
+        self.found.problem(
+            f"{what} stands among plain manifests, and is not rendered with them",
+            join(folder, name),
+            hint=f"make an Application of its own for it, with source.path: {folder or '.'}, or "
+            f"{self._leave_out(leave_out)}",
+            slug="not-plain",
+        )
 
     def _unsupported(self, folder: str, name: str, what: str, leave_out: str) -> None:
         self.found.problem(
@@ -160,66 +167,6 @@ class Walk:
     def _leave_out(self, path: str) -> str:
         inside = self.relative(path) if path not in (self.root, ".") else "**"
         return f'leave it out with source.exclude: ["{inside}"]'
-
-    def _kustomization(self, folder: str, names: Mapping[str, Entry]) -> list[File] | None:
-        """The files that a kustomization lists; None where there is none; nothing where it is refused."""
-        name = next((each for each in KUSTOMIZATIONS if each in names and names[each].kind == "file"), None)
-        if name is None:
-            return None
-        file = self._file(folder, names[name])
-        try:
-            data = self.tree.read(file.path)
-            documents = read(data, file.path)
-        except (DocumentError, GitRefused) as error:
-            self.found.problem(error.what, file.path, error.where.line, hint=error.hint, slug=error.slug)
-            return []
-        except KeyError:
-            self.found.problem(GONE, file.path, hint="try again")
-            return []
-        content = documents[0].value if len(documents) == 1 else None
-        if not isinstance(content, dict) or not isinstance(content.get("resources"), list):
-            self._not_plain(file, 1, f"{name} does not list resources, and")
-            return []
-        for key in content:
-            if key not in ("apiVersion", "kind", "resources"):
-                self._not_plain(file, locate(data, documents[0].index, [key]), f"{key} in {name}")
-                return []
-        return self._listed(folder, names, file, data, content["resources"])
-
-    def _listed(
-        self, folder: str, names: Mapping[str, Entry], file: File, data: bytes, resources: Sequence[object]
-    ) -> list[File]:
-        listed: dict[str, File] = {}
-        for index, resource in enumerate(resources):
-            shown = resource if isinstance(resource, str) else "this"
-            name = shown.removeprefix("./")
-            line = locate(data, 0, ["resources", index])
-            one = names.get(name)
-            if name in listed:
-                self.found.problem(f"{name} is listed twice", file.path, line, hint="take one of the two lines out")
-            elif one is not None and one.kind == "file" and name.endswith(ENDINGS):
-                listed[name] = self._file(folder, one)
-            elif "/" not in name and one is None and name.endswith(ENDINGS) and not self._left_out(folder, name):
-                self.read[join(folder, name)] = ""
-                self.found.problem(
-                    f"{name} is listed but is not there", file.path, line, hint="add the file, or take the line out"
-                )
-            elif not self._left_out(folder, name):
-                self._not_plain(file, line, f"{shown}, which is no plain file beside {file.path.rpartition('/')[2]},")
-        return [listed[name] for name in sorted(listed)]
-
-    def _left_out(self, folder: str, name: str) -> bool:
-        return bool(self.exclude) and matches_any(self.exclude, self.relative(join(folder, name)))
-
-    def _not_plain(self, file: File, line: int, what: str) -> None:
-        self.found.problem(
-            f"{what} needs kustomize, which is not rendered yet by this version",
-            file.path,
-            line,
-            hint="list only plain files of this folder under resources, or "
-            f"{self._leave_out(file.path)} to apply its files as they are",
-            slug="not-plain",
-        )
 
 
 def join(folder: str, name: str) -> str:

@@ -53,10 +53,10 @@ rules, and a key that is set twice is refused.
 | `**/test/**` | everything in any folder named `test` |
 | `web-?.yaml`, `web-[ab].yaml` | one character; one of some |
 
-A folder with a `kustomization.yaml` is applied if that file lists `resources`, all of them plain files beside it, and
-says nothing else: then just those files are taken. Anything more, a `Chart.yaml` or a `*.jsonnet` file in a folder
-below, a submodule or a symbolic link to manifests is refused by name, and nothing of the commit is applied. `exclude`
-leaves such files out. What other kinds of folders are rendered as: [render/README.md](../render/README.md).
+This is so for a folder of plain manifests. A folder with a `kustomization.yaml` is built by kustomize, a `Chart.yaml`
+makes it a Helm chart, `*.jsonnet` files are evaluated: [render/README.md](../render/README.md). Below plain manifests,
+a folder with a kustomization is built as a whole; a chart, Jsonnet, a submodule or a symbolic link to manifests is
+refused by name, and nothing of the commit is applied. `exclude` leaves such files out.
 
 What is wrong with a manifest is told with file and line: a missing name, a wrong type (`replicas: "three"`) or an
 object that is written twice stop the whole commit, and what ran keeps running. A wrong label or annotation, or a

@@ -7,7 +7,7 @@ decide where two readings are possible; their fields are that renderer's setting
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
@@ -15,12 +15,17 @@ from windlass.core.kinds.fields import NAME, Name
 from windlass.core.kinds.shape import Form, Part, Rule, Says, mistake, shown
 
 OBJECT_NAME = Form("(?:[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?)?", NAME.words, "cluster-vars", 253)
+IMAGE = Form(r"[^\s\x00-\x1f\x7f]*", "part of the name of an image, without blanks", "acme/shop", 512)
+PREFIX = Form("(?:[a-z0-9][-a-z0-9.]*)?", "lower-case letters, digits, - and .", "prod-", 63)
+COMPONENT = Form(
+    r"[^/\x00-\x1f\x7f\\][^\x00-\x1f\x7f\\]*", "a folder, relative to source.path", "../components/x", 1024
+)
 VARIABLE = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 PLACE = Form(
     r"[^\x00-\x1f\x7f\\]+", "a path: relative to source.path, /from/the/root, or $source/path", "/vendor", 1024
 )
 
-RENDERERS = ("helm", "jsonnet", "plain")
+RENDERERS = ("helm", "jsonnet", "kustomize", "plain")
 """The fields of ``Render`` that name a renderer, of which one can be meant."""
 RELEASE = Form(
     "(?:[a-z0-9](?:[-a-z0-9.]{0,51}[a-z0-9])?)?", "lower-case letters, digits, - and ., at most 53", "shop", 53
@@ -162,12 +167,44 @@ class Helm(Part, frozen=True):
     skip_schema_validation: Annotated[bool, Says("Do not hold the values against the chart's schemas.")] = False
 
 
+class KustomizeImage(Part, frozen=True):
+    """An entry as in ``images`` of a kustomization."""
+
+    name: Annotated[str, IMAGE, Says("The image as the manifests name it.", "acme/shop")]
+    new_name: Annotated[str, IMAGE, Says("Another name for it.", "registry.example.com/acme/shop")] = ""
+    new_tag: Annotated[str, IMAGE, Says("Its tag.", "1.4.2")] = ""
+    digest: Annotated[str, IMAGE, Says("Its digest, in place of a tag.", "sha256:...")] = ""
+
+
+class Kustomize(Part, frozen=True):
+    """What is laid over the kustomization of the folder."""
+
+    images: Annotated[
+        list[KustomizeImage], Says("They take the place of the kustomization's entries of the same name.")
+    ] = msgspec.field(default_factory=list)
+    name_prefix: Annotated[str, PREFIX, Says("In place of the kustomization's own.", "prod-")] = ""
+    components: Annotated[
+        list[Annotated[str, COMPONENT]],
+        Says(
+            "Further components, after the kustomization's own: paths relative to `source.path`.", "[../components/x]"
+        ),
+    ] = msgspec.field(default_factory=list)
+    load_restrictor: Annotated[
+        Literal["rootOnly", "none"],
+        Says(
+            "Where files that a kustomization reads may lie: in or below its own folder, as `kustomize build` has it, "
+            "or anywhere in the repository, as Flux has it."
+        ),
+    ] = "rootOnly"
+
+
 class Render(Part, frozen=True):
     """How the source becomes objects. A renderer that is named here is taken, whatever else is in the folder."""
 
     helm: Annotated[Helm | None, Says("Take the folder as a Helm chart.", "{}")] = None
     jsonnet: Annotated[Jsonnet | None, Says("Evaluate the `*.jsonnet` files of the folder.", "{}")] = None
 
+    kustomize: Annotated[Kustomize | None, Says("Build the kustomization of the folder.", "{}")] = None
     plain: Annotated[
         Plain | None, Says("Take the manifests as they are, and leave files of kustomize and Jsonnet out.", "{}")
     ] = None
