@@ -51,6 +51,14 @@ def unsealed(data: bytes, path: str) -> bytes | None:
     return found.data if found is not None else None
 
 
+def test_comments_of_lists_are_no_items_when_they_are_opened() -> None:
+    # The real program writes the last comment of a list as an item, and does not count it in the MAC.
+    made = plain(text("comments.yaml"))
+    assert made is not None
+    assert read(made, "a.yaml")[0].value["spec"] == {"items": ["hunter2", "b"], "word": "c"}
+    assert made.count(b"\n") == text("comments.yaml").count("\n")
+
+
 def refusal(data: str | bytes, path: str = "a.yaml") -> NotDecrypted:
     with pytest.raises(NotDecrypted) as raised:
         plain(data, path)

@@ -211,6 +211,11 @@ class Opener:
         self.taken.add(str(value))
         return value
 
+    def take_comment(self, text: str, path: Sequence[str], line: int = 0) -> None:
+        """A comment that became an item of a list, as `sops` writes the last one. It is not under the MAC."""
+        opened, _ = self._open(text, ":".join([*path, ""]), path, line)
+        self.taken.add(opened.decode(errors="ignore"))
+
     def take_bytes(self, text: str, path: Sequence[str]) -> bytes:
         """An encrypted value that need not be text."""
         opened = self._open(text, ":".join([*path, ""]), path, 0)[0] if text else b""
@@ -248,6 +253,12 @@ class Opener:
                 "the file was changed after it was encrypted: its MAC does not fit its values",
                 "edit it with sops, which keeps the MAC, or encrypt it anew",
             )
+
+
+def is_comment(text: str) -> bool:
+    """Whether this is an encrypted comment."""
+    found = _SEALED.fullmatch(text)
+    return found is not None and found[4] == "comment"
 
 
 def _regex(pattern: str) -> re2._Regexp | None:

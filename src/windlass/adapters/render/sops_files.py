@@ -18,7 +18,16 @@ from typing_extensions import override
 from yaml._yaml import CParser
 
 from windlass.adapters.git.snapshot import Entry, Snapshot
-from windlass.adapters.render.sops import Identities, NotDecrypted, Opener, Value, metadata_of, plain_float, refused
+from windlass.adapters.render.sops import (
+    Identities,
+    NotDecrypted,
+    Opener,
+    Value,
+    is_comment,
+    metadata_of,
+    plain_float,
+    refused,
+)
 from windlass.core.documents import DocumentError, read
 from windlass.errors import Where
 
@@ -240,7 +249,9 @@ def _splices(text: str, opener: Opener) -> Iterator[_Splice]:
                     cut = event.start_mark.index, 1
                 continue
             if cut is None:
-                made = _value(text, event, [frame[1] for frame in stack if frame[0]], opener)
+                path = [frame[1] for frame in stack if frame[0]]
+                comment = bool(stack) and not stack[-1][0] and is_comment(event.value) and opener.sealed(path)
+                made = _comment(text, event, path, opener) if comment else _value(text, event, path, opener)
                 if made is not None:
                     yield made
             _next(stack)
@@ -265,6 +276,14 @@ def _value(text: str, event: Any, path: Sequence[str], opener: Opener) -> _Splic
     plain = _leaf(event.value if not quoted and isinstance(value, str) else value, path, opener, line)
     start, end = event.start_mark.index, event.end_mark.index
     return _Splice(start, end, _written(plain) + "\n" * text.count("\n", start, end))
+
+
+def _comment(text: str, event: Any, path: Sequence[str], opener: Opener) -> _Splice:
+    """An item of a list that was a comment before: the item goes, with its dash."""
+    opener.take_comment(event.value, path, event.start_mark.line + 1)
+    start = event.start_mark.index
+    dash = text.rfind("-", 0, start)
+    return _cut(text, dash if dash >= 0 and not text[dash + 1 : start].strip() else start, event.end_mark.index)
 
 
 def _cut(text: str, start: int, end: int) -> _Splice:

@@ -1,0 +1,82 @@
+"""Files drawn by hypothesis and encrypted by the real `sops`: what is opened here is what `sops` opens itself."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, Phase, assume, given, note, settings
+from hypothesis import strategies as st
+
+from real.programs import find
+from windlass.adapters.render.sops import Identities
+from windlass.adapters.render.sops_files import opened
+from windlass.core.documents import read
+
+KEYS = Path(__file__).parents[1] / "unit/render/sops/keys.txt"
+
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.slow,
+    pytest.mark.skipif(find("sops") is None, reason="sops is not built (`make real` does)"),
+]
+
+WORDS = [
+    "a", "yes", "on", "null", "~", "1", "01", "0x1F", "1e3", "1.10", "2001-01-01", "a: b", "# a", "a\nb", "a\nb\n",
+    "\n", " a ", "\ta", "é", "😀", "'", '"', "ENC[a]", "x" * 90, "a\r\nb",
+]  # fmt: skip
+texts = st.sampled_from(WORDS) | st.text(
+    st.characters(min_codepoint=32, max_codepoint=0x2FFF, exclude_categories=("Cs", "Cc", "Cn")), max_size=12
+)
+scalars = texts | st.sampled_from([0, 1, -7, 2**40, 2**62, 1.5, -2.25, 1e21, 2.5e-7, 0.1, True, False, None])
+keys = st.sampled_from(["a", "b", "data", "x_y", "password", "c.d/e", "é", "1", "no"])
+values = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3), max_leaves=8
+)
+documents = st.lists(st.dictionaries(keys, values, min_size=1, max_size=4), min_size=1, max_size=2)
+RULES: list[tuple[str, ...]] = [
+    (),
+    ("--encrypted-regex", "^(data|password)$"),
+    ("--unencrypted-regex", "^(a|b)$"),
+    ("--encrypted-suffix", "word"),
+    ("--unencrypted-suffix", "a"),
+    ("--encrypted-regex", "^data$", "--mac-only-encrypted"),
+]
+
+
+@settings(
+    max_examples=60, deadline=None, phases=(Phase.generate, Phase.shrink), suppress_health_check=list(HealthCheck)
+)
+@given(documents, st.sampled_from(RULES), st.sampled_from([None, '"', "'"]), st.booleans())
+def test_a_drawn_file_is_opened_as_sops_opens_it(
+    made: list[dict[str, Any]], rules: tuple[str, ...], style: str | None, comments: bool
+) -> None:
+    text = yaml.safe_dump_all(
+        made, default_style=style, allow_unicode=True, default_flow_style=False, explicit_start=True
+    )
+    if comments:
+        text = "# head\n" + text + "# foot\n"
+    recipient = next(line.rpartition(" ")[2] for line in KEYS.read_text().splitlines() if "public key" in line)
+    environment = os.environ | {"SOPS_AGE_KEY_FILE": str(KEYS)}
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "a.yaml")
+        file.write_text(text)
+
+        def sops(*arguments: str) -> subprocess.CompletedProcess[bytes]:
+            argv = [str(find("sops")), "--disable-version-check", *arguments, "a.yaml"]
+            return subprocess.run(argv, cwd=folder, env=environment, capture_output=True)
+
+        encrypted = sops("--encrypt", "--age", recipient, *rules)
+        assume(encrypted.returncode == 0)
+        file.write_bytes(encrypted.stdout)
+        theirs = sops("--decrypt")
+    note(f"{text}\n{encrypted.stdout.decode()}\n{theirs.stdout.decode()}")
+    assert theirs.returncode == 0, theirs.stderr
+    found = opened(encrypted.stdout, "a.yaml", lambda: Identities({"age.agekey": KEYS.read_bytes()}, "Secret sops-age"))
+    assert found is not None
+    assert [one.value for one in read(found.data, "a.yaml")] == [one.value for one in read(theirs.stdout, "a.yaml")]
