@@ -16,8 +16,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from bench.figures import Result, as_json, table
+from bench.fleet import Fleet
 from bench.rendering import render
-from bench.scenarios import SCENARIOS, devcluster
+from bench.scenarios import ALONE, SCENARIOS
 from bench.world import Options, opened
 
 
@@ -30,29 +31,32 @@ def compile_all() -> None:
 
 
 async def run(names: list[str], options: Options, show: Callable[[Result], None]) -> list[Result]:
-    """One world for all of them."""
+    """One world for all that share it."""
     results = []
     if any(name in SCENARIOS for name in names):
-        async with opened(options) as world:
+        async with opened(options, Fleet(options.applications)) as world:
             for name in [name for name in SCENARIOS if name in names]:
                 results.append(await SCENARIOS[name](world))
                 show(results[-1])
-    if "devcluster" in names:
-        results.append(await devcluster(options))
-        show(results[-1])
-    if "render" in names:
-        results.append(await render(options))
+    alone = {**ALONE, "render": render}
+    for name in [name for name in alone if name in names]:
+        results.append(await alone[name](options))
         show(results[-1])
     return results
 
 
 def main() -> None:
     """Reads the arguments, runs, prints; exit code 0 whether or not an aim is reached: a figure is no test."""
-    everything = [*SCENARIOS, "devcluster", "render"]
+    everything = [*SCENARIOS, *ALONE, "render"]
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="name", help=f"of: {', '.join(everything)}")
     parser.add_argument("--cluster", default="real", help="real, devcluster, or the path of a kubeconfig")
-    parser.add_argument("--applications", type=int, default=1000, help="how many Applications, of ten objects each")
+    parser.add_argument(
+        "--applications",
+        type=int,
+        default=1000,
+        help="how many Applications, of ten objects",
+    )
     parser.add_argument("--long", action="store_true", help="look at rest for ten minutes in place of one")
     parser.add_argument("--folder", type=Path, help="keep everything here (an empty or new folder), to look at later")
     parser.add_argument("-o", dest="form", choices=["table", "json"], default="table")

@@ -1,10 +1,13 @@
 """The fleet that the benchmarks sync: N Applications of ten objects each, in one repository.
 
 An Application has a folder `apps/app-0001` with a ServiceAccount, a Service, a Deployment, an Ingress and six
-ConfigMaps of 1 kB. All Application objects are in one namespace, because a Repository serves its own namespace and
-everything is in one repository. What they apply goes into twenty namespaces, each through an account of its own that
-may write there and nowhere else: many accounts are what a cluster with teams has, so the cost of impersonation and of
-RBAC is in every figure. A namespace for each of a thousand Applications would measure the making of namespaces.
+ConfigMaps of 1 kB; a small one has a Service, a Deployment and one ConfigMap; one of overlays has a
+`kustomization.yaml` and a patch over a base that all share.
+
+All Application objects are in one namespace, because a Repository serves its own namespace and everything is in one
+repository. What they apply goes into twenty namespaces, each through an account of its own that may write there and
+nowhere else: many accounts are what a cluster with teams has, so the cost of impersonation and of RBAC is in every
+figure. A namespace for each of a thousand Applications would measure the making of namespaces.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ import yaml
 
 HOME = "bench"
 TEAMS = 20
+NEVER_READY = "bench.example/ready"
 RULES = [
     {"apiGroups": [""], "resources": ["serviceaccounts", "services", "configmaps"], "verbs": ["*"]},
     {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["*"]},
@@ -41,13 +45,29 @@ PLURALS = {
 
 @dataclass(frozen=True)
 class Fleet:
-    """``applications`` is how many; each has ten objects."""
+    """``applications`` is how many; each has ten objects, or three where they are ``small``."""
 
     applications: int
+    small: bool = False
+    overlays: bool = False
 
     @property
     def objects(self) -> int:
-        return 10 * self.applications
+        return (3 if self.small else 10) * self.applications
+
+    @property
+    def maps(self) -> range:
+        """The numbers of an Application's ConfigMaps."""
+        return range(1, 2 if self.small else 7)
+
+    @property
+    def edited(self) -> int:
+        """The number of the ConfigMap that a commit edits."""
+        return 1 if self.small else 3
+
+    def edited_file(self, name: str) -> str:
+        """The file in which a commit changes one value."""
+        return f"apps/{name}/settings.yaml" if self.overlays else f"apps/{name}/config-{self.edited}.yaml"
 
     @property
     def names(self) -> list[str]:
@@ -60,23 +80,52 @@ class Fleet:
     def manifests(self, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """File names and objects of one Application."""
         labels = {"app.kubernetes.io/name": name}
-        yield "account.yaml", made("v1", "ServiceAccount", name)
+        if not self.small:
+            yield "account.yaml", made("v1", "ServiceAccount", name)
         ports = [{"name": "http", "port": 80, "targetPort": 8080}]
         yield "service.yaml", made("v1", "Service", name, spec={"selector": labels, "ports": ports})
         yield "deployment.yaml", made("apps/v1", "Deployment", name, spec=deployment_spec(name, labels))
-        backend = {"service": {"name": name, "port": {"name": "http"}}}
-        paths = [{"path": "/", "pathType": "Prefix", "backend": backend}]
-        rules = [{"host": f"{name}.apps.example", "http": {"paths": paths}}]
-        yield "ingress.yaml", made("networking.k8s.io/v1", "Ingress", name, spec={"rules": rules})
-        for number in range(1, 7):
+        if not self.small:
+            backend = {"service": {"name": name, "port": {"name": "http"}}}
+            paths = [{"path": "/", "pathType": "Prefix", "backend": backend}]
+            rules = [{"host": f"{name}.apps.example", "http": {"paths": paths}}]
+            yield "ingress.yaml", made("networking.k8s.io/v1", "Ingress", name, spec={"rules": rules})
+        for number in self.maps:
             data = {"level": "info", "settings": text(f"{name}-{number}", 1000)}
             yield f"config-{number}.yaml", made("v1", "ConfigMap", f"{name}-{number}", data=data)
 
     def files(self) -> Iterator[tuple[str, str]]:
         """Paths in the repository and their text."""
+        if self.overlays:
+            yield from self.overlay_files()
+            return
         for name in self.names:
             for file, content in self.manifests(name):
-                yield f"apps/{name}/{file}", yaml.dump(content, Dumper=yaml.CSafeDumper, sort_keys=False)
+                yield f"apps/{name}/{file}", dumped(content)
+
+    def overlay_files(self) -> Iterator[tuple[str, str]]:
+        """One base, and for each Application what makes it its own: the objects come out with the same names."""
+        resources = []
+        for file, content in self.manifests("web"):
+            if content["kind"] == "ConfigMap":
+                content["metadata"]["name"] = content["metadata"]["name"].removeprefix("web-")
+            resources.append(file)
+            yield f"base/{file}", dumped(content)
+        yield "base/kustomization.yaml", dumped({"resources": resources})
+        for name in self.names:
+            yield (
+                f"apps/{name}/kustomization.yaml",
+                dumped(
+                    {
+                        "resources": ["../../base"],
+                        "namePrefix": f"{name}-",
+                        "labels": [{"pairs": {"app.kubernetes.io/name": name}, "includeSelectors": True}],
+                        "patches": [{"path": "settings.yaml"}],
+                    }
+                ),
+            )
+            level = made("v1", "ConfigMap", str(self.edited), data={"level": "info"})
+            yield f"apps/{name}/settings.yaml", dumped(level)
 
     def bodies(self, prefix: str) -> Iterator[tuple[str, bytes]]:
         """Path and body of one server-side apply of every object, as a controller would send it, into namespaces that
@@ -117,6 +166,12 @@ class Fleet:
             yield made("windlass.dev/v1alpha1", "Application", name, HOME, spec=spec)
 
 
+def dumped(content: dict[str, Any]) -> str:
+    """A document."""
+    text: str = yaml.dump(content, Dumper=yaml.CSafeDumper, sort_keys=False)
+    return text
+
+
 def made(api_version: str, kind: str, name: str, namespace: str = "", **content: Any) -> dict[str, Any]:
     """An object."""
     metadata: dict[str, Any] = {"name": name}
@@ -151,6 +206,15 @@ def deployment_spec(name: str, labels: dict[str, str]) -> dict[str, Any]:
         "selector": {"matchLabels": labels},
         "template": {"metadata": {"labels": labels}, "spec": pod},
     }
+
+
+def never_ready(content: dict[str, Any]) -> dict[str, Any]:
+    """A Deployment whose Pods never get ready: by their image, in the devcluster and in a cluster that can't pull it,
+    and by a word to `lean.rollouts`, where there are no Pods."""
+    image = content["spec"]["template"]["spec"]["containers"][0]["image"]
+    content["spec"]["template"]["spec"]["containers"][0]["image"] = f"{image.rpartition(':')[0]}:neverready"
+    content["metadata"]["annotations"] = {NEVER_READY: "never"}
+    return content
 
 
 def text(seed: str, size: int) -> str:

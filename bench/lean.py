@@ -11,12 +11,13 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from typing import Self
+from typing import Any, Self
 
 import aiohttp
 import msgspec
 import yarl
 
+from bench.fleet import NEVER_READY
 from real.cluster import Cluster
 
 APPLY = "application/apply-patch+yaml"
@@ -34,6 +35,7 @@ class Meta(msgspec.Struct):
     namespace: str = ""
     generation: int = 0
     resourceVersion: str = ""  # noqa: N815 - the API's word
+    annotations: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class Condition(msgspec.Struct):
@@ -130,6 +132,18 @@ class Lean:
                             yield event
 
 
+def rolled_out(now: str, *, well: bool = True) -> dict[str, Any]:
+    """The status of a Deployment of one replica that is available, or that never will be."""
+    times = {"lastUpdateTime": now, "lastTransitionTime": now}
+    available = "MinimumReplicasAvailable" if well else "MinimumReplicasUnavailable"
+    conditions = [
+        {"type": "Available", "reason": available, "status": str(well), **times},
+        {"type": "Progressing", "reason": "NewReplicaSetAvailable", "status": "True", **times},
+    ]
+    counts = {"replicas": 1, "updatedReplicas": 1, "readyReplicas": int(well), "availableReplicas": int(well)}
+    return {**counts, "unavailableReplicas": int(not well), "conditions": conditions}
+
+
 @asynccontextmanager
 async def rollouts(cluster: Cluster) -> AsyncIterator[None]:
     """Plays the Deployment controller and the nodes: every Deployment is available at once, by one write of its status.
@@ -145,13 +159,8 @@ async def rollouts(cluster: Cluster) -> AsyncIterator[None]:
                 meta = event.object.metadata
                 if event.type == "DELETED" or event.object.status.observedGeneration == meta.generation:
                     continue
-                good = {"status": "True", "lastUpdateTime": now, "lastTransitionTime": now}
-                conditions = [
-                    {"type": "Available", "reason": "MinimumReplicasAvailable", **good},
-                    {"type": "Progressing", "reason": "NewReplicaSetAvailable", **good},
-                ]
-                counts = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), 1)
-                status = {"observedGeneration": meta.generation, **counts, "conditions": conditions}
+                well = NEVER_READY not in meta.annotations
+                status = {"observedGeneration": meta.generation, **rolled_out(now, well=well)}
                 path = f"/apis/apps/v1/namespaces/{meta.namespace}/deployments/{meta.name}/status"
                 await client.request("PATCH", path, msgspec.json.encode({"status": status}), MERGE)
 

@@ -12,12 +12,13 @@ import statistics
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
+from dataclasses import dataclass, field
 
 from bench import measure
 from bench.figures import Result
-from bench.fleet import Fleet
-from bench.lean import MERGE, Event, Lean
-from bench.world import Options, Spent, World, prepare, started_cluster
+from bench.fleet import Fleet, dumped, never_ready
+from bench.lean import MERGE, Event, Lean, rolled_out
+from bench.world import Options, Spent, World, opened, prepare, started_cluster
 
 Scenario = Callable[[World], Awaitable[Result]]
 MB = 1 << 20
@@ -32,10 +33,10 @@ def breakdown(spent: Spent) -> str:
     return told if spent.audited else f"{told} (by the controller's own count)"
 
 
-async def bare_writes(options: Options) -> float:
+async def bare_writes(options: Options, fleet: Fleet) -> float:
     """The seconds that the API server needs for the bare writes of the same objects: fresh, so many at a time."""
-    fleet = Fleet(options.applications)
-    async with started_cluster(options, "bare") as cluster, Lean(cluster, "bench-bare") as client:
+    name = f"bare-{fleet.objects}{'-overlays' if fleet.overlays else ''}"
+    async with started_cluster(options, name) as cluster, Lean(cluster, "bench-bare") as client:
         await prepare(client, fleet, "bare")
         seconds = await client.apply_all(fleet.bodies("bare"))
         if not cluster.plane:
@@ -47,7 +48,7 @@ async def bare_writes(options: Options) -> float:
 async def cold(world: World) -> Result:
     """From the start of the controller's process until every Application is synced and healthy."""
     result = result_of("cold", world)
-    bare = await bare_writes(world.options)
+    bare = await bare_writes(world.options, world.fleet)
     head, objects = world.team.head(), world.fleet.objects
     mark = await world.mark()
     ready = await world.start()
@@ -121,50 +122,163 @@ class Watched:
 async def watched(world: World, tasks: asyncio.TaskGroup) -> tuple[Watched, asyncio.Task[None]]:
     seen = Watched(world.client.watch("/api/v1/configmaps"))
     task = tasks.create_task(seen.follow())
-    while len(seen.levels) < 6 * world.fleet.applications:
+    while len(seen.levels) < len(world.fleet.maps) * world.fleet.applications:
         await asyncio.sleep(0.1)
     return seen, task
 
 
-async def commit(world: World) -> Result:
-    """One value in one file changes: pushed, told by the hook, live."""
-    result = result_of("commit", world)
-    await world.be_synced()
-    pushed: list[float] = []
-    told: list[float] = []
-    requests: list[int] = []
-    renders: list[float] = []
-    cpu: list[float] = []
-    words = ""
+@dataclass
+class Commits:
+    """What a few one-file commits took, one after the other. Times are in seconds."""
+
+    pushed: list[float] = field(default_factory=list)
+    told: list[float] = field(default_factory=list)
+    requests: list[int] = field(default_factory=list)
+    renders: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    lag: float = 0.0
+    words: str = ""
+
+
+async def commits(world: World, names: list[str], word: str) -> Commits:
+    """In each named Application one value in one file changes: pushed, told by the hook, live."""
+    done = Commits()
+    number = world.fleet.edited
     async with asyncio.TaskGroup() as tasks:
         seen, task = await watched(world, tasks)
-        for turn in range(world.options.rounds):
-            name = world.fleet.names[(turn * 37) % world.fleet.applications]
-            file = world.team.work / f"apps/{name}/config-3.yaml"
-            level = f"debug-{turn}"
+        whole = await world.mark()
+        for turn, name in enumerate(names):
+            file = world.team.work / world.fleet.edited_file(name)
+            level = f"{word}-{turn}"
             text = file.read_text()
-            now = seen.levels[f"{name}-3"]
+            now = seen.levels[f"{name}-{number}"]
             file.write_text(text.replace(f"level: {now}\n", f"level: {level}\n"))
             mark = await world.mark()
-            live = seen.expect(f"{name}-3", level)
+            live = seen.expect(f"{name}-{number}", level)
             began = time.monotonic()
             hooked = await asyncio.to_thread(push_and_tell, world)
             at = await asyncio.wait_for(live, 60)
-            pushed.append(at - began)
-            told.append(at - hooked)
+            done.pushed.append(at - began)
+            done.told.append(at - hooked)
             await asyncio.sleep(2)
             spent = await world.since(mark)
-            requests.append(spent.count(lambda word: not measure.is_lease(word)))
-            renders.append(spent.metrics.get("windlass_renders_total", 0.0))
-            cpu.append(spent.cpu)
-            words = breakdown(spent)
+            done.requests.append(spent.count(lambda word: not measure.is_lease(word)))
+            done.renders.append(spent.metrics.get("windlass_renders_total", 0.0))
+            done.cpu.append(spent.cpu)
+            done.words = breakdown(spent)
+        done.lag = (await world.since(whole)).lag
         task.cancel()
-    result.add("hook sent to live, median", 1000 * statistics.median(told), "ms", aim=250)
-    result.add("hook sent to live, slowest", 1000 * max(told), "ms", note=f"of {len(told)}")
-    result.add("push begun to live, median", 1000 * statistics.median(pushed), "ms")
-    result.add("requests, without the Lease, median", statistics.median(requests), aim=5, note=words)
-    result.add("renders, median", statistics.median(renders), aim=1)
-    result.add("CPU of the controller and its workers, median", statistics.median(cpu), "s", note="git included")
+    return done
+
+
+def spread(world: World, rounds: int) -> list[str]:
+    """So many Applications from all over the fleet."""
+    return [world.fleet.names[(turn * 37) % world.fleet.applications] for turn in range(rounds)]
+
+
+async def commit(world: World, aim: float = 250) -> Result:
+    """One value in one file changes: pushed, told by the hook, live."""
+    result = result_of("commit", world)
+    await world.be_synced()
+    done = await commits(world, spread(world, world.options.rounds), "debug")
+    result.add("hook sent to live, median", 1000 * statistics.median(done.told), "ms", aim=aim)
+    result.add("hook sent to live, slowest", 1000 * max(done.told), "ms", note=f"of {len(done.told)}")
+    result.add("push begun to live, median", 1000 * statistics.median(done.pushed), "ms")
+    result.add("requests, without the Lease, median", statistics.median(done.requests), aim=5, note=done.words)
+    result.add("renders, median", statistics.median(done.renders), aim=1)
+    result.add("CPU of the controller and its workers, median", statistics.median(done.cpu), "s", note="git included")
+    result.add("event-loop lag, p99 at most", done.lag * 1000, "ms", aim=20)
+    return result
+
+
+async def unhealthy(world: World) -> Result:
+    """Fifty Applications (or a twentieth) never get healthy: do the others wait for them?"""
+    result = result_of("unhealthy", world)
+    await world.be_synced()
+    count = min(50, world.fleet.applications // 20)
+    healthy, never = world.fleet.names[:-count], set(world.fleet.names[-count:])
+    rounds = [healthy[(turn * 37) % len(healthy)] for turn in range(world.options.rounds)]
+    before = await commits(world, rounds, "before")
+    for name in never:
+        told = dict(world.fleet.manifests(name))["deployment.yaml"]
+        (world.team.work / f"apps/{name}/deployment.yaml").write_text(dumped(never_ready(told)))
+    await asyncio.to_thread(push_and_tell, world)
+    await world.until(lambda: all(world.seen[name].health != "Healthy" for name in never), "they are not healthy")
+    await asyncio.sleep(10)
+    mark = await world.mark()
+    during = await commits(world, rounds, "during")
+    spent = await world.since(mark)
+    for name in never:
+        told = dict(world.fleet.manifests(name))["deployment.yaml"]
+        (world.team.work / f"apps/{name}/deployment.yaml").write_text(dumped(told))
+    await asyncio.to_thread(push_and_tell, world)
+    await world.until(lambda: all(world.seen[name].health == "Healthy" for name in never), "they are healthy again")
+    was, now = statistics.median(before.told), statistics.median(during.told)
+    result.add("hook sent to live without them, median", 1000 * was, "ms")
+    result.add(f"hook sent to live beside {count} of them, median", 1000 * now, "ms")
+    result.add("ratio", now / was, "x", aim=1.2)
+    result.add("share of a core meanwhile", 100 * spent.cpu / spent.seconds, "%")
+    result.add("event-loop lag, p99 at most", spent.lag * 1000, "ms", aim=20)
+    return result
+
+
+async def foreign(world: World) -> Result:
+    """Other controllers write the status of Deployments, 500 times a second, and nothing is to be done about it."""
+    result = result_of("foreign", world)
+    await world.be_synced()
+    rate, seconds = 500, 20.0
+    wrote = 0
+    mark = await world.mark()
+    began = time.monotonic()
+
+    async def write(first: int) -> None:
+        nonlocal wrote
+        for number in range(first, int(rate * seconds), 32):
+            await asyncio.sleep(max(0.0, began + number / rate - time.monotonic()))
+            if time.monotonic() - began > seconds:
+                return
+            name = world.fleet.names[number % world.fleet.applications]
+            stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(1_700_000_000 + number))
+            path = f"/apis/apps/v1/namespaces/{world.fleet.team(name)}/deployments/{name}/status"
+            body = json.dumps({"status": rolled_out(stamp)}).encode()
+            await world.client.request("PATCH", f"{path}?fieldManager=somebody", body, MERGE)
+            wrote += 1
+
+    await asyncio.gather(*map(write, range(32)))
+    took = time.monotonic() - began
+    spent = await world.since(mark)
+    reached = wrote / took
+    result.add("status writes a second", reached, note=f"of {rate}: what the API server takes")
+    share = 100 * spent.cpu / spent.seconds
+    result.add("share of a core", share, "%", aim=5.0 * min(1.0, reached / rate), note="the aim is for this rate")
+    result.add("CPU for one", 1e6 * spent.cpu / wrote, "us")
+    others = spent.count(lambda word: not measure.is_lease(word))
+    result.add("requests, besides the Lease", others, aim=0, note=breakdown(spent))
+    result.add("renders", spent.metrics.get("windlass_renders_total", 0.0), aim=0)
+    result.add("event-loop lag, p99 at most", spent.lag * 1000, "ms", aim=20)
+    return result
+
+
+async def large(options: Options) -> Result:
+    """Ten times the Applications, of three objects each."""
+    return await whole("large", options, Fleet(10 * options.applications, small=True), memory=600, aim=400)
+
+
+async def kustomize(options: Options) -> Result:
+    """The same objects as Kustomize overlays over one base."""
+    return await whole("kustomize", options, Fleet(options.applications, overlays=True), memory=200, aim=250)
+
+
+async def whole(name: str, options: Options, fleet: Fleet, *, memory: float, aim: float) -> Result:
+    """A world of its own: the first sync of another fleet, then commits to it."""
+    async with opened(options, fleet, name) as world:
+        first, then = await cold(world), await commit(world, aim)
+    result = Result(name, first.cluster, fleet.applications, first.figures + then.figures)
+    for one in result.figures:
+        if one.what == "memory of the controller":
+            one.aim = memory
+        elif one.what.startswith("requests per object"):
+            one.aim = None  # a status and an Event for three objects weigh more than for ten
     return result
 
 
@@ -253,6 +367,7 @@ async def restart(world: World) -> Result:
         result.add(f"{words}: writes, besides the Lease", writes, aim=0)
         result.add(f"{words}: renders", spent.metrics.get("windlass_renders_total", 0.0))
         result.add(f"{words}: CPU", spent.cpu, "s")
+        result.add(f"{words}: event-loop lag, p99 at most", spent.lag * 1000, "ms", aim=20)
     return result
 
 
@@ -272,4 +387,19 @@ async def devcluster(options: Options) -> Result:
     return result
 
 
-SCENARIOS: dict[str, Scenario] = {"cold": cold, "rest": rest, "commit": commit, "drift": drift, "restart": restart}
+SCENARIOS: dict[str, Scenario] = {
+    "cold": cold,
+    "rest": rest,
+    "commit": commit,
+    "unhealthy": unhealthy,
+    "foreign": foreign,
+    "drift": drift,
+    "restart": restart,
+}
+"""One after the other in one world."""
+ALONE: dict[str, Callable[[Options], Awaitable[Result]]] = {
+    "devcluster": devcluster,
+    "kustomize": kustomize,
+    "large": large,
+}
+"""Each in a world of its own."""

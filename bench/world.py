@@ -187,14 +187,13 @@ class World:
 
 
 @asynccontextmanager
-async def opened(options: Options) -> AsyncIterator[World]:
+async def opened(options: Options, fleet: Fleet, name: str = "world") -> AsyncIterator[World]:
     """A world whose controller was not started yet: the repository is pushed, the Applications are written."""
-    fleet = Fleet(options.applications)
     async with AsyncExitStack() as stack:
-        cluster = await stack.enter_async_context(started_cluster(options, "world"))
+        cluster = await stack.enter_async_context(started_cluster(options, name))
         client = await stack.enter_async_context(Lean(cluster, "bench"))
         await prepare(client, fleet, HOME)
-        folder = options.folder / "windlass"
+        folder = options.folder / f"windlass-{name}"
         folder.mkdir()
         installed = await asyncio.to_thread(Installed, cluster, folder)
         stack.enter_context(closing(installed))
