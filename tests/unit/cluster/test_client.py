@@ -294,3 +294,27 @@ async def test_a_place_given_to_one_who_left_goes_to_the_next() -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
     assert order == [0, 2, 4]
     assert limiter.in_flight == 0
+
+
+async def test_what_only_tells_waits_for_what_is_done() -> None:
+    """Events go when there is room, also those that came first; none is forgotten, and one left alone goes at once."""
+    limiter = WriteLimiter()
+    limiter.limit = 4.0
+    order: list[str] = []
+
+    async def write(name: str, *, later: bool) -> None:
+        await limiter.enter(later=later)
+        order.append(name)
+        await asyncio.sleep(0.001)
+        limiter.leave()
+
+    await write("alone", later=True)
+    first = [asyncio.create_task(write(f"apply-{number}", later=False)) for number in range(8)]
+    await asyncio.sleep(0)
+    events = [asyncio.create_task(write(f"event-{number}", later=True)) for number in range(3)]
+    await asyncio.sleep(0)
+    events[1].cancel()
+    last = [asyncio.create_task(write(f"apply-{number}", later=False)) for number in range(8, 12)]
+    await asyncio.gather(*first, *events, *last, return_exceptions=True)
+    assert order == ["alone", *[f"apply-{number}" for number in range(12)], "event-0", "event-2"]
+    assert limiter.in_flight == 0

@@ -42,7 +42,7 @@ Hook = Callable[[str, str, int, float], None]
 class Call:
     """One request. `verb` is Kubernetes' word (get, list, watch, apply, patch, create, update, delete); `kind` like
     `deployments.apps`, for counting; `asked` the words for errors. `fenced` writes need the leadership; `urgent` calls
-    wait for no place behind others.
+    wait for no place behind others, `later` ones behind all others.
     """
 
     verb: str
@@ -58,6 +58,7 @@ class Call:
     timeout: float = TIMEOUT
     fenced: bool = True
     urgent: bool = False
+    later: bool = False
     etag: str = ""
 
     @property
@@ -157,7 +158,7 @@ class Client:
         if not call.writes:
             async with self._reads:
                 return await self._once(call)
-        await self.writes.enter()
+        await self.writes.enter(later=call.later)
         try:
             self._fenced(call)
             loop = asyncio.get_running_loop()

@@ -198,6 +198,7 @@ class KubeCluster:
             method="POST",
             query={"fieldManager": manager, "fieldValidation": "Strict"},
             body=msgspec.json.encode(content),
+            later=resource.kind == "Event",  # what it tells of is never to wait for it
         )
         return _content(await self.client.send(call))
 

@@ -1,6 +1,7 @@
 """How many writes are in flight: as many as the API server takes gladly, fewer as soon as it throttles or slows down.
 
-`client.py` asks for a place before each write. Additive increase, multiplicative decrease; first come, first served.
+`client.py` asks for a place before each write. Additive increase, multiplicative decrease; first come, first served,
+but for what only tells (Events): it goes when others leave room, so that a burst delays nothing of what it tells of.
 Reads are not limited here, and nothing is thrown away: a write waits for its place as long as its caller does.
 """
 
@@ -14,6 +15,7 @@ START = 24.0
 HIGHEST = 32.0
 LEAST_FOR_LATENCY = 8.0  # one slow webhook makes its own objects slow; it is no reason to stop all others
 SLOW = 0.5  # seconds; below it nothing is called slow, whatever the best was
+ROOM = 0.25  # of the places, taken at most, when what can wait may go
 SLOWER = 4.0  # times the best that was seen
 
 
@@ -24,6 +26,7 @@ class WriteLimiter:
         self.limit = START
         self.in_flight = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
+        self._later: deque[asyncio.Future[None]] = deque()
         self._best = SLOW
         self._usual = 0.0
         self._lowered = float("-inf")
@@ -48,27 +51,33 @@ class WriteLimiter:
         self._lowered = now
         self.limit = min(self.limit, max(LOWEST, to))
 
-    async def enter(self) -> None:
-        """Takes a place; waits where there is none. Who has one gives it back by `leave`, whatever happens."""
-        if self.in_flight < int(self.limit) and not self._waiting:
+    async def enter(self, *, later: bool = False) -> None:
+        """Takes a place; waits where there is none. Who has one gives it back by `leave`, whatever happens. ``later``
+        is for what can wait for all others."""
+        line = self._later if later else self._waiting
+        if not line and not self._waiting and self._free(later=later):
             self.in_flight += 1
             return
         turn = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+        line.append(turn)
         try:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 self.leave()  # the place was given just before: it goes to the next
             else:
-                self._waiting.remove(turn)
+                line.remove(turn)
             raise
 
     def leave(self) -> None:
         """Gives a place back: to whom has waited longest, where there is room."""
         self.in_flight -= 1
-        while self._waiting and self.in_flight < int(self.limit):
-            turn = self._waiting.popleft()
-            if not turn.done():
-                self.in_flight += 1
-                turn.set_result(None)
+        for line, later in ((self._waiting, False), (self._later, True)):
+            while line and self._free(later=later):
+                turn = line.popleft()
+                if not turn.done():
+                    self.in_flight += 1
+                    turn.set_result(None)
+
+    def _free(self, *, later: bool) -> bool:
+        return self.in_flight < max(1, int(self.limit * (ROOM if later else 1.0)))
