@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from windlass import ports
-from windlass.adapters.cluster import pool, wire
 from windlass.adapters.cluster.answers import Asked
 from windlass.adapters.cluster.client import Call, Client
-from windlass.adapters.cluster.pool import Wheel
-from windlass.adapters.cluster.wire import Connection, Headers
+from windlass.adapters.host import pool, wire
+from windlass.adapters.host.pool import Wheel
+from windlass.adapters.host.wire import Connection, Headers
 
 from .rude import Line, Rude, answer, chunked, says
 from .scripted import until

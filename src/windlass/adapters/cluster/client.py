@@ -22,8 +22,8 @@ from windlass import __version__, ports
 from windlass.adapters.cluster.access import Access
 from windlass.adapters.cluster.answers import Asked, HistoryGone, Passing, bounded, to_error
 from windlass.adapters.cluster.limiter import WriteLimiter
-from windlass.adapters.cluster.pool import CONNECT, Place, Pool, Unconnected
-from windlass.adapters.cluster.wire import Ended, Malformed, Reply, Stream
+from windlass.adapters.host.pool import CONNECT, Place, Pool, Unconnected
+from windlass.adapters.host.wire import Ended, Malformed, Reply, Stream
 from windlass.errors import WindlassError
 
 JSON = "application/json"

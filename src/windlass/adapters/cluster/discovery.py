@@ -15,7 +15,7 @@ import msgspec
 from windlass import ports
 from windlass.adapters.cluster.answers import Asked
 from windlass.adapters.cluster.client import Call, Client
-from windlass.adapters.cluster.wire import Reply
+from windlass.adapters.host.wire import Reply
 from windlass.core.model import Resource
 from windlass.core.model.references import split_api_version
 

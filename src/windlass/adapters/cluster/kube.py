@@ -26,7 +26,7 @@ from windlass.adapters.cluster.follow import follow
 from windlass.adapters.cluster.live import Index
 from windlass.adapters.cluster.source import PAGE, Scope, list_page, pages
 from windlass.adapters.cluster.watch import LiveWatch, Slices, Trouble
-from windlass.adapters.cluster.wire import Headers, Reply
+from windlass.adapters.host.wire import Headers, Reply
 from windlass.core.model import LiveObject, ObjectRef, Resource
 from windlass.errors import WindlassError
 

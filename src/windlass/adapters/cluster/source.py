@@ -20,7 +20,7 @@ from windlass.adapters.cluster.answers import Asked, HistoryGone, Status, bounde
 from windlass.adapters.cluster.client import LIST_TIMEOUT, Call, Client
 from windlass.adapters.cluster.decode import built_in, version_of
 from windlass.adapters.cluster.live import SILENCE
-from windlass.adapters.cluster.wire import Stream
+from windlass.adapters.host.wire import Stream
 from windlass.core.model import Resource
 from windlass.errors import WindlassError
 

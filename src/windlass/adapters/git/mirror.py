@@ -1,8 +1,9 @@
 """One remote repository, followed into a bare repository of our own.
 
 ``app.py`` makes one for each Repository and address; ``flows/sync`` asks ``fetch`` whenever it is time or a push was
-told. Asking is cheap: one ``git fetch`` of a branch or tag, which brings nothing while nothing has moved (HEAD and
-ranges of versions are asked for first, by ``ls-remote``). What was fetched stays, so that a branch that disappears,
+told. Asking is cheap: one request for a branch over HTTP that was here before (``smart.py``), else one ``git fetch`` of
+a branch or tag, which brings nothing while nothing has moved (HEAD and ranges of versions are asked for first, by
+``ls-remote``). What was fetched stays, so that a branch that disappears,
 is rewritten or is emptied takes nothing away from what runs. A mirror is used by one process.
 """
 
@@ -24,6 +25,7 @@ from windlass.adapters.git.credentials import Credentials
 from windlass.adapters.git.errors import GitRefused, GitUnavailable, RefMissing
 from windlass.adapters.git.program import Remote, Transport, argument
 from windlass.adapters.git.refs import COMMIT, RefSpec, newest
+from windlass.adapters.git.smart import MOST_HAVES, Smart, Unusual
 from windlass.adapters.git.snapshot import CommitSnapshot
 from windlass.adapters.git.store import CommitInfo, Move, Store, on_git_thread
 from windlass.adapters.git.urls import parse_url
@@ -62,6 +64,7 @@ class Mirror:
     ) -> None:
         self.folder = os.path.abspath(folder)
         self.remote = Remote(parse_url(url, allow_local=transport.allow_local), credentials, transport)
+        self._smart = Smart(self.remote)
         self._store: Store | None = None
         self._busy = asyncio.Lock()
 
@@ -77,6 +80,9 @@ class Mirror:
                 return await self._fetch_commit(store, spec.commit)
             ours = _ours(spec)
             previous = await on_git_thread(store.resolve, ours) or ""
+            if spec.branch and previous and self._smart.usable:
+                with contextlib.suppress(Unusual):
+                    return await self._fetch_new(spec, ours, previous)
             if spec.branch or spec.tag or spec.name:
                 return await self._fetch_named(spec, ours, previous)
             ref, target = await self._ask(spec)
@@ -192,6 +198,37 @@ class Mirror:
             hint="is it misspelt, was it deleted, or not pushed yet?",
         )
 
+    async def _fetch_new(self, spec: RefSpec, ours: str, previous: str) -> Fetched:
+        """A branch that was here before, without the program but for what checks a pack. Raises Unusual for whatever
+        does not go as it should: then nothing has changed but for objects that no ref leads to."""
+        try:
+            async with self._smart.talk() as talk:
+                target = await talk.tip(spec.ref)
+                if target != previous:
+                    store = await self._open()
+                    if not await on_git_thread(store.has, target):
+                        haves = await on_git_thread(store.tips, MOST_HAVES)
+                        await self._index(await talk.pack(target, haves))
+                        store = await self._open()
+                    # What git fetch would ask rev-list: a pack may leave out what it says is known.
+                    if not await on_git_thread(store.whole, target):
+                        raise Unusual
+                    await on_git_thread(store.set_ref, ours, target)
+        except (Unusual, GitRefused, GitUnavailable) as error:
+            self._smart.rest()
+            raise Unusual from error
+        return await self._fetched(target, spec.ref, previous)
+
+    async def _index(self, pack: bytes) -> None:
+        """Takes a pack in, each object of it checked."""
+        limit = f"--max-input-size={self.remote.transport.size}"
+        command = ["index-pack", "--stdin", "--fix-thin", "--strict", limit]
+        try:
+            await self.remote.git(*command, folder=self.folder, asking=True, stdin=pack)
+        finally:
+            self._store = await on_git_thread(Store, self.folder)
+        await self._tidy()
+
     async def _fetch_named(self, spec: RefSpec, ours: str, previous: str) -> Fetched:
         """A branch or a tag, by one command: to ask first where it is would be another program, and two more requests
         on the way of every commit."""
@@ -250,6 +287,10 @@ class Mirror:
             # libgit2 looks for packs anew only when it is told.
             if self._store is not None:
                 self._store = await on_git_thread(Store, self.folder)
+        await self._tidy()
+
+    async def _tidy(self) -> None:
+        """Makes one pack of many."""
         if await asyncio.to_thread(_packs, self.folder) > _MOST_PACKS:
             try:
                 await self.remote.git("repack", "-a", "-d", "-k", "-q", folder=self.folder)

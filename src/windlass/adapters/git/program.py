@@ -80,9 +80,11 @@ class Remote:
                 hint=f"put identity (a private key) and known_hosts (see ssh-keyscan {url.host}) into the Secret",
             )
 
-    async def git(self, *arguments: str, folder: str | None = None, asking: bool = False) -> Finished:
-        """Run one git command on the remote. Raises GitUnavailable and GitRefused in words; a Finished has code 0, but
-        for pushes."""
+    async def git(
+        self, *arguments: str, folder: str | None = None, asking: bool = False, stdin: bytes = b""
+    ) -> Finished:
+        """Run one git command on the remote, or on what came from it. Raises GitUnavailable and GitRefused in words; a
+        Finished has code 0, but for pushes."""
         transport = self.transport
         limits = Limits(
             timeout=transport.ask_timeout if asking else transport.timeout,
@@ -94,7 +96,8 @@ class Remote:
         where = [f"--git-dir={folder}"] if folder else []
         try:
             async with self._environment(program) as env:
-                done = await run_child([program, *where, *arguments], env=env, cwd=folder or env["HOME"], limits=limits)
+                command = [program, *where, *arguments]
+                done = await run_child(command, env=env, cwd=folder or env["HOME"], stdin=stdin, limits=limits)
         except ChildTimeout:
             raise GitUnavailable(
                 f"{self.url.origin} did not finish within {limits.timeout:g} s", cause="timeout"

@@ -27,6 +27,7 @@ R = TypeVar("R")
 # How many commits back the last change of a file is looked for.
 FURTHEST = 2000
 _REMEMBERED_PATHS = 100_000
+_DEEPEST = 100  # folders in folders, of what is looked at whole
 
 # Only what callers say counts: no settings of the person or the machine, and whose folder it is was decided by who
 # named it.
@@ -112,6 +113,48 @@ class Store:
     def set_ref(self, ref: str, commit: str) -> None:
         """Point a ref of our own somewhere, wherever it was."""
         self.repository.references.create(ref, commit, force=True)
+
+    def tips(self, most: int) -> list[str]:
+        """Commits that refs of ours lead to, at most so many."""
+        found: dict[str, None] = {}
+        for name in self.repository.references:
+            if len(found) < most and (commit := self.resolve(name)) is not None:
+                found[commit] = None
+        return list(found)
+
+    def whole(self, commit: str, most: int = 50_000) -> bool:
+        """Whether all is here that leads to a commit, but for what refs of ours lead to already: every commit, folder
+        and file. False too where that can't be told by looking at ``most`` entries."""
+        left = most
+        try:
+            walker = self.repository.walk(self.commit(commit).id)
+            for tip in self.tips(1000):
+                walker.hide(pygit2.Oid(hex=tip))
+            for each in walker:
+                parent = self._first_parent(each)
+                left = self._whole(each.tree, parent.tree if parent is not None else None, left, 0)
+                if left <= 0:
+                    return False
+        except (KeyError, ValueError, pygit2.GitError, GitRefused):
+            return False
+        return True
+
+    def _whole(self, tree: pygit2.Tree, known: pygit2.Tree | None, left: int, depth: int) -> int:
+        """Looks at what is in a folder and not in the one before. Raises KeyError where something is missing. Returns
+        how many entries may still be looked at."""
+        before = {entry.name: entry for entry in known} if known is not None else {}
+        left -= len(tree) + 1
+        for entry in tree:
+            if left <= 0 or depth > _DEEPEST:
+                return 0
+            other = before.get(entry.name)
+            if (other is not None and other.id == entry.id) or entry.filemode == pygit2.enums.FileMode.COMMIT:
+                continue
+            if entry.id not in self.repository.odb:
+                raise KeyError(str(entry.id))
+            if isinstance(entry, pygit2.Tree):
+                left = self._whole(entry, other if isinstance(other, pygit2.Tree) else None, left, depth + 1)
+        return left
 
     def describe(self, commit: str) -> CommitInfo:
         """Who wrote a commit, when, and what it says. Raises GitRefused."""

@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection to an API server: a request goes out in one write, its answer comes back whole or not at all.
+"""One HTTP/1.1 connection as a client: a request goes out in one write, its answer comes back whole or not at all.
 
 `pool.py` makes, keeps and ends connections; nobody else sees them. One request at a time (no pipelining); bodies come
 with a Content-Length or in chunks, all else is refused. It never sends HEAD, CONNECT, Expect or an upgrade, and reads
@@ -130,6 +130,7 @@ class Connection(asyncio.Protocol):
         self._waiter: asyncio.Future[Reply] | None = None
         self._streams = False
         self._large = False
+        self._largest = LARGEST_BODY
         self._code = 0
         self._pairs: list[tuple[bytes, bytes]] = []
         self._chunks: list[bytes] = []
@@ -139,14 +140,16 @@ class Connection(asyncio.Protocol):
 
     # --- what the pool calls ---
 
-    def send(self, request: bytes, *, streams: bool = False) -> asyncio.Future[Reply]:
-        """The request in one write. The future fails with Ended, Malformed, or what `fail` is given."""
+    def send(self, request: bytes, *, streams: bool = False, largest: int = LARGEST_BODY) -> asyncio.Future[Reply]:
+        """The request in one write; `largest` bounds the answer. The future fails with Ended, Malformed, or what `fail`
+        is given."""
         transport = self._transport
         assert transport is not None, "the connection has ended"
         assert self.usable, "one request at a time"
         self.usable = False
         self._streams = streams
         self._large = len(request) > LARGE
+        self._largest = min(largest, LARGEST_BODY)
         self._interim = 0
         self._begin()
         self._waiter = self._loop.create_future()
@@ -289,8 +292,8 @@ class Connection(asyncio.Protocol):
             self.fail(Malformed("its head is too large"))
         elif self._received > LARGEST_REFUSAL and self._code >= 400:
             self.fail(Ended())
-        elif self._received > LARGEST_BODY:
-            self.fail(Malformed(f"it is larger than {LARGEST_BODY >> 20} MiB"))
+        elif self._received > self._largest:
+            self.fail(Malformed(f"it is larger than {self._largest >> 20} MiB"))
 
     def _begin(self) -> None:
         self._headed = False

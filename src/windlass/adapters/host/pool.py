@@ -1,7 +1,8 @@
-"""The connections to one API server: kept alive between requests, bounded in number and age, timed by one wheel.
+"""The connections to one server: kept alive between requests, bounded in number and age, timed by one wheel.
 
-`client.py` sends through it. A request goes out on an idle connection or on a new one, never behind another; a watch
-has one of its own, which is not used again. Nothing is repeated here: what a failure means is the client's to say.
+`adapters/cluster` sends its requests through one, `adapters/git` asks remotes by a short-lived one. A request goes out
+on an idle connection or on a new one, never behind another; a stream has one of its own, which is not used again.
+Nothing is repeated here, no redirect followed, no proxy used: what a failure means is the caller's to say.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
-from windlass.adapters.cluster.wire import Connection, Ended, Reply, Stream
+from windlass.adapters.host.wire import LARGEST_BODY, Connection, Ended, Reply, Stream
 
 CONNECT = 10.0  # seconds for the connection and its TLS, after which nobody is taken to be there
-IDLE = 75.0  # seconds that an idle connection is kept; the API server itself closes them after 90
+IDLE = 75.0  # seconds that an idle connection is kept; an API server closes them after 90
 MOST_IDLE = 32
 GRAIN = 0.05  # seconds; a time-out comes so much late at most
 
@@ -82,7 +83,7 @@ class Wheel:
 
 
 class Place(NamedTuple):
-    """Where the API server listens. `tls` is None for plain HTTP; `server_name` what its certificate has to say."""
+    """Where a server listens. `tls` is None for plain HTTP; `server_name` what its certificate has to say."""
 
     host: str
     port: int
@@ -100,16 +101,20 @@ class Pool:
         self._silences: dict[Connection, float] = {}
         self._wheel = Wheel(self._due)
 
-    async def exchange(self, request: bytes, until: float, may: Callable[[], None]) -> Reply:
-        """Sends a request and returns its whole answer. `may` is called as it is sent, and raises where it must not be.
+    async def exchange(
+        self, request: bytes, until: float, may: Callable[[], None] | None = None, *, largest: int = LARGEST_BODY
+    ) -> Reply:
+        """Sends a request and returns its whole answer, of so many bytes at most. `may` is called as it is sent, and
+        raises where it must not be.
 
         Raises Unconnected where nothing was sent, Ended or Malformed where that is not known, TimeoutError at `until`.
         """
         connection = self._idle.pop() if self._idle else await self._connect(until)
         try:
-            may()
+            if may is not None:
+                may()
             self._wheel.put(connection, until)
-            reply = await connection.send(request)
+            reply = await connection.send(request, largest=largest)
         except BaseException:
             connection.close()
             raise
