@@ -178,6 +178,7 @@ def test_a_write_under_our_own_manager_is_seen(shop: Team) -> None:
         return found is not None and found["data"] == {"level": "info"}
 
     shop.until(back, "put back")
+    shop.until(lambda: told(shop, "ConfigMap", "a"), "it is told")
     assert told(shop, "ConfigMap", "a")[0]["manager"] == ours
 
 
