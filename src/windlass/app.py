@@ -35,6 +35,7 @@ from windlass.core.kinds import application, installation, repository
 from windlass.core.kinds.deploy import DIGEST_SECRET, LEASE
 from windlass.core.model import ObjectRef, Resource
 from windlass.errors import NeedsHuman, TryLater, WindlassError
+from windlass.flows.alarms import Alarms
 from windlass.flows.automator import Automator
 from windlass.flows.charts import ChartFlow
 from windlass.flows.commits import Commits
@@ -60,6 +61,7 @@ from windlass.flows.supervise import Supervisor
 from windlass.flows.sync import Synchronizer
 from windlass.flows.upstreams import Upstreams
 from windlass.flows.values import Values
+from windlass.flows.warnings import WarningWatch
 from windlass.ports import Ledger, ObjectMissing, Tracer
 from windlass.settings import Settings
 from windlass.web.server import Pages
@@ -96,6 +98,7 @@ class Controller:
         self._supervisor: Supervisor | None = None
         self._hooks: Hooks | None = None
         self._automator: Automator | None = None
+        self._alarms: Alarms | None = None
         self._fence: Callable[[], bool] | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -158,7 +161,7 @@ class Controller:
         asks: WorkQueue[Key] = WorkQueue(base=1.0, cap=300.0)
         stack.callback(syncs.close)
         stack.callback(asks.close)
-        record = Recorder(clock)
+        record = Recorder(clock, self.metrics)
         reporter = Reporter(fleet, cluster, clock, settings.identity or socket.gethostname())
         stack.callback(reporter.statuses.close)
         stack.callback(reporter.event_queue.close)
@@ -195,6 +198,7 @@ class Controller:
             wake=syncs.add, report=looked_at, metrics=self.metrics, record=record,
         )  # fmt: skip
         self._hooks, self._automator = Hooks(fleet, secrets, asks, clock), automator
+        self._alarms = Alarms(fleet, secrets, record)
 
         def gone(state: ApplicationState) -> None:
             syncs.drop(state.key)
@@ -226,7 +230,7 @@ class Controller:
             synced=lambda kind: self._synced[kind].set(),
             record=record,
         )
-        self.metrics.watch(Numbers(fleet, renderer, reporter, syncs, asks, supervisor))
+        self.metrics.watch(Numbers(fleet, renderer, reporter, syncs, asks, supervisor, keeper))
         cluster.live.listen(drift.on_change)
         supervisor.keep(informers.installations, "installation")
         await self._synced[installation.KIND].wait()
@@ -252,6 +256,7 @@ class Controller:
         supervisor.workers(charts.queue, charts.look, "chart", count=4, bound=STUCK * 4)
         supervisor.workers(drift.queue, drift.examine, "drift", count=16, bound=STUCK)
         supervisor.workers(health.again, health.look_again, "health", count=1, bound=STUCK)
+        supervisor.keep(WarningWatch(fleet, cluster, record).run, "warnings")
         supervisor.workers(keeper.queue, keeper.look, "ledger", count=1, bound=STUCK)
         supervisor.workers(commits.queue, commits.commit, "commit", count=4, bound=STUCK * 4)
         supervisor.workers(reporter.statuses, reporter.write_status, "status", count=8, bound=STUCK)
@@ -308,7 +313,13 @@ class Controller:
         )
 
     async def _serve_pages(self, supervisor: Supervisor, stack: AsyncExitStack) -> None:
-        pages = Pages(alive=self._alive, ready=self._is_ready, metrics=self.metrics.exposition, hook=self._hook)
+        pages = Pages(
+            alive=self._alive,
+            ready=self._is_ready,
+            metrics=self.metrics.exposition,
+            hook=self._hook,
+            alerts=self._alarm,
+        )
         config = uvicorn.Config(
             pages,
             host=self.settings.listen,
@@ -341,6 +352,11 @@ class Controller:
         if kind == "registry":
             return await self._automator.hook(key, headers, query, body)
         return await self._hooks.receive(key, headers, body)
+
+    async def _alarm(self, headers: dict[str, str], body: bytes) -> HookAnswer:
+        if self._alarms is None:
+            return HookAnswer(503, "this controller does not lead\n")
+        return await self._alarms.receive(headers, body)
 
     def _requested(self, verb: str, kind: str, code: int, seconds: float) -> None:
         self.metrics.request(verb, kind, code, seconds)

@@ -237,9 +237,16 @@ class Cluster(Protocol):
         ...
 
     def follow(
-        self, resource: Resource, namespace: str = "", *, labels: str = "", name: str = "", metadata: bool = False
+        self,
+        resource: Resource,
+        namespace: str = "",
+        *,
+        labels: str = "",
+        fields: str = "",
+        name: str = "",
+        metadata: bool = False,
     ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-        """Whole objects, or their metadata alone, of a few or of one by its name:
+        """Whole objects, or their metadata alone, of a few by selectors or of one by its name:
         ("ADDED"|"MODIFIED"|"DELETED", object), then ("SYNCED", {}) after the first list; relists by itself and sends
         what differs; ends only when cancelled."""
         ...
@@ -304,6 +311,11 @@ class Ledger(Protocol):
     async def recall(self) -> None:
         """Takes in what was pushed lately, so that nothing is told twice after a start: from this disk, or from the
         remote where nothing is here."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Bytes that wait to be pushed."""
         ...
 
     @property

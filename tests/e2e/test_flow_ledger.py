@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from e2e.team import NAMESPACE, Installed, Team, apply, config_map, deployment, git, secret
+from e2e.team import NAMESPACE, Installed, Team, apply, config_map, deployment, free_port, git, secret
+from real.cluster import MERGE
+from real.processes import Child
 from windlass.core.model import events
 from windlass.core.record import layout
 
@@ -324,3 +330,122 @@ def test_a_ledger_that_was_moved_back_is_found_by_what_the_cluster_remembers_and
     team.commit({"shop/a.yaml": config_map("a", level="debug")})
     team.until(lambda: tip in git(book.bare, "rev-list", ref).stdout.split(), "the next push brings it back", 30)
     assert windlass(team, tmp_path, "ledger", "verify").returncode == 0
+
+
+def test_kubernetes_own_warnings_are_recorded_and_folded(book: Book, team: Team) -> None:
+    team.repository()
+    team.application()
+    team.until_synced(team.commit({"shop/web.yaml": deployment("web")}))
+    subject = f"{team.namespace}/shop"
+    for name, kind, about in (
+        ("one", "Deployment", "web"),
+        ("two", "Pod", "web-7d9c8b6f5d-x2x9q"),
+        ("three", "Pod", "b-0"),
+    ):
+        content = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": name, "namespace": team.namespace},
+            "involvedObject": {
+                "apiVersion": "apps/v1" if kind == "Deployment" else "v1",
+                "kind": kind,
+                "namespace": team.namespace,
+                "name": about,
+            },
+            "type": "Warning",
+            "reason": "Unhealthy" if name == "one" else "BackOff",
+            "message": f"Readiness probe failed: {PLANTED}"
+            if name == "one"
+            else "Back-off restarting failed container",
+            "count": 1,
+            "source": {"component": "tests"},
+            "firstTimestamp": "2026-11-28T12:00:00Z",
+            "lastTimestamp": "2026-11-28T12:00:00Z",
+        }
+        answer = team.cluster.request("POST", f"/api/v1/namespaces/{team.namespace}/events", content)
+        assert answer.code == 201, answer.body
+    for count in range(2, 8):
+        team.patch("v1/events/two", {"count": count}, form=MERGE)
+
+    def told() -> list[events.Warned]:
+        return [one.data for one in book.events(subject) if isinstance(one.data, events.Warned)]
+
+    team.until(lambda: 5 in [one.count for one in told()], "the warnings are recorded")
+    mine = [one for one in told() if one.about in ("", "Pod/web-7d9c8b6f5d-x2x9q")]
+    assert {one.object for one in mine} == {f"Deployment.apps/{team.namespace}/web"}
+    assert [one.message for one in mine if not one.about] == ["Readiness probe failed"]
+    assert {one.count for one in mine if one.about} <= {1, 2, 5}
+
+
+def test_deployments_are_counted_for_prometheus(book: Book, team: Team) -> None:
+    team.repository()
+    team.application()
+    team.until_synced(team.commit({"shop/a.yaml": config_map("a", level="info")}))
+    team.until_synced(team.commit({"shop/a.yaml": config_map("a", level="debug")}))
+    labels = f'{{name="shop",namespace="{team.namespace}"}}'
+    team.until(lambda: team.windlass.metrics().get(f"windlass_deployments_total{labels}") == 2.0, "two deployments")
+    found = team.windlass.metrics()
+    assert found[f"windlass_lead_seconds_count{labels}"] == 2.0
+    assert found[f"windlass_lead_seconds_sum{labels}"] < 120
+    assert found["windlass_ledger_recorded"] == 1.0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("prometheus-alertmanager") is None, reason="prometheus-alertmanager is not installed")
+def test_alerts_of_a_real_alertmanager_are_recorded(book: Book, team: Team, tmp_path: Path) -> None:
+    team.repository()
+    team.application()
+    team.until_synced(team.commit({"shop/web.yaml": deployment("web")}))
+    book.secret("alarms", token="token-of-alertmanager")
+    book.installation(ledger={"repository": "ledger", "push": "1s", "alerts": {"secret": "alarms"}})
+    port = free_port()
+    url = f"http://127.0.0.1:{team.windlass.port}/hooks/alertmanager"
+    config = {
+        "route": {"receiver": "windlass", "group_wait": "0s", "group_interval": "1s", "repeat_interval": "1s"},
+        "receivers": [
+            {
+                "name": "windlass",
+                "webhook_configs": [
+                    {"url": url, "http_config": {"authorization": {"credentials": "token-of-alertmanager"}}}
+                ],
+            }
+        ],
+    }
+    (tmp_path / "alertmanager.yml").write_text(json.dumps(config))
+    command = [
+        "prometheus-alertmanager",
+        f"--config.file={tmp_path}/alertmanager.yml",
+        f"--storage.path={tmp_path}/data",
+    ]
+    command += [f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address="]
+    child = Child("alertmanager", command, tmp_path / "alertmanager.log")
+    subject = f"{team.namespace}/shop"
+    try:
+        labels = {"alertname": "ShopDown", "namespace": team.namespace, "deployment": "web"}
+        annotations = {"summary": "shop is down", "description": PLANTED}
+
+        def fire(**more: str) -> bool:
+            body = json.dumps([{"labels": labels, "annotations": annotations, **more}]).encode()
+            request = urllib.request.Request(
+                f"http://127.0.0.1:{port}/api/v2/alerts", data=body, headers={"Content-Type": "application/json"}
+            )
+            try:
+                with urllib.request.urlopen(request, timeout=5) as answer:
+                    return bool(answer.status == 200)
+            except OSError:
+                return False
+
+        team.until(fire, "alertmanager takes the alert")
+
+        def told() -> list[str]:
+            return [one.data.status for one in book.events(subject) if isinstance(one.data, events.Alerted)]
+
+        team.until(lambda: told() == ["firing"], "the alert is recorded", 30)
+        time.sleep(3)  # it repeats every second
+        assert fire(endsAt=datetime.now(UTC).isoformat())
+        team.until(lambda: "resolved" in told(), "its end is recorded", 30)
+        assert told() == ["firing", "resolved"], "repeats are told once"
+        assert PLANTED.encode() not in book.raw()
+    finally:
+        child.ask_to_end()
+        child.wait(10)

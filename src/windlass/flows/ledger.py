@@ -114,6 +114,11 @@ class LedgerKeeper:
             return False, error.reason, f"events wait on disk: {error}{hint}"
         return True, Reason.LEDGER_WRITTEN.value, f"events go to Repository {spec.repository}"
 
+    @property
+    def waiting(self) -> int:
+        """Bytes of events that are on disk and not known to be pushed."""
+        return self._ledger.size if self._ledger is not None else 0
+
     def status(self, old: LedgerStatus) -> LedgerStatus:
         """The tip of the last push, as the Installation keeps it outside of Git."""
         tip = self._ledger.tip if self._ledger is not None else ("", "")

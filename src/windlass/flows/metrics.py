@@ -6,11 +6,12 @@ state, which is what one alerts on.
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from windlass.core.model import HealthStatus
+from windlass.core.record.delivery import Step
 
 HEALTH = tuple(HealthStatus)
 
@@ -36,6 +37,22 @@ class Metrics:
             registry=self.registry,
         )
         self.fetches = Counter("windlass_git_fetches", "Looks at remotes", ["result"], registry=self.registry)
+        own = ["namespace", "name"]
+        self.deployments = Counter(
+            "windlass_deployments", "Deployments: syncs of another commit that ended", own, registry=self.registry
+        )
+        self.deployments_failed = Counter(
+            "windlass_deployments_failed",
+            "Deployments that were refused or partly applied first, or Degraded within an hour",
+            own,
+            registry=self.registry,
+        )
+        self.lead = Summary(
+            "windlass_lead_seconds", "From the commit to Healthy, of deployments", own, registry=self.registry
+        )
+        self.recovery = Summary(
+            "windlass_recovery_seconds", "From Degraded to Healthy again", own, registry=self.registry
+        )
         self.leading = Gauge("windlass_leading", "Whether this process leads", registry=self.registry)
         self.lag = Histogram(
             "windlass_loop_lag_seconds",
@@ -47,6 +64,20 @@ class Metrics:
     def watch(self, collector: Collector) -> None:
         """Adds numbers that are read when somebody asks."""
         self.registry.register(collector)
+
+    def delivered(self, step: Step | None) -> None:
+        """Delivery metrics, from what is recorded."""
+        if step is None or step.application.count("/") != 1:
+            return
+        labels = step.application.split("/")
+        if step.made is not None:
+            self.deployments.labels(*labels).inc()
+        if step.failed is not None:
+            self.deployments_failed.labels(*labels).inc()
+        if step.healthy is not None and step.healthy.committed and not step.healthy.pinned:
+            self.lead.labels(*labels).observe(max(0.0, (step.healthy.healthy - step.healthy.committed) / 1000))
+        if step.recovered:
+            self.recovery.labels(*labels).observe(step.recovered / 1000)
 
     def request(self, verb: str, kind: str, code: int, seconds: float) -> None:
         # Looking a label up by its words costs as much as the rest of a request's accounting: done once for each.

@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from windlass.core.model import HealthStatus
 from windlass.flows.fleet import Fleet, Key
+from windlass.flows.ledger import LedgerKeeper
 from windlass.flows.queue import WorkQueue
 from windlass.flows.report import Reporter
 from windlass.flows.supervise import Supervisor
@@ -41,12 +42,14 @@ class Numbers(Collector):
         syncs: WorkQueue[Key],
         asks: WorkQueue[Key],
         supervisor: Supervisor,
+        ledger: LedgerKeeper,
     ) -> None:
         self._fleet = fleet
         self._renders = renders
         self._reporter = reporter
         self._queues = {"sync": syncs, "repository": asks}
         self._supervisor = supervisor
+        self._ledger = ledger
 
     @override
     def collect(self) -> Iterable[Metric]:
@@ -71,6 +74,14 @@ class Numbers(Collector):
         for name, queue in self._queues.items():
             depth.add_metric([name], len(queue))
         yield depth
+        yield GaugeMetricFamily(
+            "windlass_ledger_recorded",
+            "1 while what happens reaches the ledger",
+            value=float(self._ledger.condition()[0]),
+        )
+        yield GaugeMetricFamily(
+            "windlass_ledger_waiting_bytes", "Bytes of events that wait to be pushed", value=self._ledger.waiting
+        )
         for name, text, value in (
             ("windlass_renders", "Renders made", self._renders.made),
             ("windlass_render_cache_hits", "Renders found in the cache", self._renders.hits),

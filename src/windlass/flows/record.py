@@ -9,6 +9,7 @@ Where the Installation names no ledger nothing is recorded; ``flows/ledger.py`` 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,9 +19,12 @@ import structlog
 from windlass.core.health.rollup import worst
 from windlass.core.kinds import conditions
 from windlass.core.model import Action, Change, Drift, HealthStatus, ObjectRef, Outcome, Plan, Result, events
+from windlass.core.record.delivery import Delivery
+from windlass.core.record.facts import fact
 from windlass.core.record.private import Private
 from windlass.errors import TryLater, WindlassError
 from windlass.flows.fleet import ApplicationState, Key, SourceState
+from windlass.flows.metrics import Metrics
 from windlass.flows.outcomes import WRONG
 from windlass.ports import Clock, Ledger
 
@@ -63,7 +67,7 @@ class _Told:
 class Recorder:
     """``attach`` names the ledger to write to, None for nowhere; ``story`` is asked for the commits behind a plan."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, metrics: Metrics) -> None:
         self._clock = clock
         self._ledger: Ledger | None = None
         self._private = Private(b"")
@@ -71,14 +75,27 @@ class Recorder:
         self._told: dict[Key, _Told] = {}
         self._held: dict[Key, str] = {}
         self.story: Story | None = None
+        self.attached = asyncio.Event()
+        self.delivery = Delivery(history=2)
+        self._metrics = metrics
+
+    @property
+    def private(self) -> Private:
+        """What may be told of values and sentences."""
+        return self._private
 
     def attach(self, ledger: Ledger | None, cluster: str, private: Private) -> None:
         self._ledger, self._cluster, self._private = ledger, cluster, private
+        if ledger is not None:
+            self.attached.set()
 
     def tell(self, subject: str, data: events.Data, *, key: str = "", severe: bool = False) -> None:
         """Any event. ``key`` names an occurrence that others may tell again (see ``events.make``)."""
-        if self._ledger is not None:
-            self._ledger.record(events.make(self._cluster, subject, data, self._clock.now(), key=key, severe=severe))
+        if self._ledger is None:
+            return
+        event = events.make(self._cluster, subject, data, self._clock.now(), key=key, severe=severe)
+        self._ledger.record(event)
+        self._metrics.delivered(self.delivery.take(fact(event)))
 
     # --- SYNC --------------------------------------------------------------------------------------------------------
 
@@ -142,7 +159,7 @@ class Recorder:
         data = events.Applied(
             commit=plan.commit,
             result=result,
-            previous=state.applied_commit if state.applied_commit != plan.commit else "",
+            previous=state.applied_commit,
             repository=repository_of(state),
             path=source.path if source is not None else "",
             pinned=source is not None and bool(source.at),

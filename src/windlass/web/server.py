@@ -1,5 +1,5 @@
 """A raw ASGI application: ``/healthz``, ``/readyz``, ``/metrics``, ``/hooks/git/<namespace>/<repository>``,
-``/hooks/registry/<namespace>/<image policy>``.
+``/hooks/registry/<namespace>/<image policy>``, ``/hooks/alertmanager``.
 
 ``app.py`` gives it what it looks at. Bodies are bounded before they are read, everything unknown is 404, and nothing
 in an answer comes from a request.
@@ -19,6 +19,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 HookReceiver = Callable[[str, Key, dict[str, str], str, bytes], Awaitable[HookAnswer]]
 """Called with the kind of hook ("git", "registry"), whom it is for, headers, the query and the body."""
 HOOKS = ("git", "registry")
+AlertReceiver = Callable[[dict[str, str], bytes], Awaitable[HookAnswer]]
 
 TEXT = "text/plain; charset=utf-8"
 
@@ -33,11 +34,13 @@ class Pages:
         ready: Callable[[], str],
         metrics: Callable[[], tuple[bytes, str]],
         hook: HookReceiver,
+        alerts: AlertReceiver,
     ) -> None:
         self._alive = alive
         self._ready = ready
         self._metrics = metrics
         self._hook = hook
+        self._alerts = alerts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -57,6 +60,8 @@ class Pages:
 
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, str, bytes]:
         path: str = scope["path"]
+        if path == "/hooks/alertmanager":
+            return await self._receive_alerts(scope, receive)
         if path.startswith("/hooks/"):
             return await self._receive_hook(path, scope, receive)
         if scope["method"] not in ("GET", "HEAD"):
@@ -77,19 +82,20 @@ class Pages:
         parts = path.removeprefix("/hooks/").split("/")
         if scope["method"] != "POST" or len(parts) != 3 or parts[0] not in HOOKS:
             return 404, TEXT, b"not found\n"
-        body = bytearray()
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return 400, TEXT, b"half a request\n"
-            body += message.get("body", b"")
-            if len(body) > LIMIT:
-                return 413, TEXT, f"a hook is at most {LIMIT} bytes\n".encode()
-            if not message.get("more_body"):
-                break
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        body = await _body(receive)
+        if isinstance(body, tuple):
+            return body
         query = scope["query_string"].decode("latin-1")
-        answer = await self._hook(parts[0], Key(parts[1], parts[2]), headers, query, bytes(body))
+        answer = await self._hook(parts[0], Key(parts[1], parts[2]), _headers(scope), query, body)
+        return answer.status, TEXT, answer.text.encode()
+
+    async def _receive_alerts(self, scope: Scope, receive: Receive) -> tuple[int, str, bytes]:
+        if scope["method"] != "POST":
+            return 404, TEXT, b"not found\n"
+        body = await _body(receive)
+        if isinstance(body, tuple):
+            return body
+        answer = await self._alerts(_headers(scope), body)
         return answer.status, TEXT, answer.text.encode()
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
@@ -98,3 +104,21 @@ class Pages:
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":
                 return
+
+
+async def _body(receive: Receive) -> bytes | tuple[int, str, bytes]:
+    """A request's body, or the answer to one that is too large or cut off."""
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return 400, TEXT, b"half a request\n"
+        body += message.get("body", b"")
+        if len(body) > LIMIT:
+            return 413, TEXT, f"a hook is at most {LIMIT} bytes\n".encode()
+        if not message.get("more_body"):
+            return bytes(body)
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}

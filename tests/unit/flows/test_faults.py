@@ -140,7 +140,14 @@ async def test_a_write_that_git_no_longer_wants_is_looked_at_again() -> None:
     cluster = cast(Cluster, OneMap())
     silent = cast(Any, Silent())
     drift = DriftFlow(
-        fleet, cluster, SystemClock(), silent, silent, Metrics(), wake=woken.append, record=Recorder(SystemClock())
+        fleet,
+        cluster,
+        SystemClock(),
+        silent,
+        silent,
+        Metrics(),
+        wake=woken.append,
+        record=Recorder(SystemClock(), Metrics()),
     )
     state = ApplicationState(Key("shop", "web"), CLAIM)
     fleet.add(state)

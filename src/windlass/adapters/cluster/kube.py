@@ -242,10 +242,17 @@ class KubeCluster:
         return found[:limit] if limit else found
 
     def follow(
-        self, resource: Resource, namespace: str = "", *, labels: str = "", name: str = "", metadata: bool = False
+        self,
+        resource: Resource,
+        namespace: str = "",
+        *,
+        labels: str = "",
+        fields: str = "",
+        name: str = "",
+        metadata: bool = False,
     ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
         trouble = partial(self._on_trouble, resource) if self._on_trouble is not None else None
-        fields = f"metadata.name={name}" if name else ""
+        fields = f"metadata.name={name}" if name else fields
         return follow(self.client, Scope(resource, namespace, labels, fields, metadata), trouble)
 
     async def pod_log(self, namespace: str, pod: str, container: str, *, previous: bool = False, lines: int = 1) -> str:

@@ -8,7 +8,7 @@ import msgspec
 
 from windlass.core.kinds.conditions import Condition
 from windlass.core.kinds.exceptions import Freeze, check_until
-from windlass.core.kinds.fields import Duration, LabelName, Name
+from windlass.core.kinds.fields import Duration, LabelName, Name, SecretRef
 from windlass.core.kinds.kind import Column, Kind, Metadata, read_metadata, read_spec, read_status
 from windlass.core.kinds.shape import Form, Keyed, Part, Says, Unordered, mistake
 
@@ -58,6 +58,13 @@ class Ledger(Part, frozen=True):
     push: Annotated[
         Duration, Says("How long an event waits at most before it is pushed. A severe one goes at once.", "30s")
     ] = "30s"
+    alerts: Annotated[
+        SecretRef | None,
+        Says(
+            "A Secret in the controller's namespace whose key `token` Alertmanager sends as bearer token to "
+            "`/hooks/alertmanager`: its alerts are recorded. Without it none are taken."
+        ),
+    ] = None
     values: Annotated[
         list[Annotated[str, POINTER]],
         Says(

@@ -71,14 +71,26 @@ class _Application:
     commit: str = ""
 
 
-class Delivery:
-    """Takes facts one after another, and says what they come to."""
+class Step(msgspec.Struct, frozen=True):
+    """What one fact came to: a deployment that was made, that is healthy now, that failed now; a recovery's time."""
 
-    def __init__(self) -> None:
+    application: str
+    made: Deployment | None = None
+    healthy: Deployment | None = None
+    failed: Deployment | None = None
+    recovered: int = 0
+
+
+class Delivery:
+    """Takes facts one after another, and says what they come to. ``history`` bounds what is kept of one Application,
+    for a process that runs for months (0: all is kept)."""
+
+    def __init__(self, *, history: int = 0) -> None:
+        self._history = history
         self._applications: dict[str, _Application] = {}
 
-    def take(self, fact: Fact) -> Deployment | None:
-        """One more fact, no older than those before. Returns the deployment that it made or completed."""
+    def take(self, fact: Fact) -> Step | None:
+        """One more fact, no older than those before."""
         if fact.kind not in _TAKEN:
             return None
         of = self._applications.get(fact.subject)
@@ -140,12 +152,13 @@ class Delivery:
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
-    def _applied(self, of: _Application, fact: Fact) -> Deployment | None:
+    def _applied(self, of: _Application, fact: Fact) -> Step | None:
         told = deployed(fact.about)
         if fact.word == "partly applied":
             of.troubled, of.troubled_commit = fact.word, told.commit
             return None
-        if fact.word != "applied" or told.commit == of.commit:
+        if fact.word != "applied" or told.commit == (of.commit or told.previous):
+            of.commit = told.commit if fact.word == "applied" else of.commit
             return None
         made = Deployment(
             application=fact.subject,
@@ -161,22 +174,26 @@ class Delivery:
         )
         of.commit, of.troubled, of.troubled_commit = told.commit, "", ""
         of.deployments.append(made)
-        return made
+        if self._history:
+            del of.deployments[: -self._history]
+        return Step(fact.subject, made, healthy=made if made.healthy else None, failed=made if made.failed else None)
 
-    def _health(self, of: _Application, fact: Fact) -> Deployment | None:
+    def _health(self, of: _Application, fact: Fact) -> Step | None:
         last = of.deployments[-1] if of.deployments else None
         if fact.word == "Degraded":
             of.degraded = of.degraded or fact.time
             if last is not None and not last.failed and fact.time - last.time <= BLAME:
                 last.failed = "Degraded"
-                return last
+                return Step(fact.subject, failed=last)
         elif fact.word == "Healthy":
-            if of.degraded:
-                of.recoveries.append(fact.time - of.degraded)
-                of.degraded = 0
-            if last is not None and not last.healthy:
-                last.healthy = fact.time
-                return last
+            recovered = fact.time - of.degraded if of.degraded else 0
+            if recovered and not self._history:
+                of.recoveries.append(recovered)
+            of.degraded = 0
+            healthy = last if last is not None and not last.healthy else None
+            if healthy is not None:
+                healthy.healthy = fact.time
+            return Step(fact.subject, healthy=healthy, recovered=recovered)
         return None
 
 
