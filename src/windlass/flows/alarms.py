@@ -101,7 +101,7 @@ class Alarms:
 
     def _subject(self, labels: Mapping[str, str]) -> str:
         """The Application that the alert's labels name, or whose object they name; "" where neither is known."""
-        named = labels.get("windlass_application") or labels.get("application", "")
+        named = labels.get("application", "")
         namespace = labels.get("namespace", "")
         for word in (named, f"{namespace}/{named}"):
             before, _, name = word.partition("/")
