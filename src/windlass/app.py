@@ -55,8 +55,10 @@ from windlass.flows.numbers import Numbers
 from windlass.flows.queue import WorkQueue
 from windlass.flows.record import Recorder
 from windlass.flows.report import Reporter
+from windlass.flows.rollback import AutoRollback
 from windlass.flows.secrets import SecretReader, decoded
 from windlass.flows.sources import MirrorPlace, Sources
+from windlass.flows.spoken import Spoken
 from windlass.flows.supervise import Supervisor
 from windlass.flows.sync import Synchronizer
 from windlass.flows.upstreams import Upstreams
@@ -182,7 +184,11 @@ class Controller:
         upstreams = Upstreams(secrets, clock, settings.data / "git", local=settings.local_git)
         commits = Commits(fleet, upstreams, pushed=asks.add)
         stack.callback(commits.queue.close)
-        looks = Looks(reporter, health, drift, Expiry(commits, reporter, clock))
+        rollback = AutoRollback(fleet, commits, reporter, clock, record)
+        stack.callback(rollback.queue.close)
+        spoken = Spoken(record, clock)
+        reporter.listeners += [Expiry(commits, reporter, spoken, clock).look, rollback.look]
+        looks = Looks(reporter, health, drift)
         sync = Synchronizer(fleet, cluster, desires, effects, inventory, clock, syncs, looks, record)
         drift.attach(effects, sync.acting)
         search = ImageSearch(ImageStore(http, clock), store)
@@ -206,6 +212,7 @@ class Controller:
             charts.forget(state.key)
             health.forget_all(state)
             drift.forget(state)
+            rollback.gone(state)
             record.gone(state)
 
         def installed() -> None:
@@ -227,6 +234,7 @@ class Controller:
             gone=gone,
             source_gone=sources.gone,
             installed=installed,
+            spoken=spoken.tell,
             synced=lambda kind: self._synced[kind].set(),
             record=record,
         )
@@ -258,6 +266,7 @@ class Controller:
         supervisor.workers(health.again, health.look_again, "health", count=1, bound=STUCK)
         supervisor.keep(WarningWatch(fleet, cluster, record).run, "warnings")
         supervisor.workers(keeper.queue, keeper.look, "ledger", count=1, bound=STUCK)
+        supervisor.workers(rollback.queue, rollback.decide, "rollback", count=2, bound=STUCK)
         supervisor.workers(commits.queue, commits.commit, "commit", count=4, bound=STUCK * 4)
         supervisor.workers(reporter.statuses, reporter.write_status, "status", count=8, bound=STUCK)
         supervisor.workers(reporter.event_queue, reporter.write_event, "event", count=2, bound=STUCK)
@@ -388,15 +397,13 @@ class Controller:
 class Looks:
     """``sync.Looks``: who hears that something may look different now."""
 
-    def __init__(self, reporter: Reporter, health: HealthWatch, drift: DriftFlow, expiry: Expiry) -> None:
+    def __init__(self, reporter: Reporter, health: HealthWatch, drift: DriftFlow) -> None:
         self._reporter = reporter
         self._health = health
         self._drift = drift
-        self._expiry = expiry
 
     def changed(self, state: ApplicationState) -> None:
         self._reporter.changed(state)
-        self._expiry.look(state)
 
     def wanted(self, state: ApplicationState) -> None:
         self._health.assess_all(state)

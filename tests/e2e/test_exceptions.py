@@ -11,7 +11,7 @@ import yaml
 
 from e2e.team import Team, config_map, git
 from e2e.test_cli import Person
-from e2e.test_rollback import OWN, person, shop, tip
+from e2e.test_rollback import OWN, person, shop, tip, writable
 from real.cluster import MERGE
 
 __all__ = ["person"]
@@ -22,13 +22,6 @@ def spec_in_git(team: Team) -> dict[str, Any]:
     tip(team)
     spec: dict[str, Any] = yaml.safe_load((team.work / OWN).read_text())["spec"]
     return spec
-
-
-def writable(team: Team, *paths: str) -> None:
-    """The Repository with credentials for the controller's own commits."""
-    team.put("v1", "Secret", "config-write", stringData={"username": "windlass", "password": "of-the-tests"})
-    author = {"name": "windlass", "email": "windlass@acme.example"}
-    team.repository(write={"secret": "config-write", "author": author, "paths": list(paths)})
 
 
 def commit(team: Team, files: dict[str, str | None]) -> str:
@@ -140,7 +133,10 @@ def test_an_ignored_field_is_handed_over_and_comes_back_when_the_time_is_over(te
     assert "/spec/replicas" in person("status", person.shop).out
     team.until(lambda: live(team, web, "spec", "replicas") == 2, "when it ends it is as Git says", 30)
     team.until(lambda: live(team, web, *image) == "registry.example/shop:1.0", "all of it")
-    team.until(lambda: any("ignore of /spec/replicas" in one for one in team.events("ExceptionEnded")), "it is told")
+    team.until(
+        lambda: any("ignore Deployment/web /spec/replicas" in one for one in team.events("ExceptionEnded")),
+        "it is told",
+    )
 
 
 def test_an_ignored_field_can_be_taken_back_before_its_time(team: Team, person: Person) -> None:

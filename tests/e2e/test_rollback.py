@@ -149,3 +149,58 @@ def test_without_a_name_nothing_is_committed(team: Team, person: Person) -> None
     done = person("rollback", person.shop, "--reason", "r", "--to", team.head())
     assert done.code == 1
     assert "Git does not know who you are" in done.err
+
+
+# --- by the controller itself ----------------------------------------------------------------------------------------
+
+
+def writable(team: Team, *paths: str) -> None:
+    """The Repository with credentials for the controller's own commits."""
+    team.put("v1", "Secret", "config-write", stringData={"username": "windlass", "password": "of-the-tests"})
+    author = {"name": "windlass", "email": "windlass@acme.example"}
+    team.repository(write={"secret": "config-write", "author": author, "paths": list(paths)})
+
+
+AUTOMATIC: dict[str, Any] = {"health": {"timeout": "2s"}, "rollback": {"onDegraded": "pin", "within": "6s"}}
+
+
+def test_a_commit_that_stays_degraded_is_rolled_back_by_the_controller(team: Team, person: Person) -> None:
+    good = shop(team, **AUTOMATIC)
+    writable(team, "clusters/*.yaml")
+    team.commit({"shop/web.yaml": deployment("web", "registry.example/crash:1")}, "Shop 2")
+    told: list[str] = []
+
+    def coming() -> bool:
+        told.append(person("status", person.shop).out)
+        return "rolls back to" in told[-1]
+
+    team.until(coming, "what is coming is told", 30)
+    when = rf"next  rolls back to {good[:7]} at \S+Z unless Healthy \(rollback.onDegraded\); now: windlass rollback"
+    assert re.search(when, told[-1]), told
+    team.until_synced(good, seconds=40)
+    tip(team)
+    message = git(team.work, "log", "-1", "--format=%B%an").stdout
+    assert f"Pins: {good}" in message
+    assert "not Healthy within 6s" in message
+    assert message.endswith("windlass\n")
+    assert any("pins" in one for one in team.events("RolledBack"))
+
+
+def test_a_commit_that_becomes_healthy_in_time_is_left_alone(team: Team, person: Person) -> None:
+    shop(team, **AUTOMATIC)
+    writable(team, "clusters/*.yaml")
+    team.commit({"shop/web.yaml": deployment("web", "registry.example/crash:1")}, "Shop 2")
+    team.until(lambda: team.status().get("health") == "Degraded", "it is Degraded", 30)
+    mended = team.commit({"shop/web.yaml": deployment("web", "registry.example/shop:3")}, "Shop 3")
+    team.until_synced(mended)
+    team.until(lambda: not any("rolls back" in one for one in team.status().get("messages", [])), "nothing is due")
+    assert tip(team) == mended
+
+
+def test_without_rights_to_write_a_due_rollback_is_told_and_not_made(team: Team, person: Person) -> None:
+    shop(team, **AUTOMATIC)
+    bad = team.commit({"shop/web.yaml": deployment("web", "registry.example/crash:1")}, "Shop 2")
+    team.until(lambda: team.events("RollbackStopped"), "it is told", 40)
+    assert "has no credentials for writing" in team.events("RollbackStopped")[0]
+    assert "is not rolled back" in person("status", person.shop).out
+    assert tip(team) == bad

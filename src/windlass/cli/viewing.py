@@ -43,6 +43,8 @@ _RANK = {status: rank for rank, status in enumerate(HealthStatus)}
 _NOTED = 6
 """So many objects that the commit changed are named; of more, naming them would be the whole list."""
 _HEALTH_REASONS = frozenset({Reason.UNHEALTHY.value, Reason.PROGRESSING.value, Reason.SYNCED.value})
+ROLLS_BACK = "rolls back to "
+"""How the controller begins to tell of a rollback that is due."""
 _DETAILED = 8
 """So many unhealthy objects are looked behind."""
 
@@ -208,7 +210,7 @@ def _messages(status: ApplicationStatus, live: living.Living, objects: list[Obje
     # Details of objects are computed anew; the rest of what the controller says (warnings, bad manifests) is told here.
     names = tuple(str(each.ref) + ":" for each in objects)
     for line in status.messages:
-        if not line.startswith(("mend: ", "  ", *names)):
+        if not line.startswith(("mend: ", "  ", ROLLS_BACK, *names)):
             yield line
 
 
@@ -285,6 +287,10 @@ def following(found: Found, app: Application | None, status: ApplicationStatus, 
         yield f"mend it in Git, or try again: windlass sync {name}"
     elif condition(status.conditions, "Reconciling") is not None and status.sync != "Synced":
         yield "is tried again by itself"
+    for line in status.messages:
+        if line.startswith(ROLLS_BACK):
+            yield f'{line}; now: windlass rollback {name} --reason "..."'
+            return
     if app is not None and app.spec.source.at:
         pinned = short(app.spec.source.at)
         yield f"pinned at {pinned} (source.at): windlass forward {name} follows the branch again"

@@ -13,12 +13,13 @@ import msgspec
 
 from windlass.core.edits.intents import expire
 from windlass.core.kinds.application import Application
-from windlass.core.kinds.exceptions import Held, Ignore, as_written
+from windlass.core.kinds.exceptions import Held, as_written
 from windlass.core.kinds.fields import moment
 from windlass.core.kinds.reasons import Reason
 from windlass.flows.commits import Commits
 from windlass.flows.fleet import ApplicationState
 from windlass.flows.report import Reporter
+from windlass.flows.spoken import Spoken, mark, what
 from windlass.flows.write import Written
 from windlass.ports import Clock
 
@@ -29,9 +30,10 @@ RECENT = 300.0
 class Expiry:
     """Remembers what it told and handed in; to lose that costs a second look at Git."""
 
-    def __init__(self, commits: Commits, reporter: Reporter, clock: Clock) -> None:
+    def __init__(self, commits: Commits, reporter: Reporter, spoken: Spoken, clock: Clock) -> None:
         self._commits = commits
         self._reporter = reporter
+        self._spoken = spoken
         self._clock = clock
         self._told: set[str] = set()
         self._asked: set[str] = set()
@@ -50,12 +52,13 @@ class Expiry:
         self._take_out(state, written, ended)
 
     def _tell(self, state: ApplicationState, one: Held, now: datetime) -> None:
-        mark = f"{state.uid} {msgspec.json.encode(as_written(one)).decode()}"
-        if mark in self._told:
+        told = mark(state, one)
+        if told in self._told:
             return
-        self._told.add(mark)
+        self._told.add(told)
         if (now - moment(one.until)).total_seconds() <= RECENT:
             self._reporter.event(state, Reason.EXCEPTION_ENDED.value, ended_text(one))
+            self._spoken.ended(state, one)
 
     def _take_out(self, state: ApplicationState, written: Application, ended: list[Held]) -> None:
         home = self._commits.home(state)
@@ -80,7 +83,4 @@ class Expiry:
 
 def ended_text(one: Held) -> str:
     """What has ended, whose it was and why."""
-    what = type(one).__name__.lower()
-    if isinstance(one, Ignore):
-        what = f"ignore of {', '.join(one.fields)} of {one.kind}/{one.name}"
-    return f'{what} ended at {one.until}: "{one.reason}" ({one.by})'
+    return f'{what(one)} ended at {one.until}: "{one.reason}" ({one.by})'

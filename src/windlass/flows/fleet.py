@@ -148,6 +148,7 @@ class ApplicationState:
     since: dict[ObjectRef, datetime] = field(default_factory=dict)
     pods: dict[ObjectRef, PodFacts] = field(default_factory=dict)
     health: Health = field(default_factory=lambda: Health(HealthStatus.UNKNOWN))
+    rolls_back: str = ""  # what an automatic rollback is going to do, or why it is not made; for the status
     status: ApplicationStatus | None = None
 
     @property

@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from windlass.core.kinds import application, installation, repository
+from windlass.core.kinds.application import Application
 from windlass.core.kinds.application_status import ApplicationStatus
 from windlass.core.kinds.deploy import REQUEST
 from windlass.core.kinds.fields import moment
@@ -32,9 +33,8 @@ APPLICATIONS = Resource(GROUP, VERSION, "applications", application.KIND, True)
 
 
 class Informers:
-    """``wake`` hears of an Application, ``ask`` of a Repository that wants attention; ``gone`` of one that is no
-    more.
-    """
+    """``wake`` hears of an Application, ``ask`` of a Repository that wants attention; ``gone`` of one that is no more;
+    ``spoken`` of what a new spec says otherwise than the one before."""
 
     def __init__(
         self,
@@ -46,6 +46,7 @@ class Informers:
         gone: Callable[[ApplicationState], None],
         source_gone: Callable[[Key], None],
         installed: Callable[[], None],
+        spoken: Callable[[ApplicationState, Application, Application], None],
         synced: Callable[[str], None],
         record: Recorder,
     ) -> None:
@@ -56,6 +57,7 @@ class Informers:
         self._gone = gone
         self._source_gone = source_gone
         self._installed = installed
+        self._spoken = spoken
         self._synced = synced
         self._record = record
 
@@ -165,9 +167,12 @@ class Informers:
 
     def _read(self, state: ApplicationState, content: dict[str, Any], generation: int) -> None:
         state.generation = generation
+        before = state.written
         try:
             state.written = application.decode(content)
             state.invalid = None
+            if before is not None:
+                self._spoken(state, before, state.written)
         except NeedsHuman as error:
             # The last good spec stays in force: a poison field must not undo what runs.
             state.invalid = error.at(Where(application=state.name))

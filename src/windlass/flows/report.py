@@ -7,7 +7,7 @@ never a heartbeat. It decides nothing and no flow waits for it: a status that ca
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -60,6 +60,8 @@ class Reporter:
         self._cluster = cluster
         self._clock = clock
         self._identity = identity
+        self.listeners: list[Callable[[ApplicationState], None]] = []
+        """Hear of an Application after its status was brought up to date: flows that decide by what it says."""
         self.statuses: WorkQueue[tuple[str, Key]] = WorkQueue(base=0.5, cap=60.0)
         self.event_queue: WorkQueue[int] = WorkQueue(base=1.0, cap=60.0)
         self._events: dict[int, dict[str, Any]] = {}
@@ -130,6 +132,8 @@ class Reporter:
                 state = self._fleet.applications.get(key)
                 if state is not None and state.generation and not self._early(item, state):
                     await self._write_application(state)
+                    for listener in self.listeners:
+                        listener(state)
             elif kind == installation.KIND:
                 await self._write_installation()
             else:
@@ -335,6 +339,8 @@ def message_lines(state: ApplicationState) -> list[str]:
     error = state.invalid or state.waiting
     if error is not None and error.hint:
         lines.append(f"mend: {error.hint}")
+    if state.rolls_back:
+        lines.append(state.rolls_back)
     for problem in getattr(error, "problems", ())[1:10]:
         place = f"{problem.file}:{problem.line}: " if problem.file else ""
         lines.append(f"{place}{problem.what}")

@@ -267,6 +267,20 @@ class HealthSpec(Part, frozen=True):
     )
 
 
+class Rollback(Part, frozen=True):
+    """What happens with a commit that does not become Healthy."""
+
+    on_degraded: Annotated[
+        Literal["none", "pin"],
+        Says(
+            "`pin`: a commit with which the Application is Degraded, and not Healthy at the end of `within`, is rolled "
+            "back to the last one with which it was: the controller pins it by a commit to the Application's own file. "
+            "Needs `write` of that file's Repository, with the file in `write.paths`."
+        ),
+    ] = "none"
+    within: Annotated[Duration, Says("How long after its apply a commit may take to become Healthy.", "15m")] = "15m"
+
+
 class ApplicationSpec(Part, frozen=True):
     """The spec of an Application."""
 
@@ -315,6 +329,9 @@ class ApplicationSpec(Part, frozen=True):
     ] = msgspec.field(default_factory=list)
     health: Annotated[HealthSpec, Says("When health is waited for no longer.")] = msgspec.field(
         default_factory=HealthSpec
+    )
+    rollback: Annotated[Rollback, Says("What happens with a commit that does not become Healthy.")] = msgspec.field(
+        default_factory=Rollback
     )
 
 

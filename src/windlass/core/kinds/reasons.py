@@ -67,6 +67,8 @@ class Reason(StrEnum):
     )
     # waiting for a person's word, as asked for
     SUSPENDED = "Suspended", "Suspended in Git until the time it names."
+    ROLLED_BACK = "RolledBack", "The controller pinned the last Healthy commit, as rollback.onDegraded says."
+    ROLLBACK_STOPPED = "RollbackStopped", "An automatic rollback was due and is not made; the message tells why."
     EXCEPTION_ENDED = "ExceptionEnded", "An exception (suspend, freeze, ignore) has ended by itself."
     FROZEN = "Frozen", "Frozen in Git until the time it names: no new commit is applied."
     MANUAL = "Manual", "sync.mode is manual; `windlass sync` applies what is pending."

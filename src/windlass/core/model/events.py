@@ -237,6 +237,48 @@ class Requested(Data, frozen=True):
     request: str = ""
 
 
+class RolledBack(Data, frozen=True):
+    """An Application is pinned at a commit (``source.at``) since the controller saw it. ``commit``: the pin's own,
+    where the controller made it (``automatic``)."""
+
+    kind: ClassVar[str] = "rolled-back"
+    severe: ClassVar[bool] = True
+
+    pins: str
+    was: str = ""
+    commit: str = ""
+    automatic: bool = False
+    reason: str = ""
+
+
+class RolledForward(Data, frozen=True):
+    """The pin was taken out: the Application follows its branch again."""
+
+    kind: ClassVar[str] = "rolled-forward"
+
+    was: str
+
+
+class ExceptionHeld(Data, frozen=True):
+    """An exception (``what``: suspend, freeze, ignore) holds, as Git says. ``actor`` is whose word it is."""
+
+    kind: ClassVar[str] = "exception"
+
+    what: str
+    until: str
+    reason: str = ""
+
+
+class ExceptionEnded(Data, frozen=True):
+    """An exception holds no longer: its time is over, or it was taken out before (``early``)."""
+
+    kind: ClassVar[str] = "exception-ended"
+
+    what: str
+    until: str
+    early: bool = False
+
+
 class Lost(Data, frozen=True):
     """Events that could not be kept: the queue was full, or the disk. The ledger says so itself, by counts per kind."""
 
@@ -286,6 +328,10 @@ KINDS: dict[str, type[Data]] = {
         Held,
         ImageMoved,
         Requested,
+        RolledBack,
+        RolledForward,
+        ExceptionHeld,
+        ExceptionEnded,
         Lost,
         Rewritten,
     )
