@@ -58,3 +58,25 @@ def test_what_both_refuse_is_told_from_both(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "refuses it too" in done.stderr
     assert done.stderr.count("at '/replicas': got string, want integer") == 2
+
+
+@pytest.mark.skipif(find("kustomize") is None, reason="kustomize is not built (`make real` does)")
+def test_kustomize_makes_the_same_of_a_folder(tmp_path: Path) -> None:
+    cases = Path(__file__).parents[1] / "kustomize/cases"
+    for name in ("patch-several-documents", "replicas", "component-transforms-all"):
+        shutil.copytree(cases / name, tmp_path / name)
+        done = windlass(tmp_path, "render", name, "--against", "kustomize")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith("kustomize v5.8.2 makes the same")
+
+
+@pytest.mark.skipif(find("kustomize") is None, reason="kustomize is not built (`make real` does)")
+def test_what_an_application_lays_over_is_left_out_on_both_sides_and_told(tmp_path: Path) -> None:
+    cases = Path(__file__).parents[1] / "kustomize/cases"
+    shutil.copytree(cases / "replicas", tmp_path / "shop")
+    laid = "kustomize: {namePrefix: p-, images: [{name: web, newTag: v2}]}"
+    (tmp_path / "app.yaml").write_text(APP.partition("    helm:")[0] + f"    {laid}\n")
+    done = windlass(tmp_path, "render", "shop", "--app", "app.yaml", "--against", "kustomize")
+    assert done.returncode == 0
+    assert "left out on both sides" in done.stderr
+    assert "kustomize.images, kustomize.namePrefix" in done.stderr

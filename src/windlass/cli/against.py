@@ -6,16 +6,18 @@ only here: nothing else in Windlass runs it. Its output is read as plain manifes
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from windlass import settings
 from windlass.adapters.host.children import Finished, Limits, ProgramMissing, find_program, run_child
@@ -26,7 +28,8 @@ from windlass.cli.render import tell_problems
 from windlass.cli.running import run_person
 from windlass.cli.telling import DIFFERS, ERROR, emit, say, width_of
 from windlass.cli.trees import Place, request_of
-from windlass.core.kinds.rendering import Helm, Plain, Render
+from windlass.core.kinds.rendering import Helm, Kustomize, Plain, Render
+from windlass.core.kustomize import FILE_NAMES
 from windlass.core.model import Rendered
 from windlass.core.plan.changes import changes_between
 from windlass.core.words.against import Beside, against_text
@@ -57,10 +60,26 @@ class Program:
     words: str
 
 
-def compare_with(name: str, rendered: Rendered, place: Place, *, namespace: str, output: str) -> int:
+def comparable(place: Place) -> Place:
+    """The place without what an Application adds and no such program has an option for; what is left out is told."""
+    given = place.settings
+    kept = replace(given, substitute=None, decrypt=None)
+    left = [name for name in ("substitute", "decrypt") if getattr(given, name) is not None]
+    if given.kustomize is not None:
+        kept = replace(kept, kustomize=Kustomize(load_restrictor=given.kustomize.load_restrictor))
+        named = {"images": "images", "name_prefix": "namePrefix", "components": "components"}
+        left += [f"kustomize.{word}" for name, word in named.items() if getattr(given.kustomize, name)]
+    if left:
+        say(f"note: left out on both sides, for programs know nothing of it: {', '.join(left)}\n", sys.stderr)
+    return dataclasses.replace(place, settings=kept)
+
+
+def compare_with(name: str, place: Place, *, namespace: str, output: str) -> int:
     """Compares a render with what the program ``name`` makes of the same folder; the exit code."""
+    place = comparable(place)
+    rendered = render_folder(request_of(place, namespace=namespace))
     with tempfile.TemporaryDirectory(prefix="windlass-") as made:
-        program, done = run_person(lambda: _run(name, place, namespace, Path(made)))
+        program, done = run_person(lambda: _run(name, place, rendered, namespace, Path(made)))
     if done.code != 0:
         return _refused(program, done, rendered, place)
     if rendered.problems:
@@ -127,11 +146,11 @@ def _refused(program: Program, done: Finished, rendered: Rendered, place: Place)
     return DIFFERS
 
 
-async def _run(name: str, place: Place, namespace: str, made: Path) -> tuple[Program, Finished]:
+async def _run(name: str, place: Place, rendered: Rendered, namespace: str, made: Path) -> tuple[Program, Finished]:
     if name == "helm":
         program = await _helm(place, namespace, made)
     else:
-        program = await _kustomize(Path(place.folder, place.path))
+        program = await _kustomize(place, rendered)
     return program, await _child(program.called)
 
 
@@ -141,25 +160,30 @@ async def _helm(place: Place, namespace: str, made: Path) -> Program:
     version = _VERSION.search((await _child([found, "version", "--short"])).stdout.decode("utf-8", "replace"))
     chart = place.settings.helm or Helm()
     release = chart.release_name or place.application.rpartition("/")[2] or RELEASE
-    called = [found, "template", release, str(Path(place.folder, place.path)), "--namespace", namespace or "default"]
+    where = place.chart.archive if place.chart is not None else str(Path(place.folder, place.path))
+    called = [found, "template", release, where, "--namespace", namespace or "default"]
     called += ["--kube-version", chart.kube_version or KUBE_VERSION]
     for one in chart.api_versions:
         called += ["--api-versions", one]
-    for one in chart.values_files:
-        called += ["--values", str(_values_file(place, one))]
-    if chart.values:
-        inline = made / "values.json"
-        inline.write_bytes(msgspec.json.encode(chart.values))
-        called += ["--values", str(inline)]
-    for number, (_, data) in enumerate(place.given):
-        given = made / f"given-{number}.yaml"
-        given.write_bytes(data)
-        called += ["--values", str(given)]
+    for file in _values(place, chart, made):
+        called += ["--values", str(file)]
     if not chart.skip_crds:
         called.append("--include-crds")
     if chart.skip_schema_validation:
         called.append("--skip-schema-validation")
     return Program(called, f"helm {version[0]}" if version else "helm")
+
+
+def _values(place: Place, chart: Helm, made: Path) -> Iterator[Path]:
+    """The values in the order in which a render takes them, the later one wins; those of no file are written to one."""
+    yield from (_values_file(place, one) for one in chart.values_files)
+    held = [place.values.objects.get(one.named.key, {}).get(one.key) for one in chart.values_from]
+    texts = [*held, msgspec.json.encode(chart.values) if chart.values else None, *(data for _, data in place.given)]
+    for number, data in enumerate(texts):
+        if data is not None:
+            file = made / f"{number}.yaml"
+            file.write_bytes(data)
+            yield file
 
 
 def _values_file(place: Place, text: str) -> Path:
@@ -176,12 +200,19 @@ def _values_file(place: Place, text: str) -> Path:
     return Path(other.folder, rest)
 
 
-async def _kustomize(folder: Path) -> Program:
+async def _kustomize(place: Place, rendered: Rendered) -> Program:
     """``kustomize build``, or where there is none, the one inside ``kubectl``."""
+    options = []
+    if place.settings.kustomize is not None and place.settings.kustomize.load_restrictor == "none":
+        options += ["--load-restrictor", "LoadRestrictionsNone"]
+    if not rendered.problems and _has_charts(place, rendered):
+        # Only where Windlass found every chart in the repository: kustomize would fetch what is not there.
+        options.append("--enable-helm")
+    folder = str(Path(place.folder, place.path))
     try:
         found = find_program("kustomize")
         version = _VERSION.search((await _child([found, "version"])).stdout.decode("utf-8", "replace"))
-        return Program([found, "build", str(folder)], f"kustomize {version[0]}" if version else "kustomize")
+        return Program([found, "build", folder, *options], f"kustomize {version[0]}" if version else "kustomize")
     except ProgramMissing as error:
         try:
             found = find_program("kubectl")
@@ -189,7 +220,13 @@ async def _kustomize(folder: Path) -> Program:
             error.hint = "install kustomize, or kubectl, which holds one; or put it on the PATH"
             raise error from None
     said = json.loads((await _child([found, "version", "--client", "-o", "json"])).stdout or b"{}")
-    return Program([found, "kustomize", str(folder)], f"kustomize {said.get('kustomizeVersion', '')} of kubectl")
+    return Program([found, "kustomize", folder, *options], f"kustomize {said.get('kustomizeVersion', '')} of kubectl")
+
+
+def _has_charts(place: Place, rendered: Rendered) -> bool:
+    """Whether a kustomization that was read names a chart."""
+    files = (Path(place.folder, path) for path, blob in rendered.read.items() if blob and path.endswith(FILE_NAMES))
+    return any(b"helmChart" in file.read_bytes() for file in files)
 
 
 async def _child(called: Sequence[str]) -> Finished:

@@ -93,11 +93,11 @@ def command(
             place = replace(place, chart=run_person(lambda: fetched_chart(written)))
     place = replace(place, others=given_sources(sources), values=given_values(values_from))
     place = replace(place, given=tuple((str(file), file.read_bytes()) for file in values_files))
-    rendered = render_folder(request_of(place, namespace=namespace))
     if against:
         from windlass.cli.against import compare_with
 
-        return compare_with(against, rendered, place, namespace=namespace, output=output)
+        return compare_with(against, place, namespace=namespace, output=output)
+    rendered = render_folder(request_of(place, namespace=namespace))
     code = tell_problems(rendered, place.commit, place.repository)
     if rendered.warnings:
         say(problems_text(rendered.warnings, width=width_of(sys.stderr)).replace("error: ", "warning: "), sys.stderr)
