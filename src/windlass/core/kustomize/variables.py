@@ -6,6 +6,7 @@ Collected with each kustomization, replaced at the end. Called by ``target``.
 from __future__ import annotations
 
 import re
+import base64
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -170,11 +171,31 @@ def replaced(text: str, values: dict[str, Any]) -> Value:
                 check_text(length)
                 cursor = end
             else:
-                out.append("$" if following == "$" else "$" + following)
+                out.append("$" if following == "$" else "$" + _torn(following))
                 cursor += 1
             checkpoint = cursor + 1
         cursor += 1
-    return "".join(out) + text[checkpoint:]
+    return _whole("".join(out) + text[checkpoint:])
+
+
+def _torn(character: str) -> str:
+    """A character as the original copies it after a dollar: the first of its bytes as a character of its own, the
+    others as they are."""
+    if character.isascii():
+        return character
+    first, *rest = character.encode("utf-8", "surrogatepass")
+    return chr(first) + bytes(rest).decode("ascii", "surrogateescape")
+
+
+def _whole(text: str) -> str:
+    """What the original makes of such bytes where they are no text any more: base64."""
+    if text.isascii():
+        return text
+    data = text.encode("utf-8", "surrogateescape")
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return base64.b64encode(data).decode()
 
 
 def _formatted(value: Value) -> str:
