@@ -5,8 +5,8 @@ Collected with each kustomization, replaced at the end. Called by ``target``.
 
 from __future__ import annotations
 
-import re
 import base64
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
