@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from bench.figures import Result, as_json, table
 from bench.fleet import Fleet
 from bench.rendering import render
+from bench.rolling import rollback
 from bench.scenarios import ALONE, SCENARIOS
 from bench.world import Options, opened
 
@@ -38,7 +39,7 @@ async def run(names: list[str], options: Options, show: Callable[[Result], None]
             for name in [name for name in SCENARIOS if name in names]:
                 results.append(await SCENARIOS[name](world))
                 show(results[-1])
-    alone = {**ALONE, "render": render}
+    alone = {**ALONE, "render": render, "rollback": rollback}
     for name in [name for name in alone if name in names]:
         results.append(await alone[name](options))
         show(results[-1])
@@ -47,7 +48,7 @@ async def run(names: list[str], options: Options, show: Callable[[Result], None]
 
 def main() -> None:
     """Reads the arguments, runs, prints; exit code 0 whether or not an aim is reached: a figure is no test."""
-    everything = [*SCENARIOS, *ALONE, "render"]
+    everything = [*SCENARIOS, *ALONE, "render", "rollback"]
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="name", help=f"of: {', '.join(everything)}")
     parser.add_argument("--cluster", default="real", help="real, devcluster, or the path of a kubeconfig")

@@ -17,7 +17,7 @@ from typing import Any
 from windlass.adapters.git import Author, commit_files, init_repository, on_git_thread
 from windlass.adapters.git import push as push_commits
 from windlass.core.words.plain import plain
-from windlass.demo import shop
+from windlass.demo import shop, turning_back
 from windlass.demo.stack import Stack, application_object, repository_object, running
 from windlass.errors import WindlassError
 
@@ -155,7 +155,18 @@ async def _until_stopped(teller: Teller, stop: asyncio.Event) -> int:
 
 
 async def _told(teller: Teller) -> int:
-    steps = (first_commit, next_commit, by_hand, addition, deleted, broken, broken_image, removed)
+    steps = (
+        first_commit,
+        next_commit,
+        by_hand,
+        addition,
+        deleted,
+        broken,
+        broken_image,
+        removed,
+        turning_back.rolled_back,
+        turning_back.exception,
+    )
     try:
         for step in steps:
             await step(teller)
