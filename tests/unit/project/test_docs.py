@@ -216,7 +216,7 @@ def test_targets_of_make_that_a_page_names_exist() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.M))
     if "\nbench-%:" in makefile:
-        scenarios = (ROOT / "bench/scenarios.py").read_text(encoding="utf-8")
+        scenarios = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "bench").glob("*.py"))
         targets |= {f"bench-{name}" for name in re.findall(r"^async def ([a-z]+)\(", scenarios, re.M)}
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
