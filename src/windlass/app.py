@@ -178,7 +178,9 @@ class Controller:
         values = Values(cluster, supervisor, syncs.add)
         http = await stack.enter_async_context(Http(local=settings.local_charts))
         store = ChartStore(settings.data / "charts", http, clock)
-        charts = ChartFlow(fleet, cluster, store, clock, wake=syncs.add, told=reporter.changed)
+        charts = ChartFlow(
+            fleet, cluster, store, clock, wake=syncs.add, told=reporter.changed, fetch=settings.fetch_dependencies
+        )
         stack.callback(charts.queue.close)
         desires = Desires(fleet, renderer, inventory, values, charts, key, tracer)
         upstreams = Upstreams(secrets, clock, settings.data / "git", local=settings.local_git)

@@ -450,7 +450,8 @@ class RenderRequest(msgspec.Struct, frozen=True):
     ``settings`` is ``spec.render`` of the Application; ``others`` are further repositories by the name that it gives
     them; ``values`` what it names of the cluster; ``chart`` the chart of ``source.chart``; ``facts`` the cluster's;
     ``given`` values of a chart from the command line, each with its name, over all others; ``helm`` the program that
-    renders charts, "" for the library."""
+    renders charts, "" for the library; ``fetched`` are charts that a chart of the folder wants, each for one
+    ``wanted``."""
 
     folder: str
     commit: str
@@ -470,6 +471,8 @@ class RenderRequest(msgspec.Struct, frozen=True):
     facts: ClusterFacts = ClusterFacts()
     given: tuple[tuple[str, bytes], ...] = ()
     helm: str = ""
+    wanted: tuple[ChartWanted, ...] = ()
+    fetched: tuple[ChartFound, ...] = ()
 
 
 class Renderer(Protocol):

@@ -32,6 +32,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     local_git: bool = False
     local_charts: bool = False
     helm: str = ""
+    fetch_dependencies: bool = False
     workers: int = 16
     lease: bool = True
     log_format: str = "json"

@@ -23,7 +23,7 @@ def conversation(request: pytest.FixtureRequest, cluster: Cluster, namespace: st
 def windlass(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
     """A controller on the cluster, with just the account that `windlass install --export` makes."""
     installed = Installed(cluster, tmp_path_factory.mktemp("windlass"))
-    installed.start("--local-charts")
+    installed.start("--local-charts", "--fetch-dependencies")
     yield installed
     installed.close()
     assert installed.decisions("bug") == [], "a bug is told in the log with its traceback; there is none"

@@ -188,3 +188,21 @@ def test_a_chart_that_is_not_there_is_told_with_what_is(team: Team, charts: Char
     team.commit({"README.md": "x"})
     team.until(lambda: team.ready("web").get("reason") == "ChartMissing", "the missing version is told")
     assert "mend: the newest are: 1.0.0" in team.status("web")["messages"]
+
+
+def test_a_chart_of_git_with_a_dependency_that_is_fetched(team: Team, charts: ChartHost) -> None:
+    charts.publish("1.0.0")
+    charts.publish("1.1.0")
+    team.repository()
+    team.application()
+    wants = f"dependencies: [{{name: web, version: 1.x, repository: '{charts.url}'}}]\n"
+    lock = f"dependencies: [{{name: web, version: 1.0.0, repository: '{charts.url}'}}]\n"
+    chart = "apiVersion: v2\nname: shop\nversion: 0.1.0\n" + wants
+    commit = team.commit(
+        {"shop/Chart.yaml": chart, "shop/Chart.lock": lock, "shop/values.yaml": "web: {level: warn}\n"}
+    )
+    team.until_synced(commit)
+    assert (data(team, "shop")["version"], data(team, "shop")["level"]) == ("1.0.0", "warn")
+    commit = team.commit({"shop/Chart.lock": lock.replace("1.0.0", "1.1.0")})
+    team.until_synced(commit)
+    assert data(team, "shop")["version"] == "1.1.0"

@@ -56,6 +56,11 @@ import click
     help="A helm program that renders charts, in place of the extra windlass[helm].",
 )
 @click.option(
+    "--fetch-dependencies",
+    is_flag=True,
+    help="Fetch charts that a chart names and that are not in its folder charts/, as its Chart.lock says.",
+)
+@click.option(
     "--local-charts", is_flag=True, help="Allow chart repositories and registries on this machine, for a trial on it."
 )
 @click.option("--log-format", type=click.Choice(["json", "text"]), default="json", show_default=True)
@@ -80,6 +85,7 @@ def command(
     local_git: bool,
     local_charts: bool,
     helm: str,
+    fetch_dependencies: bool,
     log_format: str,
     trace: bool,
     profile: bool,
@@ -105,6 +111,7 @@ def command(
         local_git=local_git,
         local_charts=local_charts,
         helm=helm,
+        fetch_dependencies=fetch_dependencies,
         log_format=log_format,
         trace=trace,
         profile=profile,

@@ -9,7 +9,7 @@ Application's messages say so. Credentials are read with the Application's own a
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import structlog
@@ -38,7 +38,8 @@ class _Kept(NamedTuple):
 
 
 class ChartFlow:
-    """``wake`` hears of each Application whose chart is another one now, ``told`` of each whose messages changed."""
+    """``wake`` hears of each Application whose chart is another one now, ``told`` of each whose messages changed.
+    ``fetch``: charts that a chart of a folder wants are fetched as well."""
 
     def __init__(
         self,
@@ -49,6 +50,7 @@ class ChartFlow:
         *,
         wake: Callable[[Key], None],
         told: Callable[[ApplicationState], None],
+        fetch: bool = False,
     ) -> None:
         self._fleet = fleet
         self._cluster = cluster
@@ -56,6 +58,7 @@ class ChartFlow:
         self._clock = clock
         self._wake = wake
         self._told = told
+        self._fetch = fetch
         self._kept: dict[Key, _Kept] = {}
         self.queue: WorkQueue[Key] = WorkQueue(base=5.0, cap=300.0)
 
@@ -92,6 +95,19 @@ class ChartFlow:
             self._wake(key)
         if (error_before is None) != (state.chart_error is None):
             self._told(state)
+
+    async def dependencies(self, wants: Sequence[tuple[str, str, str]]) -> dict[ChartWanted, ChartFound]:
+        """The charts that a chart of a folder wants: fetched without credentials, where that is allowed at all."""
+        if not self._fetch:
+            return {}
+        found: dict[ChartWanted, ChartFound] = {}
+        for repository, name, version in wants:
+            wanted = ChartWanted(repository, name, version)
+            try:
+                found[wanted] = await self._charts.resolve(wanted, {}, fresh=KEEP)
+            except WindlassError as error:
+                raise error.at(Where(field=f"the dependency {name}")) from None
+        return found
 
     def forget(self, key: Key) -> None:
         """The Application is gone."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from datetime import datetime
 
+import msgspec
+
 from windlass.adapters.git.store import Store, on_git_thread
 from windlass.core.kinds.application import Application
 from windlass.core.model import Desired, ObjectRef, Rendered
@@ -122,6 +124,11 @@ class Desires:
         )
         with self._tracer.span("render", application=state.name, commit=commit):
             rendered = await self._renderer.render(request)
+            dependencies = await self._charts.dependencies(rendered.wants)
+            if dependencies:
+                wanted, fetched = tuple(dependencies), tuple(dependencies.values())
+                request = msgspec.structs.replace(request, wanted=wanted, fetched=fetched)
+                rendered = await self._renderer.render(request)
         return rendered, inputs._replace(facts=facts if rendered.asked else ClusterFacts())
 
     async def differs(self, state: ApplicationState, rendered: Rendered) -> bool:

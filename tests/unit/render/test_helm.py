@@ -25,7 +25,7 @@ from windlass.adapters.render.helm_output import arranged, split
 from windlass.core.kinds.rendering import Helm, Render, ValuesFrom
 from windlass.core.model import Rendered
 from windlass.errors import TryLater
-from windlass.ports import ChartFound, ClusterFacts, ClusterValues
+from windlass.ports import ChartFound, ChartWanted, ClusterFacts, ClusterValues
 
 CHARTS = Path(__file__).parents[2] / "charts"
 CHART = "apiVersion: v2\nname: web\nversion: 0.1.0\n"
@@ -207,6 +207,7 @@ def test_a_dependency_that_is_not_there_says_how_to_get_it() -> None:
     assert problem.slug == "chart-dependencies"
     assert problem.what.endswith(": db")
     assert problem.hint.startswith("run helm dependency update")
+    assert rendered(files).wants == [("https://a.example", "db", "1.x")]
 
 
 @pytest.mark.parametrize(("wanted", "cluster", "good"), [
@@ -500,3 +501,58 @@ def test_links_that_lead_round_in_circles_are_counted_and_refused() -> None:
     assert problem.slug == "chart-refused"
     assert "circle" in problem.hint
     assert time.monotonic() - began < 20
+
+
+# --- dependencies that are not in charts/ ----------------------------------------------------------------------------
+
+WANTS = CHART + "dependencies: [{name: db, version: 1.x, repository: '%s'}]\n"
+DB = "apiVersion: v2\nname: db\nversion: 1.4.0\n"
+
+
+def test_a_dependency_of_the_same_repository_is_read_there() -> None:
+    files: dict[str, str | bytes] = {
+        "apps/web/Chart.yaml": WANTS % "file://../../libs/db",
+        "libs/db/Chart.yaml": DB + "dependencies: [{name: tools, version: 0.1.x, repository: 'file://../tools'}]\n",
+        "libs/db/templates/a.yaml": shown('{{ include "tools.word" . }}'),
+        "libs/tools/Chart.yaml": "apiVersion: v2\nname: tools\nversion: 0.1.0\ntype: library\n",
+        "libs/tools/templates/_a.tpl": '{{ define "tools.word" }}from-a-library{{ end }}',
+    }
+    result = rendered(files, path="apps/web")
+    assert data_of(result)["it"] == "from-a-library"
+    assert {"libs/db/templates/a.yaml", "libs/tools/templates/_a.tpl"} <= result.read.keys()
+    assert data_of(rendered(files, path="apps/web"))["it"] == "from-a-library"
+
+
+@pytest.mark.parametrize(("target", "words"), [
+    ("file://../../../etc", "leads out of the repository"),
+    ("file:///etc", "leads out of the repository"),
+    ("file://../nothing", "is not in the repository"),
+])  # fmt: skip
+def test_a_dependency_outside_the_repository_is_refused(target: str, words: str) -> None:
+    (problem,) = rendered({"apps/web/Chart.yaml": WANTS % target}, path="apps/web").problems
+    assert (problem.slug, problem.file) == ("chart-refused", "apps/web/Chart.yaml")
+    assert words in problem.what
+
+
+def test_charts_that_name_each_other_in_a_circle_are_refused() -> None:
+    files: dict[str, str | bytes] = {
+        "web/Chart.yaml": WANTS % "file://../db",
+        "db/Chart.yaml": DB + "dependencies: [{name: db, version: 1.x, repository: 'file://../db'}]\n",
+    }
+    (problem,) = rendered(files, path="web").problems
+    assert "in a circle" in problem.what
+
+
+def test_a_dependency_that_was_fetched_is_put_in_its_place_as_the_lock_file_says(tmp_path: Path) -> None:
+    data = tgz({"db/Chart.yaml": DB.encode(), "db/templates/a.yaml": shown("far").encode()})
+    (tmp_path / "db.tgz").write_bytes(data)
+    files = {"Chart.yaml": WANTS % "https://a.example/"}
+    lock = "dependencies: [{name: db, version: 1.4.0, repository: 'https://a.example/'}]\n"
+    assert rendered(files).wants == [("https://a.example", "db", "1.x")]
+    assert rendered({**files, "Chart.lock": lock}).wants == [("https://a.example", "db", "1.4.0")]
+    found = ChartFound("db", "1.4.0", f"sha256:{hashlib.sha256(data).hexdigest()}", str(tmp_path / "db.tgz"))
+    given = {"wanted": (ChartWanted("https://a.example", "db", "1.4.0"),), "fetched": (found,)}
+    result = rendered({**files, "Chart.lock": lock}, **given)
+    assert data_of(result)["it"] == "far"
+    assert result.wants == []
+    assert rendered({"Chart.yaml": WANTS % "@mine"}).wants == [], "an alias is nobody's address"

@@ -34,13 +34,14 @@ class Failure(msgspec.Struct, frozen=True):
 
 class End(msgspec.Struct, frozen=True):
     """What ends an answer: the commits of the source and of further repositories, whether a secret is in it, whether
-    what the cluster is like went into it, and the answers about custom kinds that were used."""
+    what the cluster is like went into it, the answers about custom kinds that were used, and missing charts."""
 
     commit: str
     others: dict[str, str] = {}
     private: bool = False
     asked: bool = False
     scopes: dict[str, bool] = {}
+    wants: list[tuple[str, str, str]] = []
 
 
 def frame(letter: int, payload: bytes) -> bytes:
@@ -58,7 +59,7 @@ def answer(rendered: Rendered) -> Iterator[bytes]:
     for name, other in rendered.others.items():
         yield from _sliced(TRACE, ((name, path, seen) for path, seen in other.read.items()))
     commits = {name: other.commit for name, other in rendered.others.items()}
-    end = End(rendered.commit, commits, rendered.private, rendered.asked, rendered.scopes)
+    end = End(rendered.commit, commits, rendered.private, rendered.asked, rendered.scopes, rendered.wants)
     yield frame(END, _encode(end))
 
 
@@ -126,4 +127,5 @@ class Answer:
             end.private,
             end.asked,
             end.scopes,
+            end.wants,
         )

@@ -20,6 +20,7 @@ from typing import Any, ClassVar, NamedTuple
 import msgspec
 
 from windlass.adapters.render.helm_child import ChartAnswer, ChartJob, ValuesText
+from windlass.adapters.render.helm_dependencies import completed
 from windlass.adapters.render.helm_engine import Engine, engine
 from windlass.adapters.render.helm_files import ChartFiles, ChartRefused, chart_archive, chart_folder, packed
 from windlass.adapters.render.helm_output import Output, Piece, arranged
@@ -76,7 +77,7 @@ def helm(work: Work) -> Iterator[Raw]:
             return
         values = given
         by = HelmProgram(work.request.helm) if work.request.helm else None
-        answer, facts = render_chart(chart, values, _settings(work, settings), by)
+        chart, answer, facts = _rendered(work, chart, values, _settings(work, settings), by)
         output = arranged(answer.files, [] if settings.skip_crds else answer.crds)
         tracked = work.request.chart is None
         raws = [raw for piece in (*output.crds, *output.manifests) for raw in _raws(piece, chart, tracked=tracked)]
@@ -92,6 +93,26 @@ def helm(work: Work) -> Iterator[Raw]:
         work.secrets |= {scalar for one in values if one.secret for scalar in _scalars(one.text)}
     _tell(work, chart, answer, facts, output)
     yield from raws
+
+
+def _rendered(
+    work: Work, chart: ChartFiles, values: list[ValuesText], settings: Settings, by: HelmProgram | None
+) -> tuple[ChartFiles, ChartAnswer, Facts]:
+    """The render; with the charts that are missing in ``charts/``, where they can be had."""
+    try:
+        return chart, *render_chart(chart, values, settings, by)
+    except ChartDependencies as error:
+        fetched = dict(zip(work.request.wanted, work.request.fetched, strict=True))
+        names = [name.strip() for name in error.missing.split(",")]
+        whole = completed(chart, names, work.sealed, fetched, _archive_of)
+        work.wants += [one.wanted for one in whole.missing if one.wanted is not None]
+        if whole.missing or whole.chart.key == chart.key:
+            raise
+        return whole.chart, *render_chart(whole.chart, values, settings, by)
+
+
+def _archive_of(chart: ChartFound) -> bytes:
+    return _data(chart, f"{chart.name}-{chart.version}.tgz")
 
 
 def _settings(work: Work, settings: Helm) -> Settings:
@@ -112,13 +133,17 @@ def fetched_chart(chart: ChartFound) -> ChartFiles:
 
 
 def _verified(chart: ChartFound, place: str) -> dict[str, bytes]:
+    return chart_archive(_data(chart, place), place).load()
+
+
+def _data(chart: ChartFound, place: str) -> bytes:
     try:
         data = Path(chart.archive).read_bytes()
     except OSError as error:
         raise ChartGone(f"the archive {place} is not on the disk any more") from error
     if f"sha256:{hashlib.sha256(data).hexdigest()}" != chart.digest:
         raise ChartGone(f"the archive {place} on the disk is not the one that was fetched")
-    return chart_archive(data, place).load()
+    return data
 
 
 # --- values ---------------------------------------------------------------------------------------------------------
@@ -251,12 +276,14 @@ def _is_template(path: str) -> bool:
 def _wrong(answer: ChartAnswer, chart: ChartFiles, settings: Settings) -> ChartWrong:
     words = " ".join(answer.error.split())[:_LONGEST]
     if answer.step == "dependencies":
-        return _error(
-            "chart-dependencies",
+        missing = ChartDependencies(
             f"the chart wants other charts that are not in its folder charts/: {words}",
-            Where(chart.where("Chart.yaml")),
-            f"run helm dependency update {chart.place or '.'}, and commit charts/",
+            where=Where(chart.where("Chart.yaml")),
+            hint=f"run helm dependency update {chart.place or '.'}, and commit charts/; or let the controller fetch "
+            "them: --fetch-dependencies",
         )
+        missing.missing = words
+        return missing
     if answer.step == "version":
         return _error(
             "chart-kube-version",
@@ -284,6 +311,7 @@ class ChartDependencies(ChartWrong):
     """Charts that it needs are missing in ``charts/``."""
 
     slug: ClassVar[str] = "chart-dependencies"
+    missing = ""
 
 
 class ChartKubeVersion(ChartWrong):

@@ -85,6 +85,7 @@ def render(
         private,
         work.asked,
         scopes,
+        [(one.repository, one.name, one.version) for one in work.wants],
     )
 
 

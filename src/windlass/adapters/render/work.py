@@ -25,7 +25,7 @@ from windlass.adapters.git.trace import TracedSnapshot
 from windlass.adapters.render.documents import Documents
 from windlass.adapters.render.findings import Findings
 from windlass.adapters.render.objects import Raw
-from windlass.ports import RenderRequest
+from windlass.ports import ChartWanted, RenderRequest
 
 
 @dataclass(slots=True)
@@ -34,7 +34,8 @@ class Work:
     repositories by the name that the source gives them. ``private`` is set by whoever put a secret into what comes out:
     then nothing of the render is kept on a disk. ``sealed`` is the commit as it is in Git: what is read there is not
     decrypted, and may be kept by its blob id; what ``tree`` reads may not where the Application decrypts. ``asked`` is
-    set by whoever used ``request.facts``; ``secrets`` are texts that were taken out of Secrets, and are told nobody.
+    set by whoever used ``request.facts``; ``secrets`` are texts that were taken out of Secrets, and are told nobody;
+    ``wants`` are charts that are missing and could be fetched.
     """
 
     request: RenderRequest
@@ -47,6 +48,7 @@ class Work:
     private: bool = False
     asked: bool = False
     secrets: set[str] = field(default_factory=set)
+    wants: list[ChartWanted] = field(default_factory=list)
 
     def data(self, file: str) -> bytes:
         """A file's bytes once more, for the line of a mistake: it is in the trace already."""

@@ -72,7 +72,8 @@ class Rendered(msgspec.Struct, frozen=True):
     ``read`` is the trace: per path its blob id or "" for absent, per folder (trailing "/") a digest of its names;
     ``others`` the same of further repositories, by the names that the source gives them. ``private``: a Secret is in
     it, or what came from one: it stays in memory. ``asked``: what the cluster is like went into it. ``scopes`` are the
-    answers about custom kinds that were used, as in ``RenderRequest.namespaced``.
+    answers about custom kinds that were used, as in ``RenderRequest.namespaced``. ``wants`` are charts that are missing
+    (repository, name, range): with them the render would come to something.
     """
 
     commit: str
@@ -85,3 +86,4 @@ class Rendered(msgspec.Struct, frozen=True):
     private: bool = False
     asked: bool = False
     scopes: dict[str, bool] = {}
+    wants: list[tuple[str, str, str]] = []

@@ -1,0 +1,113 @@
+"""The charts that a chart names and that are not in its folder ``charts/``: from the repository, or fetched before.
+
+``file://`` leads to a chart of the same repository, and is read there. Others come as archives that the controller
+fetched, where it may; ``Chart.lock`` says which version. Called by ``helm`` where Helm says that one is missing; it
+fetches nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from windlass.adapters.git.snapshot import Snapshot
+from windlass.adapters.render.helm_files import ChartFiles, ChartRefused, chart_folder
+from windlass.core.documents import DocumentError, read
+from windlass.errors import Where
+from windlass.ports import ChartFound, ChartWanted
+
+_DECLARED = (("Chart.yaml", "Chart.lock"), ("requirements.yaml", "requirements.lock"))
+_LOCAL = "file://"
+_DEEPEST = 8
+
+
+class Dependency(NamedTuple):
+    """One that is declared: ``version`` is that of the lock file where there is one."""
+
+    name: str
+    version: str
+    repository: str
+
+    @property
+    def wanted(self) -> ChartWanted | None:
+        """What has to be fetched; None for what is no address (an alias of somebody's own helm, for example)."""
+        if not self.repository.startswith(("https://", "http://", "oci://")):
+            return None
+        return ChartWanted(self.repository.rstrip("/"), self.name, self.version)
+
+
+class Completed(NamedTuple):
+    """The chart with what could be had, and what is still missing."""
+
+    chart: ChartFiles
+    missing: tuple[Dependency, ...]
+
+
+def completed(
+    chart: ChartFiles,
+    names: Sequence[str],
+    snapshot: Snapshot,
+    fetched: Mapping[ChartWanted, ChartFound],
+    data: Callable[[ChartFound], bytes],
+) -> Completed:
+    """Puts the charts of these names into ``charts/``. Raises ChartRefused, BadPath, DocumentError."""
+    files = chart.load()
+    marks, more, missing = [chart.key], dict[str, bytes](), list[Dependency]()
+    for one in _declared(files, chart):
+        if one.name not in names:
+            continue
+        found = fetched.get(one.wanted) if one.wanted is not None else None
+        if one.repository.startswith(_LOCAL):
+            local = _local(chart, one, snapshot)
+            marks.append(local.key)
+            more |= {f"charts/{one.name}/{path}": content for path, content in _whole(local, snapshot, 0).items()}
+        elif found is not None:
+            marks.append(found.digest)
+            more[f"charts/{one.name}-{found.version}.tgz"] = data(found)
+        else:
+            missing.append(one)
+    key = hashlib.sha256("\0".join(marks).encode()).hexdigest()
+    return Completed(ChartFiles(chart.place, key, lambda: {**files, **more}), tuple(missing))
+
+
+def _whole(chart: ChartFiles, snapshot: Snapshot, depth: int) -> dict[str, bytes]:
+    """A chart of the repository, with the charts of the repository that it names."""
+    files = chart.load()
+    if depth > _DEEPEST:
+        raise ChartRefused("charts name each other in a circle", where=Where(chart.where("Chart.yaml")))
+    for one in list(_declared(files, chart)):
+        inside = any(path.startswith((f"charts/{one.name}/", f"charts/{one.name}-")) for path in files)
+        if one.repository.startswith(_LOCAL) and not inside:
+            more = _whole(_local(chart, one, snapshot), snapshot, depth + 1)
+            files |= {f"charts/{one.name}/{path}": content for path, content in more.items()}
+    return files
+
+
+def _local(chart: ChartFiles, one: Dependency, snapshot: Snapshot) -> ChartFiles:
+    path = posixpath.normpath(posixpath.join(chart.place, one.repository.removeprefix(_LOCAL)))
+    where = Where(chart.where("Chart.yaml"))
+    if path.startswith(("../", "/")) or path == "..":
+        raise ChartRefused(f"the dependency {one.name} leads out of the repository: {one.repository}", where=where)
+    if not snapshot.entries("" if path == "." else path):
+        raise ChartRefused(f"the dependency {one.name} is not in the repository: there is no {path}", where=where)
+    return chart_folder(snapshot, "" if path == "." else path)
+
+
+def _declared(files: Mapping[str, bytes], chart: ChartFiles) -> Iterator[Dependency]:
+    for declares, locks in _DECLARED:
+        locked = {one["name"]: str(one.get("version") or "") for one in _entries(files, locks, chart)}
+        for one in _entries(files, declares, chart):
+            name = str(one["name"])
+            yield Dependency(name, locked.get(name) or str(one.get("version") or ""), str(one.get("repository") or ""))
+
+
+def _entries(files: Mapping[str, bytes], name: str, chart: ChartFiles) -> list[dict[str, Any]]:
+    try:
+        documents = read(files.get(name, b""), chart.where(name))
+    except DocumentError:
+        return []  # Helm has read it before, or tells what is wrong with it
+    value = documents[0].value if documents else None
+    entries = value.get("dependencies") if isinstance(value, dict) else None
+    return [one for one in entries or () if isinstance(one, dict) and isinstance(one.get("name"), str)]
