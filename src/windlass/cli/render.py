@@ -12,8 +12,9 @@ from windlass.cli.options import output_option
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from windlass.cli.trees import Place
     from windlass.core.kinds.application import Application
-    from windlass.core.model import Rendered
+    from windlass.core.model import Explained, Rendered
     from windlass.ports import ClusterValues, OtherSource
 
 
@@ -46,6 +47,11 @@ if TYPE_CHECKING:
     type=click.Choice(["kustomize", "helm"]),
     help="Compare with what your own program of that name makes of PATH; exit code 2 where they differ.",
 )
+@click.option(
+    "--explain",
+    is_flag=True,
+    help="Print, in place of the objects, what made and changed each of them, and which files were read.",
+)
 @output_option
 def command(
     path: Path,
@@ -55,6 +61,7 @@ def command(
     values_from: tuple[Path, ...],
     sources: tuple[str, ...],
     against: str | None,
+    explain: bool,
     output: str,
 ) -> int:
     """Print what PATH (a folder of manifests, or one file) renders to, in the order in which it is applied.
@@ -97,10 +104,14 @@ def command(
         from windlass.cli.against import compare_with
 
         return compare_with(against, place, namespace=namespace, output=output)
-    rendered = render_folder(request_of(place, namespace=namespace))
+    told: list[tuple[str, list[Explained]]] = []
+    rendered = render_folder(request_of(place, namespace=namespace), lambda *each: told.append(each))
     code = tell_problems(rendered, place.commit, place.repository)
     if rendered.warnings:
         say(problems_text(rendered.warnings, width=width_of(sys.stderr)).replace("error: ", "warning: "), sys.stderr)
+    if explain and told:
+        show_explained(*told[0], rendered, place, output)
+        return code
     if rendered.problems:
         return code
     objects = [msgspec.json.decode(one.body) for one in rendered.objects]
@@ -112,6 +123,44 @@ def command(
         say(f"nothing to render in {place.path or place.folder}\n", sys.stderr)
         return ERROR
     return code
+
+
+def show_explained(renderer: str, objects: list[Explained], rendered: Rendered, place: Place, output: str) -> None:
+    """How the render came to be, as text or as data."""
+    import msgspec
+
+    from windlass.cli.telling import emit
+    from windlass.core.words.explains import explain_text
+
+    if output == "human":
+        where = place.path or place.folder
+        click.echo(explain_text(renderer, objects, rendered, place=where, values=values_of(place)), nl=False)
+        return
+    read = {"": rendered.read, **{name: other.read for name, other in rendered.others.items()}}
+    content = {
+        "renderer": renderer,
+        "objects": [
+            {
+                "object": str(one.ref),
+                "file": one.file,
+                "line": one.line,
+                "steps": [{"place": file, "says": field} for file, field in one.steps],
+            }
+            for one in objects
+        ],
+        "read": {name: {path: seen or None for path, seen in sorted(each.items())} for name, each in read.items()},
+    }
+    emit(msgspec.to_builtins(content), output)
+
+
+def values_of(place: Place) -> list[str]:
+    """Where the values of a chart come from, the lowest first."""
+    settings = place.settings.helm
+    if settings is None:
+        return []
+    found = ["values.yaml of the chart", *settings.values_files]
+    found += [f"{one.named.kind} {one.named.name}" for one in settings.values_from]
+    return [*found, *(["spec.render.helm.values"] if settings.values else [])]
 
 
 def read_application(file: Path) -> Application:

@@ -14,6 +14,7 @@ import msgspec
 
 from windlass.adapters.git import Store
 from windlass.adapters.render import Workers, render_folder
+from windlass.adapters.render.walk import KUSTOMIZATIONS
 from windlass.core.kinds.application import Application
 from windlass.core.kinds.rendering import Render
 from windlass.core.model import Rendered
@@ -76,6 +77,10 @@ def local(path: Path, commit: str = "") -> Place:
             )
         if whole.is_file():
             return Place(str(whole.parent), "", include=(f"./{_pattern(whole.name)}",))
+        here = Path.cwd()
+        if whole != here and whole.is_relative_to(here) and any((whole / name).is_file() for name in KUSTOMIZATIONS):
+            # Its bases lie beside it: below the folder that the person stands in they are found.
+            return Place(str(here), whole.relative_to(here).as_posix())
         return Place(str(whole), "")
     inside = whole.relative_to(root).as_posix() if whole != root else ""
     place = Place(str(root), inside, repository=root.name)

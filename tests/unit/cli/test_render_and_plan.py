@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
+import pytest
 from desk import Done, Repo
 
 Run = Callable[..., Done]
@@ -217,3 +219,78 @@ spec:
     assert "--source lib=FOLDER" in done.err
     done = run("render", SHOP, *given[:4], "--source", "lib=nowhere")
     assert (done.code, "names no folder" in done.err) == (1, True)
+
+
+def test_a_render_is_explained_by_what_made_and_changed_each_object_and_what_was_read(repo: Repo, run: Run) -> None:
+    web = WEB.replace("acme/shop:1.4.1", "acme/shop:${TAG}")
+    repo.write("base/kustomization.yaml", "resources: [web.yaml]\nconfigMapGenerator:\n- {name: a, literals: [x=1]}\n")
+    repo.write("base/web.yaml", web)
+    repo.write(
+        "prod/kustomization.yaml", "resources: [../base]\nnamePrefix: prod-\nreplicas: [{name: web, count: 3}]\n"
+    )
+    repo.write(
+        "app.yaml",
+        "apiVersion: windlass.dev/v1alpha1\nkind: Application\nmetadata: {name: shop, namespace: shop}\n"
+        "spec:\n  source: {repository: config, path: prod}\n  render: {substitute: {values: {TAG: '2.0'}}}\n",
+    )
+    done = run("render", "prod", "--app", "app.yaml", "--explain")
+    assert done.code == 0, done.err
+    assert (
+        done.out
+        == """\
+prod: a kustomization
+
+ConfigMap/prod-a-hmg6f82fh6  made by base/kustomization.yaml
+  base/kustomization.yaml  configMapGenerator[0]
+Deployment/prod-web          base/web.yaml:1
+  prod/kustomization.yaml        replicas[0]
+  spec.render.substitute.values  ${TAG}
+
+read: 3 files, 2 folders listed
+  base/kustomization.yaml
+  base/web.yaml
+  prod/kustomization.yaml
+  base/
+  prod/
+looked for in vain: 4 names
+  base/Kustomization
+  base/kustomization.yml
+  prod/Kustomization
+  prod/kustomization.yml
+"""
+    )
+    told = json.loads(run("render", "prod", "--app", "app.yaml", "--explain", "-o", "json").out)
+    assert told["renderer"] == "kustomize"
+    assert told["objects"][1]["steps"][-1] == {"place": "spec.render.substitute.values", "says": "${TAG}"}
+    assert told["read"][""]["prod/Kustomization"] is None
+
+
+def test_a_kustomization_outside_of_git_finds_its_bases_below_where_the_person_stands(
+    repo: Repo, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside = tmp_path / "outside"
+    for name, text in {"base/kustomization.yaml": "resources: [web.yaml]\n", "base/web.yaml": WEB}.items():
+        (outside / name).parent.mkdir(parents=True, exist_ok=True)
+        (outside / name).write_text(text)
+    (outside / "prod").mkdir()
+    (outside / "prod" / "kustomization.yaml").write_text("resources: [../base]\nnamePrefix: prod-\n")
+    monkeypatch.chdir(outside)
+    done = run("render", "prod")
+    assert (done.code, "name: prod-web" in done.out) == (0, True)
+
+
+def test_two_commits_of_an_overlay_are_compared(repo: Repo, run: Run) -> None:
+    repo.commit(
+        "Shop",
+        **{
+            "base/kustomization.yaml": "resources: [web.yaml]\n",
+            "base/web.yaml": WEB,
+            "prod/kustomization.yaml": "resources: [../base]\nnamePrefix: prod-\n",
+        },
+    )
+    repo.write("base/web.yaml", WEB.replace("1.4.1", "1.4.2"))
+    done = run("plan", "--path", "prod")
+    assert done.code == 2
+    assert "Deployment/prod-web" in done.out
+    assert "1.4.1" in done.out
+    assert "1.4.2" in done.out

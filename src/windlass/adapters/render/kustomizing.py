@@ -56,7 +56,8 @@ def _raw(one: BuiltObject, folder: str) -> Raw:
         return Raw(one.content, one.file, one.line, FIND)
     # What was generated has its place in the kustomization that says so.
     file = one.file or (one.changes[0].file if one.changes else folder)
-    return Raw(one.content, file, one.line, 0, exact=False)
+    steps = tuple((change.file, change.field) for change in one.changes)
+    return Raw(one.content, file, one.line, 0, exact=False, steps=steps)
 
 
 @functools.cache

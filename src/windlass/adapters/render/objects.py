@@ -51,7 +51,8 @@ class Raw:
 
     ``exact``: it stands so in the file, and the line of each of its fields can be looked up there. What is generated,
     patched or evaluated is not: then ``line`` is all that is known of its place. ``tracked``: ``file`` is in the
-    repository, and the commit that changed it last can be looked up.
+    repository, and the commit that changed it last can be looked up. ``steps``: what made or changed it, for people:
+    the place that says so, and what it says.
     """
 
     value: Any
@@ -61,6 +62,7 @@ class Raw:
     path: tuple[str | int, ...] = ()
     exact: bool = True
     tracked: bool = True
+    steps: tuple[tuple[str, str], ...] = ()
 
 
 class Prepared(NamedTuple):

@@ -23,7 +23,7 @@ from windlass.adapters.render.sops import Identities
 from windlass.adapters.render.sops_files import DecryptedSnapshot
 from windlass.adapters.render.substitute import substitute
 from windlass.adapters.render.work import Renderer, Work
-from windlass.core.model import OtherRead, Problem, Rendered
+from windlass.core.model import Explained, OtherRead, Problem, Rendered
 from windlass.ports import RenderRequest
 
 
@@ -49,9 +49,10 @@ def render(
     documents: Documents,
     last_changed: LastChanged,
     others: Mapping[str, Snapshot] | None = None,
+    explain: Callable[[str, list[Explained]], None] | None = None,
 ) -> Rendered:
     """Renders one folder. ``request.label`` "" leaves the marks of Windlass out (the command line shows manifests).
-    ``others`` are the files of ``request.others``."""
+    ``others`` are the files of ``request.others``; ``explain`` is told the renderer and how each object came to be."""
     found = Findings()
     sealed, trees, opened = TracedSnapshot(tree), {"": tree, **(others or {})}, []
     if (secret := request.settings.decrypt) is not None:
@@ -69,6 +70,9 @@ def render(
     preparer = Preparer(found, work.data, scope_of(request, raws, scopes))
     prepared = [one for one in (preparer.prepare(raw, request.namespace) for raw in raws) if one is not None]
     find_duplicates(prepared, found)
+    if explain is not None and chosen:
+        told = [Explained(one.ref, one.raw.file, one.raw.line, list(one.raw.steps)) for one in prepared]
+        explain(chosen, sorted(told, key=lambda one: one.ref))
     objects = to_desired(request, prepared, last_changed)
     secrets = {text for one in opened for text in one.secrets} | _secrets(request) | work.secrets
     # Whatever a Secret was read for: nothing of such a render is written to a disk.

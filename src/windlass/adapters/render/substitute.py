@@ -87,6 +87,7 @@ class _Filler:
         self.left = MOST
         self.raw = Raw(None, "", 0, 0)
         self.secret = False
+        self.used: dict[str, str] = {}
 
     def fill(self, raw: Raw) -> Raw:
         if not _mentions(raw.value) or _opted_out(raw.value):
@@ -95,13 +96,14 @@ class _Filler:
         schema = (
             self.schemas.kind(api_version, kind) if isinstance(kind, str) and isinstance(api_version, str) else None
         )
-        self.raw, self.secret = raw, False
+        self.raw, self.secret, self.used = raw, False, {}
         value = self._value(raw.value, schema, ())
         if self.secret and (kind, api_version) != ("Secret", "v1"):
             self.work.found.warning(
                 f"a value of a Secret is put into this {kind}, where it is no secret any more", raw.file, raw.line
             )
-        return replace(raw, value=value)
+        steps = tuple((source, f"${{{name}}}") for name, source in sorted(self.used.items()))
+        return replace(raw, value=value, steps=(*raw.steps, *steps))
 
     def _value(self, value: Any, schema: Schema | None, path: tuple[str | int, ...]) -> Any:
         if isinstance(value, str):
@@ -171,8 +173,10 @@ class _Filler:
         known = self.known.get(name)
         if known is not None and (known.value != "" or default is None):
             self.secret = self.secret or known.secret
+            self.used[name] = known.source
             return known.value
         if default is not None:
+            self.used[name] = "the default beside it"
             return default
         near = difflib.get_close_matches(name, sorted(self.known), 1, 0.8)
         guess = f"did you mean {near[0]}? or write" if near else "give it in spec.render.substitute, or write"

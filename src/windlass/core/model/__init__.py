@@ -3,7 +3,7 @@
 Everybody imports from here; it imports nothing of Windlass. It decides nothing.
 """
 
-from windlass.core.model.desired import Desired, Origin, OtherRead, Problem, Rendered
+from windlass.core.model.desired import Desired, Explained, Origin, OtherRead, Problem, Rendered
 from windlass.core.model.drift import Drift, DriftCause, DriftResponse
 from windlass.core.model.health import Health, HealthStatus, ObjectHealth
 from windlass.core.model.live import LiveObject, ManagedEntry, Owner
@@ -17,6 +17,7 @@ __all__ = [
     "Drift",
     "DriftCause",
     "DriftResponse",
+    "Explained",
     "Health",
     "HealthStatus",
     "LiveObject",

@@ -58,6 +58,16 @@ class Problem(msgspec.Struct, frozen=True):
     ref: ObjectRef | None = None
 
 
+class Explained(msgspec.Struct, frozen=True):
+    """How an object came to be: where it was written ("" line 0: generated there), and what made or changed it, in
+    order, each as the place that says so and what it says."""
+
+    ref: ObjectRef
+    file: str
+    line: int
+    steps: list[tuple[str, str]] = []
+
+
 class OtherRead(msgspec.Struct, frozen=True):
     """What a render read of a further repository, at which commit: a trace, as in ``Rendered``."""
 
