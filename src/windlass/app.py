@@ -28,6 +28,7 @@ from windlass.adapters.host.http import Http
 from windlass.adapters.host.profile import Profiler
 from windlass.adapters.host.tracing import NoTracer, OpenTelemetryTracer
 from windlass.adapters.ledger import LedgerWriter
+from windlass.adapters.notify import HttpNotifier, Outbox
 from windlass.adapters.registry.charts import ChartStore
 from windlass.adapters.registry.images import ImageStore
 from windlass.adapters.render import CachedRenderer, Workers
@@ -36,6 +37,7 @@ from windlass.core.kinds.deploy import DIGEST_SECRET, LEASE
 from windlass.core.model import ObjectRef, Resource
 from windlass.errors import NeedsHuman, TryLater, WindlassError
 from windlass.flows.alarms import Alarms
+from windlass.flows.alerts import AlertFlow
 from windlass.flows.automator import Automator
 from windlass.flows.charts import ChartFlow
 from windlass.flows.commits import Commits
@@ -196,6 +198,9 @@ class Controller:
         search = ImageSearch(ImageStore(http, clock), store)
         automator = Automator(fleet, cluster, secrets, search, commits, clock, record)
         stack.callback(automator.queue.close)
+        alerts = AlertFlow(fleet, cluster, secrets, HttpNotifier(http, clock), Outbox(settings.data / "notices"), clock)
+        stack.callback(alerts.close)
+        record.listen(alerts.hear, alerts.listens)
 
         def looked_at(source: SourceState) -> None:
             reporter.source_changed(source)
@@ -273,6 +278,7 @@ class Controller:
         supervisor.workers(reporter.statuses, reporter.write_status, "status", count=8, bound=STUCK)
         supervisor.workers(reporter.event_queue, reporter.write_event, "event", count=2, bound=STUCK)
         automator.start(supervisor)
+        alerts.start(supervisor)
         supervisor.keep(self._measure_lag, "lag")
         self._ready = True
         self.started.set()

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import msgspec
 from typing_extensions import override
 
+from windlass.core.alerts import Notice
 from windlass.core.kinds.rendering import Render
 from windlass.core.model import LiveObject, ObjectRef, Rendered, Resource
 from windlass.core.model.events import Event
@@ -408,6 +409,31 @@ class Images(Protocol):
 
     async def signatures(self, image: ImageWanted, digest: str, secret: Mapping[str, bytes]) -> Sequence[SignedClaim]:
         """The signatures beside an image, a bounded number of them."""
+        ...
+
+
+class Destination(msgspec.Struct, frozen=True):
+    """Where notices go: ``form`` is "webhook" or "alertmanager". ``secret`` holds what the form needs; its text shows
+    nothing."""
+
+    form: str
+    url: str
+    secret: dict[str, bytes] = {}
+
+    @override
+    def __repr__(self) -> str:
+        return f"Destination({self.form!r})"
+
+    __str__ = __repr__
+
+
+class Notifier(Protocol):
+    """Sends words to people. Raises NeedsHuman (refused, an address that is not asked) and TryLater (not reached, asked
+    to wait): whether a notice arrived is then not known, and sending it again is right."""
+
+    async def send(self, to: Destination, notice: Notice, until: datetime) -> None:
+        """Returns when the other side took it. ``until``: when what is open counts as ended without another word, for
+        forms that need one."""
         ...
 
 

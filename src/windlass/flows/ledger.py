@@ -85,7 +85,7 @@ class LedgerKeeper:
         if installation is None:
             return  # what is known of the ledger stays in force
         if spec is None:
-            self._recorder.attach(None, "", Private(b""))
+            self._recorder.attach(None, installation.spec.name, Private(self._key))
             if self._ledger is not None:
                 self._ledger.aim(None, AGAIN)
             self._error = None

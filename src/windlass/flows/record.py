@@ -70,6 +70,7 @@ class Recorder:
     def __init__(self, clock: Clock, metrics: Metrics) -> None:
         self._clock = clock
         self._ledger: Ledger | None = None
+        self._listeners: list[tuple[Callable[[events.Event], None], Callable[[], bool]]] = []
         self._private = Private(b"")
         self._cluster = ""
         self._told: dict[Key, _Told] = {}
@@ -89,13 +90,26 @@ class Recorder:
         if ledger is not None:
             self.attached.set()
 
+    def listen(self, callback: Callable[[events.Event], None], wanted: Callable[[], bool]) -> None:
+        """Calls back with each event as it is told, whether a ledger keeps it or not. Must not block. ``wanted``: where
+        nobody listens and no ledger is named, events are not made at all."""
+        self._listeners.append((callback, wanted))
+
+    @property
+    def _idle(self) -> bool:
+        """Whether nobody would hear."""
+        return self._ledger is None and not any(wanted() for _, wanted in self._listeners)
+
     def tell(self, subject: str, data: events.Data, *, key: str = "", severe: bool = False) -> None:
         """Any event. ``key`` names an occurrence that others may tell again (see ``events.make``)."""
-        if self._ledger is None:
+        if self._idle:
             return
         event = events.make(self._cluster, subject, data, self._clock.now(), key=key, severe=severe)
-        self._ledger.record(event)
-        self._metrics.delivered(self.delivery.take(fact(event)))
+        if self._ledger is not None:
+            self._ledger.record(event)
+            self._metrics.delivered(self.delivery.take(fact(event)))
+        for callback, _ in self._listeners:
+            callback(event)
 
     # --- SYNC --------------------------------------------------------------------------------------------------------
 
@@ -141,7 +155,7 @@ class Recorder:
     ) -> None:
         """What a sync came to, or one pass of it. Nothing done is news only where a plan stood open, or where a process
         before this one did it and could not tell (``untold``)."""
-        if self._ledger is None:
+        if self._idle:
             return
         told = self._of(state)
         done = [one for one in outcomes.values() if one.result not in STILL]
@@ -180,7 +194,7 @@ class Recorder:
 
     def refused(self, state: ApplicationState, error: WindlassError) -> None:
         """A sync that did not come to an apply. The same error is told once, until it is over."""
-        if self._ledger is None or type(error).__name__ in GATES:
+        if self._idle or type(error).__name__ in GATES:
             return
         told = self._of(state)
         commit = state.pending_commit or error.where.commit
@@ -222,7 +236,7 @@ class Recorder:
 
     def health(self, state: ApplicationState) -> None:
         """The Application's health was rolled up. What it was before a start is in its status."""
-        if self._ledger is None:
+        if self._idle:
             return
         told, now = self._of(state), state.health.status
         if now.value == told.health or now is HealthStatus.UNKNOWN:
@@ -246,7 +260,7 @@ class Recorder:
     def drift(self, state: ApplicationState, seen: ObjectRef | None = None) -> None:
         """What stands open on the Application's objects now: what is new is opened, what is gone is closed. ``seen`` is
         the object that was looked at: of the others, what an earlier process told is not known to be gone."""
-        if self._ledger is None:
+        if self._idle:
             return
         told = self._of(state).drift
         standing: set[Place] = set()
@@ -261,14 +275,14 @@ class Recorder:
 
     def told_before(self, state: ApplicationState) -> list[ObjectRef]:
         """Objects on which an earlier process told of something open, and this one has not looked at yet."""
-        if self._ledger is None:
+        if self._idle:
             return []
         open_ = {place[0] for place, mark in self._of(state).drift.items() if not mark}
         return [ref for ref in state.desired if ref.full in open_] if open_ else []
 
     def put_back(self, state: ApplicationState, found: Iterable[Drift]) -> None:
         """Differences that were put right a moment ago."""
-        if self._ledger is None:
+        if self._idle:
             return
         told = self._of(state).drift
         for one in found:

@@ -14,6 +14,7 @@ from windlass.core.kinds import (
     API_VERSION,
     KINDS,
     BadSpec,
+    alerts,
     application,
     image_policy,
     installation,
@@ -24,6 +25,8 @@ from windlass.core.kinds import (
 from windlass.core.kinds.shape import check, schema
 
 READERS = {
+    "Alert": alerts.decode_alert,
+    "Channel": alerts.decode_channel,
     "Application": application.decode,
     "ImagePolicy": image_policy.decode,
     "Installation": installation.decode,

@@ -73,7 +73,8 @@ class Answer(NamedTuple):
 
 class Ask(NamedTuple):
     """One request. ``authorization`` goes to the URL's own host and to no other; ``most`` is in bytes; ``within`` is
-    how near the address may be, None for what a person may write; ``ca`` is PEM, b"" for the usual authorities."""
+    how near the address may be, None for what a person may write; ``ca`` is PEM, b"" for the usual authorities;
+    ``body`` is sent to the first address only: no redirect is followed with one."""
 
     url: str
     method: str = "GET"
@@ -82,6 +83,7 @@ class Ask(NamedTuple):
     most: int = 4 * 1024 * 1024
     within: Reach | None = None
     ca: bytes = b""
+    body: bytes | None = None
 
 
 def reach_of(address: str) -> Reach:
@@ -167,7 +169,7 @@ class Http:
             except TimeoutError:
                 raise RemoteUnavailable(f"{_shown(url)} did not answer within {self._timeout:g} s") from None
             target = answer.headers.get("Location", "")
-            if answer.status not in (301, 302, 303, 307, 308) or not target:
+            if answer.status not in (301, 302, 303, 307, 308) or not target or ask.body is not None:
                 return answer
             after = _redirected(url, target)
             if after.origin() != url.origin():
@@ -185,7 +187,13 @@ class Http:
         context: ssl.SSLContext | bool = self._context(ask.ca) if ask.ca else True
         try:
             async with session.request(
-                ask.method, url, headers=headers, allow_redirects=False, ssl=context, auto_decompress=True
+                ask.method,
+                url,
+                headers=headers,
+                data=ask.body,
+                allow_redirects=False,
+                ssl=context,
+                auto_decompress=True,
             ) as response:
                 reach = literal if literal is not None else resolver.found.get(host, Reach.PUBLIC)
                 _check_status(response, url)

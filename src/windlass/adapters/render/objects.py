@@ -35,6 +35,8 @@ KIND = re.compile(r"[A-Z][A-Za-z0-9]{0,62}")
 _FREE_NAMES = frozenset({("rbac.authorization.k8s.io", ""), ("networking.k8s.io", "IPAddress")})
 _READERS: Mapping[str, Callable[[dict[str, Any]], object]] = {
     "Application": kinds.application.decode,
+    "Alert": kinds.alerts.decode_alert,
+    "Channel": kinds.alerts.decode_channel,
     "ImagePolicy": kinds.image_policy.decode,
     "Repository": kinds.repository.decode,
     "Installation": kinds.installation.decode,

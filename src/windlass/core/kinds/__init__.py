@@ -9,7 +9,7 @@ CRDs; ``tools/make_docs.py`` prints ``docs/kinds``. A field is here when it work
 unknown, never accepted and ignored.
 """
 
-from windlass.core.kinds import application, image_policy, installation, repository
+from windlass.core.kinds import alerts, application, image_policy, installation, repository
 from windlass.core.kinds.application import Application
 from windlass.core.kinds.conditions import Condition, condition, ready, reconciling, set_condition, stalled
 from windlass.core.kinds.crd import KINDS, crd, crds
@@ -34,6 +34,7 @@ __all__ = [
     "Metadata",
     "Reason",
     "Repository",
+    "alerts",
     "application",
     "condition",
     "crd",

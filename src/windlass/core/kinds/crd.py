@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from windlass.core.kinds import application, image_policy, installation, repository
+from windlass.core.kinds import alerts, application, image_policy, installation, repository
 from windlass.core.kinds.kind import GROUP, VERSION, Column, Kind
 from windlass.core.kinds.shape import schema
 
@@ -13,6 +13,8 @@ KINDS: tuple[Kind, ...] = (
     repository.DEFINITION,
     application.DEFINITION,
     image_policy.DEFINITION,
+    alerts.ALERT_DEFINITION,
+    alerts.CHANNEL_DEFINITION,
 )
 
 

@@ -71,7 +71,7 @@ def installation(deploy: Deploy) -> dict[str, Any]:
 def access(deploy: Deploy) -> list[dict[str, Any]]:
     """The account of the controller and its rights."""
     subject = [{"kind": "ServiceAccount", "name": "windlass", "namespace": deploy.namespace}]
-    own = ["applications", "repositories", "imagepolicies", "installations"]
+    own = ["applications", "repositories", "imagepolicies", "alerts", "channels", "installations"]
     rules: list[dict[str, Any]] = [
         # To see what is live, of any kind that Git may name. Values of Secrets are never asked for, but RBAC has no
         # word for "metadata only".
@@ -108,7 +108,7 @@ def access(deploy: Deploy) -> list[dict[str, Any]]:
 def people() -> list[dict[str, Any]]:
     """What the cluster's own roles view, edit and admin may do with our kinds, in the namespaces where people have
     them. ``sync`` is a verb of its own: to ask the controller for a look now."""
-    kinds = ["applications", "repositories", "imagepolicies"]
+    kinds = ["applications", "repositories", "imagepolicies", "alerts", "channels"]
     read = [{"apiGroups": [GROUP], "resources": kinds, "verbs": ["get", "list", "watch"]}]
     write = [{"apiGroups": [GROUP], "resources": kinds, "verbs": ["create", "delete", "patch", "update"]}]
     ask = [{"apiGroups": [GROUP], "resources": ["applications"], "verbs": ["sync"]}]

@@ -33,6 +33,7 @@ class Reason(StrEnum):
         "LedgerOnly",
         "The Repository holds the ledger, and no Application uses it: it is written, not followed.",
     )
+    TELLING = "Telling", "The Alert tells, or the Channel takes notices."
     IMAGE_CHOSEN = "ImageChosen", "The tag is chosen, and Git says it, or will in a moment."
     # going on by itself
     PENDING = "Pending", "Seen, not begun yet."
@@ -115,6 +116,7 @@ class Reason(StrEnum):
     REF_MISSING = "RefMissing", "The branch, tag or version range is not in the repository."
     GIT_REFUSED = "GitRefused", "The repository's address, a right, a key, a certificate or a limit is wrong."
     BAD_PATH = "BadPath", "A path or a link leads out of the repository, or to what is not in it."
+    BAD_ALERT = "BadAlert", "The expression of an Alert can't be read, or failed on an event."
     BAD_IMAGE = "BadImage", "What should name an image is no name of one."
     BAD_SELECTION = "BadSelection", "The rule by which a tag is chosen can't be read."
     BAD_KEY = "BadKey", "A public key for signatures can't be read; nothing is taken until it can."

@@ -81,6 +81,12 @@ def _rare(event: Event) -> tuple[str, str]:
             return "fetched", f"{short(data.commit.id)} {_quoted(data.commit.subject)} ({plain(data.commit.author)})"
         case events.Held():
             return "held", f"{short(data.held)} is not followed: {plain(data.message)}"
+        case events.ImageMoved():
+            was = f"{', '.join(plain(one) for one in data.was)} -> " if data.was and data.result == "taken" else ""
+            signed = ", signature verified" if data.verified and data.result == "taken" else ""
+            after = " is held: it was reverted" if data.result == "held" else ""
+            name = plain(data.policy).rpartition("/")[2]
+            return "image", f"{plain(data.image)} {was}{plain(data.tag)}{after} by ImagePolicy/{name}{signed}"
         case events.Requested():
             return "requested", f"{plain(data.verb)} by {plain(data.actor) or 'somebody'}"
         case events.Lost():
