@@ -60,7 +60,7 @@ def shop(team: Team, receiver: Receiver) -> Team:
         "windlass.dev/v1alpha1", "Channel", "on-call", spec={"webhook": {"url": receiver.url, "secret": "on-call"}}
     )
     team.repository()
-    team.application()
+    team.application(health={"timeout": "2s"})
     team.until_synced(team.commit({"shop/web.yaml": deployment("web", replicas=2), "shop/a.yaml": config_map("a")}))
     return team
 

@@ -75,6 +75,10 @@ def topic(event: Event) -> Topic | None:
             return Topic(f"{whose} history", State.RESOLVED)
         case events.ImageMoved():
             return Topic(f"{whose} image {event.id}", State.TOLD)
+        case events.RolledBack() | events.RolledForward():
+            return Topic(f"{whose} rollback {event.id}", State.TOLD)
+        case events.ExceptionHeld() | events.ExceptionEnded():
+            return Topic(f"{whose} exception {event.id}", State.TOLD)
         case events.Lost() | events.Rewritten():
             return Topic(f"ledger {event.id}", State.TOLD)
         case _:

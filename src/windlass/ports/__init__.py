@@ -8,16 +8,24 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, Protocol
 
 import msgspec
 from typing_extensions import override
 
-from windlass.core.alerts import Notice
 from windlass.core.kinds.rendering import Render
 from windlass.core.model import LiveObject, ObjectRef, Rendered, Resource
 from windlass.core.model.events import Event
 from windlass.errors import NeedsHuman, TryLater, WindlassError
+from windlass.ports.people import Destination as Destination
+from windlass.ports.people import Notifier as Notifier
+from windlass.ports.registries import ChartFound as ChartFound
+from windlass.ports.registries import Charts as Charts
+from windlass.ports.registries import ChartWanted as ChartWanted
+from windlass.ports.registries import ImageFacts as ImageFacts
+from windlass.ports.registries import Images as Images
+from windlass.ports.registries import ImageWanted as ImageWanted
+from windlass.ports.registries import SignedClaim as SignedClaim
 
 # --- the cluster ----------------------------------------------------------------------------------------------------
 
@@ -327,113 +335,6 @@ class Ledger(Protocol):
     @property
     def trouble(self) -> WindlassError | None:
         """Why events do not reach Git, or the disk, right now; None when nothing is wrong."""
-        ...
-
-
-# --- charts ---------------------------------------------------------------------------------------------------------
-
-
-class ChartWanted(msgspec.Struct, frozen=True):
-    """A chart as an Application names it: a repository (``https://``, ``http://`` or ``oci://``), a name, a range of
-    versions ("" is the newest). ``plain`` asks an OCI registry over HTTP."""
-
-    repository: str
-    name: str
-    version: str = ""
-    plain: bool = False
-
-
-class ChartFound(msgspec.Struct, frozen=True):
-    """One version, fetched and verified: ``digest`` ("sha256:...") is that of the file ``archive``."""
-
-    name: str
-    version: str
-    digest: str
-    archive: str
-
-
-class Charts(Protocol):
-    """Chart repositories and registries. Raises NeedsHuman (no such chart, refused, another digest than promised) and
-    TryLater (not reached, asked to wait)."""
-
-    async def resolve(self, wanted: ChartWanted, secret: Mapping[str, bytes], *, fresh: float) -> ChartFound:
-        """The newest version that is wanted, on disk. What the repository offers is asked for again when the answer is
-        older than ``fresh`` seconds, once for all who ask with the same credentials."""
-        ...
-
-
-class ImageWanted(NamedTuple):
-    """A repository of a registry, as ``core.images.Reference`` writes it out. ``plain`` asks over HTTP."""
-
-    registry: str
-    repository: str
-    plain: bool = False
-
-
-class ImageFacts(msgspec.Struct, frozen=True):
-    """One image. ``digest`` is what its tag points to (an index where it is for several platforms); ``created`` and
-    ``labels`` are of the platform that was asked for; ``platforms`` are all it has, such as "linux/arm64/v8"."""
-
-    digest: str
-    created: datetime | None = None
-    labels: dict[str, str] = {}
-    platforms: tuple[str, ...] = ()
-
-
-class SignedClaim(msgspec.Struct, frozen=True):
-    """One signature found beside an image, not verified. ``form`` is "simple" (the payload and its signature) or
-    "bundle" (the payload is a bundle of Sigstore, which holds its signature)."""
-
-    form: str
-    payload: bytes
-    signature: bytes = b""
-
-
-class Images(Protocol):
-    """Registries of images. Raises NeedsHuman (no such image, refused, an answer that is none) and TryLater (not
-    reached, asked to wait). ``fresh`` is how old, in seconds, an answer may be that others asked for."""
-
-    async def tags(self, image: ImageWanted, secret: Mapping[str, bytes], *, fresh: float) -> Sequence[str]:
-        """Every tag. Asked once for all who want it with the same credentials."""
-        ...
-
-    async def digest(self, image: ImageWanted, tag: str, secret: Mapping[str, bytes], *, fresh: float) -> str:
-        """What a tag points to."""
-        ...
-
-    async def facts(
-        self, image: ImageWanted, reference: str, secret: Mapping[str, bytes], *, platform: str = ""
-    ) -> ImageFacts:
-        """What an image says of itself, by tag or digest."""
-        ...
-
-    async def signatures(self, image: ImageWanted, digest: str, secret: Mapping[str, bytes]) -> Sequence[SignedClaim]:
-        """The signatures beside an image, a bounded number of them."""
-        ...
-
-
-class Destination(msgspec.Struct, frozen=True):
-    """Where notices go: ``form`` is "webhook" or "alertmanager". ``secret`` holds what the form needs; its text shows
-    nothing."""
-
-    form: str
-    url: str
-    secret: dict[str, bytes] = {}
-
-    @override
-    def __repr__(self) -> str:
-        return f"Destination({self.form!r})"
-
-    __str__ = __repr__
-
-
-class Notifier(Protocol):
-    """Sends words to people. Raises NeedsHuman (refused, an address that is not asked) and TryLater (not reached, asked
-    to wait): whether a notice arrived is then not known, and sending it again is right."""
-
-    async def send(self, to: Destination, notice: Notice, until: datetime) -> None:
-        """Returns when the other side took it. ``until``: when what is open counts as ended without another word, for
-        forms that need one."""
         ...
 
 
