@@ -126,7 +126,7 @@ def test_what_an_application_says_lies_over_its_kustomization() -> None:
             "text is expected",
             "kustomization.yaml:4, images[0].newTag",
         ),
-        ({"kustomization.yaml": "resources: [nowhere]\n"}, "no file", "kustomization.yaml, resources[0]"),
+        ({"kustomization.yaml": "resources: [nowhere]\n"}, "no file", "kustomization.yaml:1, resources[0]"),
         ({"kustomization.yaml": "resources: [../other]\n"}, "leaves the repository", "kustomization.yaml"),
         ({"a/x": "", "b": ""}, "has no kustomization.yaml", ""),
     ],

@@ -148,7 +148,7 @@ def copy(node: Node) -> Node:
     return None
 
 
-MOST_NODES: Final = 1_000_000
+MOST_NODES: Final = 300_000
 """How large one object may become by copying values into it."""
 LONGEST_TEXT: Final = 16 * 1024 * 1024
 """How long one text may become by putting values into it."""

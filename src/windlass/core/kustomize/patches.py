@@ -34,7 +34,7 @@ def patch_run(place: Place, patch: Patch, known: Known, file: str, change: Chang
             hint="write one of the two",
         )
     source, data = place.load(patch.path) if patch.path else (file, text.encode())
-    merges, trouble = _strategic(place, data, source)
+    merges, trouble = _strategic(place, data, source, inline=not patch.path)
     operations = _operations(data, source)
     if merges is None and operations is None:
         raise _unreadable(source, trouble, as_json=data.startswith(b"["))
@@ -57,7 +57,7 @@ def strategic_run(
     """``patchesStrategicMerge``: each entry is a patch, or the path of a file of patches."""
     merges: list[Resource] = []
     for text in entries:
-        found, _ = _strategic(place, text.encode(), file)
+        found, _ = _strategic(place, text.encode(), file, inline=True)
         if found is None:
             source, data = place.load(text)
             found, trouble = _strategic(place, data, source)
@@ -65,7 +65,7 @@ def strategic_run(
                 raise _unreadable(source, trouble)
         merges += found
     if inline:
-        found, trouble = _strategic(place, inline.encode(), file)
+        found, trouble = _strategic(place, inline.encode(), file, inline=True)
         if found is None:
             raise _unreadable(file, trouble)
         merges += found
@@ -112,12 +112,21 @@ def _unreadable(source: str, trouble: Exception | None, *, as_json: bool = False
     return error.at(trouble.where if isinstance(trouble, DocumentError | KustomizeError) else Where(file=source))  # type: ignore[return-value] # it is itself
 
 
-def _strategic(place: Place, data: bytes, file: str) -> tuple[list[Resource] | None, Exception | None]:
-    """The objects of a patch, None and why where it is not made of objects."""
+def _strategic(
+    place: Place, data: bytes, file: str, *, inline: bool = False
+) -> tuple[list[Resource] | None, Exception | None]:
+    """The objects of a patch, None and why where it is not made of objects. Lines of a text inside a kustomization are
+    not those of its file, and are forgotten."""
     try:
-        return resources_of(place, data, file), None
+        found = resources_of(place, data, file)
     except (DocumentError, KustomizeError) as error:
+        if inline:
+            error.where = Where(file=file)
         return None, error
+    if inline:
+        for resource in found:
+            resource.line = 0
+    return found, None
 
 
 def _operations(data: bytes, file: str) -> list[dict[str, Any]] | None:
@@ -239,14 +248,17 @@ def _json_run(
 def _patched(resource: Resource, operations: list[dict[str, Any]], source: str) -> dict[str, Any]:
     if not operations and resource.content is not None:
         return copy(resource.content)  # type: ignore[no-any-return] # a mapping stays one
-    try:
-        value = json_patch(json_value(resource.tree), operations)
-    except PatchError as error:
-        raise KustomizeError(
-            f"the JSON patch does not fit {resource.id.words()}: {shown(str(error), 200)}",
-            where=Where(file=source),
-            hint="check the paths of its operations against the object",
-        ) from None
+    value = json_value(resource.tree)
+    for number, operation in enumerate(operations):
+        try:
+            value = json_patch(value, [operation])
+        except PatchError:
+            words = f"{operation.get('op', '(no op)')} {operation.get('path', '(no path)')}"
+            raise KustomizeError(
+                f"operation {number + 1} of the JSON patch, {shown(words, 120)}, does not fit {resource.id.words()}",
+                where=Where(file=source),
+                hint="check its op, and its path against the object; / in a name is written ~1",
+            ) from None
     try:
         check_size(value)
     except KustomizeError as error:

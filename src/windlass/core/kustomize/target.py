@@ -7,8 +7,9 @@ values only at the root: see ``building``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from windlass.core.documents import DocumentError, locate
@@ -29,7 +30,8 @@ from windlass.core.kustomize.transform import Run
 from windlass.core.kustomize.variables import Variables
 from windlass.errors import NeedsHuman, Where
 
-_MOST_FOLDERS = 5_000
+_MOST_FOLDERS = 2_000
+_PART = re.compile(r"[^.\[\]]+")
 
 
 @dataclass(slots=True)
@@ -73,6 +75,7 @@ class Target:
     build: Build
     file: str
     said: Kustomization
+    data: bytes = field(repr=False)
     origin: Origin | None = None
     helm_namespace: str = ""
 
@@ -86,7 +89,7 @@ class Target:
             raise _placed(error, data, file) from None
         except KustomizeError as error:
             raise error.at(Where(file=file)) from None
-        return Target(place, build, file, said)
+        return Target(place, build, file, said, data)
 
     @property
     def file_name(self) -> str:
@@ -320,9 +323,17 @@ class _field:  # noqa: N801 - reads as a word: with _field(...)
     def __enter__(self) -> None:
         return None
 
+    def _line(self) -> int:
+        """Where the field is in the file. Looked up only when there is something to tell."""
+        path = [int(part) if part.isdigit() else part for part in _PART.findall(self.name)]
+        return locate(self.target.data, 0, path)
+
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, NeedsHuman):
-            if not error.where.file:
-                error.where = error.where.within(Where(file=self.target.file, field=self.name))
+            where, file = error.where, self.target.file
+            if not where.file or (where.file == file and not where.line):
+                field = where.field if where.file else ".".join(part for part in (self.name, where.field) if part)
+                error.where = where.within(Where(file, self._line(), field=field or self.name))
+                error.where = replace(error.where, field=field or self.name, line=where.line or self._line())
             if not isinstance(error, KustomizeError):
                 raise KustomizeError(shown(error.what, 400), where=error.where, hint=error.hint) from None
