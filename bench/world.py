@@ -33,6 +33,7 @@ class Options:
     applications: int
     folder: Path
     long: bool = False
+    profile: bool = False
     rounds: int = 15
     drifts: int = 300
     burst: int = 1000
@@ -115,7 +116,7 @@ class World:
     async def start(self) -> float:
         """Starts the controller; returns the seconds until it is ready."""
         began = time.monotonic()
-        await asyncio.to_thread(self.installed.start)
+        await asyncio.to_thread(self.installed.start, *(["--profile"] if self.options.profile else []))
         return time.monotonic() - began
 
     async def stop(self) -> None:

@@ -90,6 +90,7 @@ class _Table:
 
     kinds: dict[tuple[str, str], list[Resource]] = field(default_factory=dict)
     unknown: set[str] = field(default_factory=set)
+    served: tuple[str, ...] | None = None  # made when it is asked for
 
     def add(self, resource: Resource) -> None:
         listed = self.kinds.setdefault((resource.group, resource.kind), [])
@@ -132,8 +133,11 @@ class Discovery:
         """Every ``<group>/<version>`` and ``<group>/<version>/<Kind>``, sorted. Raises what stands in the way."""
         if self._stale:
             await self._refresh()
-        kinds = {(one.api_version, one.kind) for listed in self._table.kinds.values() for one in listed}
-        return tuple(sorted({version for version, _ in kinds} | {"/".join(pair) for pair in kinds}))
+        table = self._table
+        if table.served is None:
+            kinds = {(one.api_version, one.kind) for listed in table.kinds.values() for one in listed}
+            table.served = tuple(sorted({version for version, _ in kinds} | {"/".join(pair) for pair in kinds}))
+        return table.served
 
     async def resource(self, api_version: str, kind: str) -> Resource:
         """The kind in exactly this version. Raises KindUnknown, or what stands in the way of asking."""

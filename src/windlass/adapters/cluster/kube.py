@@ -73,6 +73,7 @@ class KubeCluster:
         self._on_trouble = on_trouble
         self._watches: dict[tuple[str, str], tuple[LiveWatch, asyncio.Task[None]]] = {}
         self._surveys: dict[tuple[Resource, str], tuple[asyncio.Future[Surveyed], asyncio.Task[None]]] = {}
+        self._version_lock = asyncio.Lock()
         self._index.listen(self._definitions)
 
     @property
@@ -93,9 +94,10 @@ class KubeCluster:
         return bounded(str(_content(answer).get("gitVersion", "")), 64)
 
     async def facts(self) -> ports.ClusterFacts:
-        now = self._clock.monotonic()
-        if not self._version or now - self._version_asked >= _VERSION_KEPT:
-            self._version, self._version_asked = await self.version(), now
+        async with self._version_lock:  # many Applications ask at a start: once is enough
+            now = self._clock.monotonic()
+            if not self._version or now - self._version_asked >= _VERSION_KEPT:
+                self._version, self._version_asked = await self.version(), now
         return ports.ClusterFacts(self._version, await self.discovery.served())
 
     async def resource(self, api_version: str, kind: str) -> Resource:
