@@ -17,10 +17,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from bench.figures import Result, as_json, table
 from bench.fleet import Fleet
+from bench.monorepo import monorepo
 from bench.rendering import render
 from bench.rolling import rollback
 from bench.scenarios import ALONE, SCENARIOS
 from bench.world import Options, opened
+
+BY_THEMSELVES = {**ALONE, "monorepo": monorepo, "render": render, "rollback": rollback}
+"""Those that need a world of their own, or none."""
 
 
 def compile_all() -> None:
@@ -39,16 +43,15 @@ async def run(names: list[str], options: Options, show: Callable[[Result], None]
             for name in [name for name in SCENARIOS if name in names]:
                 results.append(await SCENARIOS[name](world))
                 show(results[-1])
-    alone = {**ALONE, "render": render, "rollback": rollback}
-    for name in [name for name in alone if name in names]:
-        results.append(await alone[name](options))
+    for name in [name for name in BY_THEMSELVES if name in names]:
+        results.append(await BY_THEMSELVES[name](options))
         show(results[-1])
     return results
 
 
 def main() -> None:
     """Reads the arguments, runs, prints; exit code 0 whether or not an aim is reached: a figure is no test."""
-    everything = [*SCENARIOS, *ALONE, "render", "rollback"]
+    everything = [*SCENARIOS, *BY_THEMSELVES]
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="name", help=f"of: {', '.join(everything)}")
     parser.add_argument("--cluster", default="real", help="real, devcluster, or the path of a kubeconfig")

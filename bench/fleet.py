@@ -2,7 +2,7 @@
 
 An Application has a folder `apps/app-0001` with a ServiceAccount, a Service, a Deployment, an Ingress and six
 ConfigMaps of 1 kB; a small one has a Service, a Deployment and one ConfigMap; one of overlays has a
-`kustomization.yaml` and a patch over a base that all share.
+`kustomization.yaml` and a patch over a base that all share, or so many of them.
 
 All Application objects are in one namespace, because a Repository serves its own namespace and everything is in one
 repository. What they apply goes into twenty namespaces, each through an account of its own that may write there and
@@ -45,11 +45,13 @@ PLURALS = {
 
 @dataclass(frozen=True)
 class Fleet:
-    """``applications`` is how many; each has ten objects, or three where they are ``small``."""
+    """``applications`` is how many; each has ten objects, or three where they are ``small``. ``share`` is how many
+    overlays have one base, 0 for all."""
 
     applications: int
     small: bool = False
     overlays: bool = False
+    share: int = 0
 
     @property
     def objects(self) -> int:
@@ -103,21 +105,26 @@ class Fleet:
             for file, content in self.manifests(name):
                 yield f"apps/{name}/{file}", dumped(content)
 
+    def base(self, name: str) -> str:
+        """The folder of an overlay's base."""
+        return f"bases/{(int(name.rpartition('-')[2]) - 1) // self.share:02d}" if self.share else "base"
+
     def overlay_files(self) -> Iterator[tuple[str, str]]:
-        """One base, and for each Application what makes it its own: the objects come out with the same names."""
-        resources = []
-        for file, content in self.manifests("web"):
-            if content["kind"] == "ConfigMap":
-                content["metadata"]["name"] = content["metadata"]["name"].removeprefix("web-")
-            resources.append(file)
-            yield f"base/{file}", dumped(content)
-        yield "base/kustomization.yaml", dumped({"resources": resources})
+        """Bases, and for each Application what makes it its own: the objects come out with the same names."""
+        for base in dict.fromkeys(map(self.base, self.names)):
+            resources = []
+            for file, content in self.manifests("web"):
+                if content["kind"] == "ConfigMap":
+                    content["metadata"]["name"] = content["metadata"]["name"].removeprefix("web-")
+                resources.append(file)
+                yield f"{base}/{file}", dumped(content)
+            yield f"{base}/kustomization.yaml", dumped({"resources": resources})
         for name in self.names:
             yield (
                 f"apps/{name}/kustomization.yaml",
                 dumped(
                     {
-                        "resources": ["../../base"],
+                        "resources": [f"../../{self.base(name)}"],
                         "namePrefix": f"{name}-",
                         "labels": [{"pairs": {"app.kubernetes.io/name": name}, "includeSelectors": True}],
                         "patches": [{"path": "settings.yaml"}],

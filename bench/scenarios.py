@@ -287,7 +287,8 @@ def push_and_tell(world: World) -> float:
     from e2e.team import git
 
     team = world.team
-    git(team.work, "commit", "-q", "-a", "-m", "Change one value")
+    git(team.work, "add", "-A")
+    git(team.work, "commit", "-q", "-m", "Change one value")
     git(team.work, "push", "-q", "origin", "HEAD:main")
     sent = time.monotonic()
     answered = team.hook()
