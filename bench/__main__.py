@@ -17,13 +17,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from bench.figures import Result, as_json, table
 from bench.fleet import Fleet
+from bench.ledger import ledger
 from bench.monorepo import monorepo
 from bench.rendering import render
 from bench.rolling import rollback
 from bench.scenarios import ALONE, SCENARIOS
 from bench.world import Options, opened
 
-BY_THEMSELVES = {**ALONE, "monorepo": monorepo, "render": render, "rollback": rollback}
+BY_THEMSELVES = {**ALONE, "monorepo": monorepo, "render": render, "rollback": rollback, "ledger": ledger}
 """Those that need a world of their own, or none."""
 
 
