@@ -155,7 +155,9 @@ async def test_a_ref_that_goes_on_moving_is_tried_later(
     assert numbers(remote.events()) == [1]
 
 
-async def test_a_ref_that_was_moved_back_is_told_and_its_history_kept_beside_it(tmp_path: Path, remote: Remote) -> None:
+async def test_a_ref_that_went_on_in_another_way_is_told_and_its_history_kept_beside_it(
+    tmp_path: Path, remote: Remote
+) -> None:
     ledger = writer(tmp_path / "data", remote)
     for number in range(3):
         ledger.record(event(number))
@@ -173,6 +175,23 @@ async def test_a_ref_that_was_moved_back_is_told_and_its_history_kept_beside_it(
     assert remote.refs()[kept] == third
     (told,) = [one.data for one in remote.events() if isinstance(one.data, events.Rewritten)]
     assert (told.tip, told.kept) == (third, kept)
+
+
+async def test_a_ref_that_was_only_moved_back_comes_back_whole_and_is_told(tmp_path: Path, remote: Remote) -> None:
+    ledger = writer(tmp_path / "data", remote)
+    for number in range(3):
+        ledger.record(event(number))
+        await ledger.push()
+    tip = ledger.tip[1]
+    remote.store.repository.references[REF].set_target(str(remote.commits()[0].id))
+    again = writer(tmp_path / "data", remote)
+    again.record(event(3))
+    await again.push()
+    await again.push()
+    assert numbers(remote.events()) == [0, 1, 2, 3]
+    (told,) = [one.data for one in remote.events() if isinstance(one.data, events.Rewritten)]
+    assert (told.tip, told.kept) == (tip, "")
+    assert set(remote.refs()) == {REF}
 
 
 async def test_a_ref_that_was_taken_away_comes_back_whole(tmp_path: Path, remote: Remote) -> None:

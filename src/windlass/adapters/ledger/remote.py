@@ -131,9 +131,9 @@ class LedgerRemote:
         have = bool(before) and await on_git_thread(store.has, before)
         if not before or (found and have and await on_git_thread(store.moved, before, found) is not Move.REWRITTEN):
             return found
-        if not found and have:
-            # Taken away: the next push brings all of it back.
-            self._rewritten(Rewritten(ref=spec.name, tip=before))
+        if have and (not found or await on_git_thread(store.moved, found, before) is Move.FORWARD):
+            # Taken away, or moved back: the next push goes on from what was there, and so brings all of it back.
+            self._rewritten(Rewritten(ref=spec.name, tip=before, found=found))
             return before
         kept = f"{spec.name}-was-{before[:12]}" if have else ""
         if kept:
