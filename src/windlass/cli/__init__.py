@@ -32,6 +32,8 @@ COMMANDS = {
     "ledger": "proves the ledger",
     "rollback": "back to what ran before, by one commit that pins it",
     "forward": "follow the branch again",
+    "blame": "the commit and the line behind a live field",
+    "bisect": "the first commit that was not Healthy",
     "suspend": "apply nothing until a time, by a commit",
     "freeze": "apply no new commit until a time, by a commit",
     "resume": "end a suspend or freeze before its time",

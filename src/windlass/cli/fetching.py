@@ -8,6 +8,7 @@ cluster, so it is checked, may be no program, and hooks are off. Nothing is aske
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 from collections.abc import Mapping
@@ -110,6 +111,20 @@ def known(url: str, commit: str) -> CommitInfo | None:
         except GitRefused:
             continue
     return None
+
+
+def tags_at(url: str, commit: str) -> list[str]:
+    """The tags of a commit that are known on this machine, sorted: asks nobody."""
+    found: set[str] = set()
+    for folder in [cache(url), *([url.removeprefix("file://")] if url.startswith("file:///") else [])]:
+        if not os.path.isdir(folder):
+            continue
+        repository = Store(folder).repository
+        for name in repository.references.iterator(pygit2.enums.ReferenceFilter.TAGS):
+            with contextlib.suppress(KeyError, ValueError, pygit2.GitError):
+                if str(name.peel(pygit2.Commit).id) == commit:
+                    found.add(name.shorthand)
+    return sorted(found)
 
 
 async def _newest(url: GitUrl, spec: RefSpec) -> str:

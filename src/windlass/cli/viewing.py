@@ -75,6 +75,7 @@ async def view_of(to: Reach, found: Found, resources: list[Resource] | None = No
         subject=info[0],
         author=info[1],
         committed=info[2],
+        tags=info[3],
         since=_since(status, health, told),
         pending=status.pending.commit if status.pending is not None else "",
         pending_why=_pending_why(status),
@@ -214,16 +215,19 @@ def _messages(status: ApplicationStatus, live: living.Living, objects: list[Obje
             yield line
 
 
-async def _commit(to: Reach, app: Application | None, commit: str) -> tuple[str, str, str]:
-    """Subject, author and time of a commit, where it is on this machine already."""
+async def _commit(to: Reach, app: Application | None, commit: str) -> tuple[str, str, str, tuple[str, ...]]:
+    """Subject, author, time and tags of a commit, where it is on this machine already."""
     if app is None or not commit:
-        return "", "", ""
+        return "", "", "", ()
     try:
         repository = await repository_of(to, app)
     except WindlassError:
-        return "", "", ""
+        return "", "", "", ()
     info = await asyncio.to_thread(fetching.known, repository.spec.url, commit)
-    return (info.subject, info.author, info.time.isoformat()) if info is not None else ("", "", "")
+    if info is None:
+        return "", "", "", ()
+    tags = await asyncio.to_thread(fetching.tags_at, repository.spec.url, commit)
+    return info.subject, info.author, info.time.isoformat(), tuple(tags[:3])
 
 
 def _since(status: ApplicationStatus, health: Health, told: HealthStatus) -> datetime | None:
@@ -329,6 +333,7 @@ def view_data(view: StatusView, namespace: str, name: str) -> dict[str, Any]:
         "subject": view.subject,
         "author": view.author,
         "committed": view.committed,
+        "tags": list(view.tags),
         "pending": {"commit": view.pending, "why": view.pending_why} if view.pending else None,
         "health": view.health.status.value,
         "message": view.health.message,

@@ -20,9 +20,9 @@ _STATUS_WIDE = 11
 
 
 class StatusView(msgspec.Struct, frozen=True):
-    """What is told of an Application. ``subject``, ``author`` and ``committed`` (ISO) are the commit's; ``since`` (ISO)
-    is that of its health; ``pending`` a newer commit with ``pending_why``; ``messages`` what a person needs to know;
-    ``notes`` a remark for an object; ``following`` the lines behind ``next``."""
+    """What is told of an Application. ``subject``, ``author``, ``committed`` (ISO) and ``tags`` are the commit's;
+    ``since`` (ISO) is that of its health; ``pending`` a newer commit with ``pending_why``; ``messages`` what a person
+    needs to know; ``notes`` a remark for an object; ``following`` the lines behind ``next``."""
 
     name: str
     sync: str
@@ -31,6 +31,7 @@ class StatusView(msgspec.Struct, frozen=True):
     subject: str = ""
     author: str = ""
     committed: str = ""
+    tags: Sequence[str] = ()
     since: datetime | None = None
     pending: str = ""
     pending_why: str = ""
@@ -60,6 +61,7 @@ def _head(view: StatusView, now: datetime) -> str:
     parts = [plain(view.sync)]
     if view.commit:
         parts.append(short(view.commit))
+    parts += [plain(tag) for tag in view.tags]
     if view.subject:
         parts.append(f'"{fit(plain(view.subject), 50)}"')
     notes = [plain(view.author), ago(view.committed, now) if view.committed else ""]
