@@ -160,3 +160,17 @@ def test_bases_in_a_circle_are_told() -> None:
     files = {"a/kustomization.yaml": "resources: [../b]", "b/kustomization.yaml": "resources: [../a]"}
     with pytest.raises(KustomizeError, match="circle"):
         build(Tree(files), "a")
+
+
+def test_a_field_spec_for_kinds_takes_the_place_of_the_default_for_all_kinds() -> None:
+    files = {
+        "kustomization.yaml": "namePrefix: p-\nresources: [a.yaml]\nconfigurations: [names.yaml]\n",
+        "names.yaml": "namePrefix: [{path: metadata/name, kind: Secret}]\n",
+        "a.yaml": "{apiVersion: v1, kind: Secret, metadata: {name: a}}\n---\n"
+        "{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}\n",
+    }
+    built = build(Tree(files), "").objects
+    assert [(one.content["kind"], one.content["metadata"]["name"]) for one in built] == [
+        ("ConfigMap", "a"),
+        ("Secret", "p-a"),
+    ]

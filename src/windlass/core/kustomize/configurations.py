@@ -43,20 +43,21 @@ class Configuration:
 
     def merged(self, other: Configuration) -> Configuration:
         """Both. Raises ``KustomizeError`` where one makes missing fields and the other does not."""
-        if other is self or other is EMPTY or (other is DEFAULT and self.fields is DEFAULT.fields):
+        if other is EMPTY or (other is DEFAULT and self is DEFAULT):
             return self
-        if self is EMPTY:
+        if self is EMPTY and other is DEFAULT:
             return other
         fields = {name: _sorted(merge(self.fields.get(name, ()), other.fields.get(name, ()), name)) for name in FIELDS}
         references = dict(self.references)
         for gvk, specs in other.references.items():
-            references[gvk] = merge(references.get(gvk, ()), specs, "nameReference")
+            references[gvk] = merge(references[gvk], specs, "nameReference") if gvk in references else specs
         order = sorted(references, key=_gvk_order)
         return Configuration(fields, {gvk: references[gvk] for gvk in order})
 
 
 def merge(specs: Specs, more: Iterable[FieldSpec], name: str = "fields") -> Specs:
-    """``specs`` with those of ``more`` that are not there."""
+    """``specs`` with those of ``more`` that are not there. One for a kind counts as one for all kinds that comes later:
+    so a file of ``configurations`` that names kinds takes the place of a default without a kind."""
     out = list(specs)
     for spec in more:
         known = next((each for each in out if each.path == spec.path and each.gvk.selected_by(spec.gvk)), None)
@@ -129,7 +130,8 @@ def read(value: Any) -> Configuration:
     references: dict[Gvk, Specs] = {}
     for reference in found.name_reference:
         gvk = Gvk(reference.group, reference.version, reference.kind)
-        references[gvk] = merge(references.get(gvk, ()), [spec.made() for spec in reference.field_specs])
+        made = tuple(spec.made() for spec in reference.field_specs)
+        references[gvk] = merge(references[gvk], made) if gvk in references else made
     return Configuration(
         {name: _sorted(tuple(spec.made() for spec in specs)) for name, specs in fields.items()}, references
     )

@@ -12,11 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from windlass.core.documents import DocumentError
 from windlass.core.kustomize import reading
 from windlass.core.kustomize.errors import KustomizeError, NotSupported, shown
 from windlass.core.kustomize.kustomization import FILE_NAMES
-from windlass.core.kustomize.nodes import Node
 from windlass.core.kustomize.reading import Parsed
 
 _SCHEME = re.compile(r"(?i)(git::)?(ssh|https?|file)://")
@@ -154,11 +152,3 @@ class Place:
             names = " and ".join(posixpath.basename(path) for path, _ in found)
             raise KustomizeError(f"{folder} has {names}", hint="keep one of them")
         raise KustomizeError(f"{folder} has no kustomization.yaml", hint="make one, or name the files themselves")
-
-
-def parse_inline(place: Place, text: str, file: str) -> list[Node]:
-    """Objects written inside a kustomization. Raises ``DocumentError`` or ``KustomizeError``."""
-    return [parsed.node for parsed in place.objects(text.encode(), file)]
-
-
-__all__ = ["DocumentError", "Files", "Parsing", "Place", "is_remote", "parse_inline"]

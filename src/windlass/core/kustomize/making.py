@@ -5,7 +5,7 @@ Called by ``target`` for resources, by ``patches`` for strategic merge patches, 
 
 from __future__ import annotations
 
-from windlass.core.kustomize.errors import KustomizeError, NotSupported
+from windlass.core.kustomize.errors import KustomizeError
 from windlass.core.kustomize.loading import Place
 from windlass.core.kustomize.nodes import (
     Node,
@@ -18,6 +18,7 @@ from windlass.core.kustomize.nodes import (
     kind_of,
     text_of,
 )
+from windlass.core.kustomize.reading import Parsed
 from windlass.core.kustomize.resource import Resource, check_object
 from windlass.errors import Where
 
@@ -47,7 +48,8 @@ def resources_of(place: Place, data: bytes, file: str) -> list[Resource]:
     return out
 
 
-def _unwrapped(place: Place, data: bytes, file: str) -> list:  # type: ignore[type-arg]
+def _unwrapped(place: Place, data: bytes, file: str) -> list[Parsed]:
+    """The documents of a file; the items of a List that is alone in it stand for it."""
     parsed = place.objects(data, file)
     if len(parsed) != 1 or parsed[0].node.__class__ is not dict:
         return parsed
@@ -55,7 +57,7 @@ def _unwrapped(place: Place, data: bytes, file: str) -> list:  # type: ignore[ty
     if text_of(node.get("kind")) not in ("List", "ResourceList") or not ("items" in node or "functionConfig" in node):
         return parsed
     items = node.get("items")
-    return [type(parsed[0])(item, line) for item in items] if items.__class__ is list else []
+    return [Parsed(item, line) for item in items] if items.__class__ is list else []
 
 
 def _items(node: dict[str, Node], where: Where) -> list[Node]:
@@ -73,6 +75,3 @@ def _items(node: dict[str, Node], where: Where) -> list[Node]:
         except KustomizeError as error:
             raise error.at(where) from None
     return out
-
-
-__all__ = ["KustomizeError", "NotSupported", "resources_of"]

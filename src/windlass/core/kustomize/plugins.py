@@ -36,7 +36,7 @@ from windlass.core.kustomize.kustomization import (
     decode,
 )
 from windlass.core.kustomize.loading import Place
-from windlass.core.kustomize.nodes import Node, Scalar, is_null, json_value, kind_of, set_scalar, string, untagged
+from windlass.core.kustomize.nodes import Node, json_value, string
 from windlass.core.kustomize.origins import Origin
 from windlass.core.kustomize.replacements import replacement_run
 from windlass.core.kustomize.resource import ORIGIN, Change, Resource
@@ -362,6 +362,3 @@ def origin_of(resource: Resource) -> Origin | None:
         name=resource.name,
         namespace=resource.namespace,
     )
-
-
-__all__ = ["Context", "Scalar", "generator", "is_null", "kind_of", "origin_of", "set_scalar", "transformer", "untagged"]

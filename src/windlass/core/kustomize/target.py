@@ -111,7 +111,7 @@ class Target:
         """Everything of this kustomization, added to ``into``: nothing, or what a component's parent has so far."""
         said = self.said
         into = self._resources(into, said.resources, "resources")
-        into.configuration = into.configuration.merged(self._configuration())
+        self._configure(into)
         self._generate(into)
         into = self._components(into)
         scene = Scene(self.place, self.file, self.build.known, into.configuration.fields)
@@ -186,7 +186,8 @@ class Target:
                 into = self._folder(into, name, component=True)
         return into
 
-    def _configuration(self) -> Configuration:
+    def _configure(self, into: Accumulated) -> None:
+        """Add the fields that ``configurations`` and ``crds`` say to those that are known."""
         added = configurations.EMPTY
         for number, name in enumerate(self.said.configurations):
             with _field(self, f"configurations[{number}]"):
@@ -195,14 +196,13 @@ class Target:
                     added = added.merged(configurations.read(_settings(data, file, strict=True)))
                 except KustomizeError as error:
                     raise error.at(Where(file=file)) from None
-        out = configurations.DEFAULT
         with _field(self, "configurations"):
-            out = out.merged(added)
+            into.configuration = into.configuration.merged(configurations.DEFAULT.merged(added))
         for number, name in enumerate(self.said.crds):
             with _field(self, f"crds[{number}]"):
                 file, data = self.place.load(name)
-                out = out.merged(configurations.from_definitions(_settings(data, file)))
-        return out
+                found = configurations.from_definitions(_settings(data, file))
+                into.configuration = into.configuration.merged(found)
 
     def _generate(self, into: Accumulated) -> None:
         for name, kind, made in self._generated():

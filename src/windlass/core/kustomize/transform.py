@@ -25,7 +25,6 @@ from windlass.core.kustomize.nodes import (
     is_empty,
     is_null,
     kind_of,
-    set_field,
     set_scalar,
     string,
     text_of,
@@ -274,9 +273,3 @@ def replicas(replica: Replica, specs: Sequence[FieldSpec], change: Change | None
 def label_everything(resource: Resource, name: str, value: str) -> None:
     """One label in the metadata of an object."""
     apply(resource, FieldSpec(Gvk(), "metadata/labels", create=True), entry(name, string(value)), MAPPING)
-
-
-__all__ = [
-    "Run", "entries", "images", "label_everything", "namespaces", "new_image", "renames", "replicas", "set_field",
-    "split_image",
-]  # fmt: skip
