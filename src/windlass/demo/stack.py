@@ -37,6 +37,8 @@ OWN = {one.kind: Resource(GROUP, VERSION, one.plural, one.kind, one.namespaced) 
 NAMESPACE = "windlass-system"
 MANAGER = "windlass-up"
 REPOSITORY = "config"
+LEDGER = "ledger"
+LEDGER_PUSH = "1s"
 HOOK_SECRET = "config-hook"  # noqa: S105 - the name of a Secret, not its value
 START = 30.0
 
@@ -93,7 +95,8 @@ async def running(folder: Path, *, port: int = 0, keep_state: bool = False) -> A
     if keep_state:
         options += ["--data", str(folder / "cluster")]
     async with devstack(options, kubeconfig):
-        await GitServer(str(folder / "git")).create(REPOSITORY)
+        for name in (REPOSITORY, LEDGER):
+            await GitServer(str(folder / "git")).create(name)
         access = from_kubeconfig([kubeconfig])
         async with connect(access, SystemClock()) as cluster:
             made = Stack(
@@ -188,7 +191,10 @@ async def _install(stack: Stack) -> None:
     await asyncio.gather(*(stack.apply(one) for one in definitions()))
     await stack.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     await established(stack.cluster)
-    await stack.apply(installation(Deploy(image="", cluster="devstack", apply_as="controller")))
+    made = installation(Deploy(image="", cluster="devstack", apply_as="controller"))
+    made["spec"]["ledger"] = {"repository": LEDGER, "push": LEDGER_PUSH}
+    await stack.apply(made)
+    await asyncio.gather(*(stack.apply(one) for one in ledger_objects(f"{stack.git_url}/{LEDGER}.git")))
     await stack.apply(
         {
             "apiVersion": "v1",
@@ -221,6 +227,26 @@ def repository_object(url: str, branch: str, *, interval: str = "5m") -> dict[st
         "metadata": {"name": REPOSITORY, "namespace": "default"},
         "spec": {"url": url, "ref": {"branch": branch}, "interval": interval, "hook": {"secret": HOOK_SECRET}},
     }
+
+
+def ledger_objects(url: str) -> list[dict[str, Any]]:
+    """The Repository that holds the record of a trial, and what it is written with: the devstack's Git server asks
+    nobody who they are."""
+    secret = f"{LEDGER}-write"
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": secret, "namespace": NAMESPACE},
+            "stringData": {"username": "windlass", "password": secrets.token_urlsafe(16)},
+        },
+        {
+            "apiVersion": API_VERSION,
+            "kind": "Repository",
+            "metadata": {"name": LEDGER, "namespace": NAMESPACE},
+            "spec": {"url": url, "interval": "5m", "write": {"secret": secret}},
+        },
+    ]
 
 
 def application_object(name: str, path: str, **spec: Any) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any
 from windlass.adapters.git import Author, commit_files, init_repository, on_git_thread
 from windlass.adapters.git import push as push_commits
 from windlass.core.words.plain import plain
-from windlass.demo import shop, turning_back
+from windlass.demo import recording, shop, turning_back
 from windlass.demo.stack import Stack, application_object, repository_object, running
 from windlass.errors import WindlassError
 
@@ -166,6 +166,7 @@ async def _told(teller: Teller) -> int:
         removed,
         turning_back.rolled_back,
         turning_back.exception,
+        recording.recorded,
     )
     try:
         for step in steps:

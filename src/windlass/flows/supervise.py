@@ -60,6 +60,8 @@ class Supervisor:
         task = self._group.create_task(self._guarded(work, name), name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        # Cancelled before its first step the work was never begun; Python would complain of it as forgotten.
+        task.add_done_callback(lambda _: work.close())
         return task  # type: ignore[return-value]  # a guarded task gives None where the work failed
 
     def keep(self, make: Callable[[], Awaitable[None]], name: str) -> None:

@@ -1,0 +1,56 @@
+"""The last step of the demo's story: what happened in it is read back from the ledger, counted, and proven.
+
+It types the commands that a person would, with a cache of their own, and believes what they print.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from asyncio.subprocess import DEVNULL, PIPE
+from typing import TYPE_CHECKING
+
+from windlass import settings
+from windlass.core.words.plain import plain
+
+if TYPE_CHECKING:
+    from windlass.demo.story import Teller
+
+SHOP = "default/shop"
+
+
+async def typed(teller: Teller, *arguments: str) -> str:
+    """What a command of ``windlass`` prints; "" where it fails."""
+    command = [sys.executable, "-m", "windlass", *arguments, "--kubeconfig", str(teller.stack.kubeconfig)]
+    environment = settings.child_environment({"XDG_CACHE_HOME": str(teller.stack.folder / "cache")})
+    child = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=DEVNULL, env=environment)
+    out, _ = await child.communicate()
+    return out.decode() if child.returncode == 0 else ""
+
+
+async def recorded(teller: Teller) -> None:
+    """The log, the numbers, the proof."""
+    teller.title("All of it is in Git, too")
+    running = (await teller.status())["commit"]
+
+    async def pushed() -> list[str]:
+        lines = (await typed(teller, "log", SHOP, "--limit", "1000")).splitlines()
+        applied = [line for line in lines if "  applied " in line]
+        return lines if applied and f" {running[:7]} " in applied[0] else []
+
+    lines, _ = await teller.until("the last sync is in the ledger", pushed)
+    for words in ("applied", "drift", "put back", "refused", "healthy"):
+        teller.check(f"the log tells {words}", any(f"  {words} " in line for line in lines))
+    teller.tell("windlass log shop", f"{len(lines)} lines, such as")
+    for words in ("applied", "refused", "drift"):
+        teller.say(f"       {plain(next(line for line in lines if f'  {words} ' in line))}")
+    told, proven = await asyncio.gather(
+        typed(teller, "metrics", SHOP, "-o", "json"), typed(teller, "ledger", "verify", "-o", "json")
+    )
+    numbers, (proof,) = json.loads(told)["all"], json.loads(proven)
+    teller.check("each deployment is counted", numbers["deployments"] >= len(teller.deployments))
+    failed = f"change-failure rate {numbers['changeFailureRate']:.0%}"
+    teller.tell("windlass metrics shop", f"{numbers['deployments']} deployments, {failed}")
+    teller.check("the ledger is whole", proof["whole"])
+    teller.tell("windlass ledger verify", f"whole: {proof['events']} events in {proof['commits']} commits")
