@@ -24,7 +24,7 @@ from windlass.adapters.render.helm_inflate import inflating
 from windlass.adapters.render.helm_output import arranged
 from windlass.adapters.render.helm_program import HelmProgram
 from windlass.adapters.render.work import Work
-from windlass.core.kustomize import Options, build
+from windlass.core.kustomize import KustomizeError, Options, build
 from windlass.ports import RenderRequest
 
 CHARTS = Path(__file__).parents[1] / "charts"
@@ -118,21 +118,75 @@ def test_what_helmignore_leaves_out_is_left_out(tmp_path: Path) -> None:
     assert ours(chart, "{}", Settings("shop", "prod")) == theirs.stdout
 
 
+def in_kustomization(folder: Path, text: str) -> tuple[str | None, str | None]:
+    """What the real kustomize and ours make of a kustomization that has the chart `shop`; None where it is refused."""
+    shutil.copytree(CHARTS / "shop", folder / "charts" / "shop")
+    shutil.copytree(CHARTS / "shop", folder / "own" / "shop")
+    (folder / "one.yaml").write_text("replicas: 4\ncache: {size: 1Gi}\nlabels: {a: one}\n")
+    (folder / "two.yaml").write_text("replicas: 6\nlabels: {b: two}\n")
+    (folder / "kustomization.yaml").write_text(text)
+    argv = [str(find("kustomize")), "build", "--enable-helm", "--helm-command", str(find("helm")), str(folder)]
+    theirs = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    tree = TracedSnapshot(folder_snapshot(str(folder)))
+    request = RenderRequest(str(folder), "", "", "", "", "", "")
+    work = Work(request, tree, "", Documents(), Findings(), {}, tree)
+    try:
+        made: str | None = build(Names(tree), "", Options(inflate=inflating(work))).text()
+    except KustomizeError:
+        made = None
+    return theirs.stdout if theirs.returncode == 0 else None, made
+
+
+CHART = "helmCharts:\n- name: shop\n  releaseName: web\n  namespace: prod\n  kubeVersion: v1.36.0\n"
+GENERATOR = """\
+generators:
+- |-
+  apiVersion: builtin
+  kind: HelmChartInflationGenerator
+  metadata: {name: it}
+  name: shop
+  releaseName: web
+  kubeVersion: v1.36.0
+"""
+
+
 @pytest.mark.skipif(find("kustomize") is None, reason="kustomize is not built: make real")
 @pytest.mark.parametrize(
-    "more", ["", "  includeCRDs: true\n", "  skipTests: true\n", "  valuesInline: {replicas: 3}\n"]
+    "text",
+    [
+        CHART + "namePrefix: x-\n",
+        CHART + "  includeCRDs: true\nnamePrefix: x-\n",
+        CHART + "  skipTests: true\n",
+        CHART + "  skipHooks: true\n",
+        CHART + "  valuesInline: {replicas: 3}\n",
+        CHART + "  valuesFile: one.yaml\n",
+        CHART + "  valuesFile: one.yaml\n  additionalValuesFiles: [two.yaml]\n",
+        *(
+            CHART
+            + f"  valuesFile: one.yaml\n  valuesMerge: {how}\n  valuesInline: {{replicas: 3, labels: {{c: in}}}}\n"
+            for how in ("merge", "override", "replace", "nonsense")
+        ),
+        CHART + "  apiVersions: [shop.example.com/v1/Order]\n",
+        CHART + "  version: 0.1.0\n",
+        CHART + "  releaseName: twice\n",
+        CHART + "  unknown: field\n",
+        CHART + "namespace: over\nlabels:\n- pairs: {l: m}\n  includeSelectors: true\n",
+        CHART + "patches:\n- target: {kind: Deployment}\n  patch: '[{op: replace, path: /spec/replicas, value: 9}]'\n",
+        CHART + "helmGlobals: {chartHome: own}\n",
+        CHART + "helmGlobals: {chartHome: nothing}\n",
+        CHART.replace("  releaseName: web\n", ""),
+        CHART.replace("name: shop", "name: nothing"),
+        CHART.replace("  namespace: prod\n", ""),
+        CHART + "  valuesFile: nothing.yaml\n",
+        CHART + "  valuesInline: {replicas: many}\n",
+        CHART + CHART.partition("\n")[2].replace("releaseName: web", "releaseName: again"),
+        GENERATOR,
+        GENERATOR + "  valuesInline: {replicas: 3}\n  includeCRDs: true\n",
+    ],
 )
-def test_a_chart_in_a_kustomization_comes_out_as_kustomize_makes_it(more: str, tmp_path: Path) -> None:
-    shutil.copytree(CHARTS / "shop", tmp_path / "charts" / "shop")
-    text = f"helmCharts:\n- name: shop\n  releaseName: web\n  namespace: prod\n  kubeVersion: v1.36.0\n{more}"
-    (tmp_path / "kustomization.yaml").write_text(text + "namePrefix: x-\n")
-    argv = [str(find("kustomize")), "build", "--enable-helm", "--helm-command", str(find("helm")), str(tmp_path)]
-    theirs = subprocess.run(argv, capture_output=True, text=True, timeout=60)
-    assert theirs.returncode == 0, theirs.stderr
-    tree = TracedSnapshot(folder_snapshot(str(tmp_path)))
-    request = RenderRequest(str(tmp_path), "", "", "", "", "", "")
-    work = Work(request, tree, "", Documents(), Findings(), {}, tree)
-    assert build(Names(tree), "", Options(inflate=inflating(work))).text() == theirs.stdout
+def test_a_chart_in_a_kustomization_comes_out_as_kustomize_makes_it(text: str, tmp_path: Path) -> None:
+    theirs, mine = in_kustomization(tmp_path, text)
+    assert mine == theirs
 
 
 class Names:

@@ -70,9 +70,12 @@ def test_a_chart_that_would_be_fetched_is_refused_with_the_mend() -> None:
     assert "helm pull nginx --repo https://charts.example.com --version 1.2.3 --untar" in caught.value.hint
 
 
-def test_a_name_that_helm_would_make_up_is_refused() -> None:
-    with pytest.raises(NotSupported, match="no releaseName"):
-        built("helmCharts:\n- name: shop\n")
+def test_a_release_without_a_name_has_the_one_that_helm_template_gives() -> None:
+    text, _ = built("helmCharts:\n- name: shop\n")
+    assert "name: release-name-shop\n" in text
+
+
+def test_a_name_by_a_template_is_refused() -> None:
     with pytest.raises(NotSupported, match="nameTemplate"):
         built("helmCharts:\n- name: shop\n  nameTemplate: '{{ randAlpha 5 }}'\n")
 

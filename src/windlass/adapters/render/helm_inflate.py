@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from windlass.adapters.render.helm import KUBE_VERSION, Settings, render_chart
+from windlass.adapters.render.helm import KUBE_VERSION, RELEASE, Settings, render_chart
 from windlass.adapters.render.helm_child import ValuesText
 from windlass.adapters.render.helm_files import chart_folder
 from windlass.adapters.render.helm_output import arranged, events
@@ -24,7 +24,7 @@ def inflating(work: Work) -> Inflate:
         _refuse(chart)
         facts = work.request.facts
         settings = Settings(
-            chart.release_name,
+            chart.release_name or RELEASE,
             chart.namespace or "default",
             chart.kube_version or facts.version or KUBE_VERSION,
             chart.api_versions or facts.api_versions,
@@ -55,10 +55,4 @@ def _refuse(chart: Chart) -> None:
     if chart.name_template:
         raise NotSupported(
             "nameTemplate is not supported", where=Where(field="nameTemplate"), hint="write releaseName: <name>"
-        )
-    if not chart.release_name:
-        raise NotSupported(
-            f"the chart {chart.name} has no releaseName, and helm would make one up from the clock",
-            where=Where(field="releaseName"),
-            hint=f"releaseName: {chart.name}",
         )
