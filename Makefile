@@ -11,7 +11,7 @@ SYNC = "$$(cat .stamps/uv)" sync --quiet --locked --inexact --python "$$(cat .st
 INPUTS := pyproject.toml uv.lock
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all lint bench real schemas soak clean
+.PHONY: help demo test test-all lint bench fuzz soak real schemas clean
 
 help:
 	@echo "make demo      the whole story on the embedded devstack, each step checked"
@@ -19,6 +19,8 @@ help:
 	@echo "make test-all  also the slow tests, and those on real programs once 'make real' has built them"
 	@echo "make lint      formatting, lint, types, import contracts"
 	@echo "make bench     the figures of docs/performance.md"
+	@echo "make fuzz      every parser that people's bytes reach, for bounded seconds (ARGS=\"--seconds 60\")"
+	@echo "make soak      half an hour of commits, hand edits and faults (ARGS=\"--minutes 5\")"
 	@echo "make real      builds the real control plane and the oracles for tests (needs Go)"
 	@echo "make schemas   makes the compact Kubernetes schemas of the package again"
 
@@ -57,6 +59,12 @@ lint: .stamps/lint
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+
+fuzz: .stamps/test .stamps/fuzz
+	@cd tests && ../$(BIN)/python -m fuzz $(ARGS)
+
+soak: .stamps/test
+	@cd tests && ../$(BIN)/python -m faults.soak $(ARGS)
 
 bench: .stamps/test
 	@$(BIN)/python -m bench $(ARGS)

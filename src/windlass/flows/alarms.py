@@ -14,6 +14,7 @@ from collections.abc import Mapping
 import msgspec
 
 from windlass.core.model import events
+from windlass.core.model.foreign import UNREADABLE
 from windlass.errors import NeedsHuman
 from windlass.flows.fleet import Fleet, Key
 from windlass.flows.hooks import LIMIT, HookAnswer
@@ -59,7 +60,7 @@ class Alarms:
             return refusal
         try:
             alerts = _DECODER.decode(body).alerts
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        except UNREADABLE:
             return HookAnswer(400, "refused: this is not what Alertmanager's webhook sends (version 4)\n")
         if len(alerts) > MOST:
             return HookAnswer(413, f"refused: more than {MOST} alerts at once; set max_alerts\n")

@@ -14,6 +14,7 @@ import msgspec
 from typing_extensions import override
 
 from windlass import ports
+from windlass.core.model.foreign import UNREADABLE
 from windlass.errors import WindlassError
 
 LONGEST = 600  # characters of foreign text in one message
@@ -97,7 +98,7 @@ def parse(body: bytes) -> Status:
     """The Status in a body; of anything else (a proxy's page) an empty one: none of its text is kept."""
     try:
         status = _DECODER.decode(body)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return Status()
     return status if status.kind == "Status" else Status()
 

@@ -13,6 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from windlass.core.model import LiveObject, ManagedEntry, ObjectRef, Owner, Resource
+from windlass.core.model.foreign import UNREADABLE
 from windlass.ports import ClusterUnavailable
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -146,7 +147,7 @@ _BOOKMARK = msgspec.json.Decoder(_Bookmark)
 
 
 def version_of(raw: msgspec.Raw | bytes) -> str:
-    """The resourceVersion of an object. Raises msgspec.MsgspecError."""
+    """The resourceVersion of an object. Raises UNREADABLE."""
     return _BOOKMARK.decode(raw).metadata.resourceVersion
 
 
@@ -175,7 +176,7 @@ class Decoder:
         Raises Unreadable."""
         try:
             meta = _IDENTIFIED.decode(raw).metadata
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             raise Unreadable(f"a {resource.kind} of the API server is no object: {error}") from error
         found = held(ObjectRef(resource.group, resource.kind, meta.namespace, meta.name))
         return found is not None and (found.resource_version, found.uid) == (meta.resourceVersion, meta.uid)
@@ -184,7 +185,7 @@ class Decoder:
         """One object. `whole` keeps spec and status. Raises Unreadable for what is no object."""
         try:
             return self._live(resource, raw, whole=whole)
-        except msgspec.MsgspecError as error:  # its words name places and types, no values
+        except UNREADABLE as error:  # its words name places and types, no values
             raise Unreadable(f"a {resource.kind} of the API server is no object: {error}") from error
 
     def stored(self, resource: Resource, raw: msgspec.Raw | bytes, *, whole: bool) -> LiveObject:

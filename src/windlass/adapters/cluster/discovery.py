@@ -17,6 +17,7 @@ from windlass.adapters.cluster.answers import Asked
 from windlass.adapters.cluster.client import Call, Client
 from windlass.adapters.host.wire import Reply
 from windlass.core.model import Resource
+from windlass.core.model.foreign import UNREADABLE
 from windlass.core.model.references import split_api_version
 
 SELDOM = 3.0  # seconds between two looks at most
@@ -214,7 +215,7 @@ class Discovery:
             try:
                 answer = await self._client.send(Call("get", path, Asked("ask which kinds it serves", path)))
                 return msgspec.json.decode(answer.body, type=_PlainList)
-            except (ports.ClusterUnavailable, ports.NotAllowed, ports.ObjectMissing, msgspec.MsgspecError):
+            except (ports.ClusterUnavailable, ports.NotAllowed, ports.ObjectMissing, *UNREADABLE):
                 return None  # this group is unknown; the others are not its fault
 
         asked = list(versions)
@@ -235,7 +236,7 @@ class Discovery:
             return before
         try:
             root = msgspec.json.decode(answer.body, type=_Root)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             raise ports.ClusterUnavailable(f"the answer of {path} is no discovery: is this an API server?") from error
         if etag := answer.headers.get("ETag", ""):
             self._remembered[path] = (etag, root)

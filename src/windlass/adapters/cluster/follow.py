@@ -17,7 +17,8 @@ import msgspec
 from windlass.adapters.cluster.client import Client
 from windlass.adapters.cluster.decode import Unreadable
 from windlass.adapters.cluster.source import Events, Failed, Items, Listed, Listing, Opened, Scope, Source
-from windlass.adapters.cluster.watch import UNREADABLE, Slices
+from windlass.adapters.cluster.watch import LIST_ANEW, Slices
+from windlass.core.model.foreign import UNREADABLE
 from windlass.errors import WindlassError
 
 Told: TypeAlias = tuple[str, dict[str, Any]]
@@ -70,7 +71,7 @@ async def follow(
         except Unreadable as error:
             # Passing over one object would take it for deleted: all is listed anew, and what differs is told.
             tell(error)
-            await asyncio.sleep(UNREADABLE * random.uniform(0.5, 1.0))  # noqa: S311 - spreads load
+            await asyncio.sleep(LIST_ANEW * random.uniform(0.5, 1.0))  # noqa: S311 - spreads load
 
 
 async def _steps(
@@ -129,7 +130,7 @@ def _named(raw: msgspec.Raw, api_version: str, kind: str) -> dict[str, Any]:
     try:
         _NAMED.decode(raw)
         content: dict[str, Any] = msgspec.json.decode(raw)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise Unreadable(f"a {kind} of the API server is no object") from error
     if "kind" not in content:
         content = {"apiVersion": api_version, "kind": kind} | content

@@ -28,6 +28,7 @@ from windlass.adapters.cluster.source import PAGE, Scope, list_page, pages
 from windlass.adapters.cluster.watch import LiveWatch, Slices, Trouble
 from windlass.adapters.host.wire import Headers, Reply
 from windlass.core.model import LiveObject, ObjectRef, Resource
+from windlass.core.model.foreign import UNREADABLE
 from windlass.errors import WindlassError
 
 APPLY = "application/apply-patch+yaml"  # JSON is YAML; every server since 1.16 knows this name
@@ -394,7 +395,7 @@ def _with_preconditions(request: ports.ApplyRequest) -> bytes:
 def _content(answer: Reply) -> dict[str, Any]:
     try:
         return msgspec.json.decode(answer.body, type=dict[str, Any])
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise ports.ClusterUnavailable("the API server's answer is no object: cut off?") from error
 
 

@@ -19,6 +19,7 @@ from windlass import ports
 from windlass.adapters.cluster.answers import Asked, bounded
 from windlass.adapters.cluster.client import Call, Client
 from windlass.core.model import Resource
+from windlass.core.model.foreign import UNREADABLE
 from windlass.errors import WindlassError
 
 LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease", namespaced=True)
@@ -305,7 +306,7 @@ class LeaseLeadership:
 def _decode(body: bytes) -> _Lease:
     try:
         return msgspec.json.decode(body, type=_Lease)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise ports.ClusterUnavailable("the answer about the Lease is no Lease") from error
 
 

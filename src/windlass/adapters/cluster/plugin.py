@@ -18,6 +18,7 @@ import msgspec
 
 from windlass.adapters.cluster.access import AccessUnusable
 from windlass.adapters.cluster.answers import bounded
+from windlass.core.model.foreign import UNREADABLE
 from windlass.errors import Where
 
 DEADLINE = 60.0  # seconds that a program may take
@@ -147,7 +148,7 @@ class PluginCredentials:
     def _checked(self, out: bytes, where: Where) -> _Status:
         try:
             answer = msgspec.json.decode(out, type=_Credential)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             raise AccessUnusable(f"{self.plugin.command} did not answer with an ExecCredential", where=where) from error
         if answer.status is None or not answer.status.token:
             certificate = answer.status is not None and answer.status.clientCertificateData

@@ -22,6 +22,7 @@ from windlass.adapters.cluster.decode import built_in, version_of
 from windlass.adapters.cluster.live import SILENCE
 from windlass.adapters.host.wire import Stream
 from windlass.core.model import Resource
+from windlass.core.model.foreign import UNREADABLE
 from windlass.errors import WindlassError
 
 PAGE = 1000  # objects of the first page of a list; of the next as many as PAGE_BYTES hold, at most LARGEST_PAGE
@@ -159,7 +160,7 @@ async def list_page(client: Client, scope: Scope, *, limit: int = PAGE, token: s
     answer = await client.send(scope.call("list", query))
     try:
         found = _LIST.decode(answer.body)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise ports.ClusterUnavailable(f"the answer to a list of {scope.kind} is no list: cut off?") from error
     items = found.items or []
     fit = PAGE_BYTES * len(items) // max(1, len(answer.body))
@@ -289,11 +290,11 @@ class Source:
                 last = event.object
                 if event.type != "BOOKMARK":
                     events.append((event.type, event.object))
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             error = ports.ClusterUnavailable(f"the watch of {self.scope.kind} sent what is no event")
         try:
             version = version_of(last) if last is not None else ""
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             return Events([], ""), ports.ClusterUnavailable(f"the watch of {self.scope.kind} sent what is no object")
         return Events(events, version), error
 

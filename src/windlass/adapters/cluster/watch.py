@@ -24,7 +24,7 @@ from windlass.errors import WindlassError
 from windlass.ports import KindUnknown, ObjectMissing
 
 SLICE = 0.003  # seconds of work before the loop gets a turn
-UNREADABLE = 20.0  # seconds after an object that can't be read, until all is listed anew
+LIST_ANEW = 20.0  # seconds after an object that can't be read, until all is listed anew
 
 Trouble = Callable[[Resource, WindlassError | None], None]
 
@@ -80,7 +80,7 @@ class LiveWatch:
             except Unreadable as error:
                 # Passing over one object would take it for deleted: nothing of this list or batch counts.
                 await self._failed(error)
-                await asyncio.sleep(UNREADABLE * random.uniform(0.5, 1.0))  # noqa: S311 - spreads load
+                await asyncio.sleep(LIST_ANEW * random.uniform(0.5, 1.0))  # noqa: S311 - spreads load
 
     async def _run_version(self, resource: Resource) -> None:
         """Until the cluster serves the kind in another version, or again after it was gone."""

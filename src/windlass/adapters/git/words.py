@@ -159,13 +159,20 @@ _WORDS: tuple[tuple[str, str, str, str], ...] = (
 _COMPILED = [(re.compile(pattern, re.IGNORECASE), cause, what, hint) for pattern, cause, what, hint in _WORDS]
 
 
+PART = 16 * 1024
+"""Bytes from each end of what git said that are looked at."""
+
+
 class GitOutput(Exception):
     """What git said, credentials masked, cut to size. Only ever a cause."""
 
 
 def told(url: GitUrl, done: Finished, secrets: Sequence[str]) -> GitUnavailable | GitRefused:
     """The error that a failed command comes to. Its ``__cause__`` is the masked output."""
-    text = done.stderr.decode(errors="replace")
+    said = done.stderr
+    if len(said) > 2 * PART:  # a server may say megabytes: what is wrong stands in front or at the end
+        said = said[:PART] + b"\n" + said[-PART:]
+    text = said.decode(errors="replace")
     error: GitUnavailable | GitRefused
     host = url.origin
     for pattern, cause, what, hint in _COMPILED:

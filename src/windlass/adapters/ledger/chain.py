@@ -17,6 +17,7 @@ from pygit2.enums import SortMode
 
 from windlass.adapters.git import Store, fingerprint, signer
 from windlass.core.model import events
+from windlass.core.model.foreign import UNREADABLE
 from windlass.core.record import layout
 
 
@@ -176,7 +177,7 @@ def _previous(commit: pygit2.Commit) -> layout.Previous | None:
     try:
         content = commit.tree[layout.DESCRIPTOR].read_raw()
         return msgspec.json.decode(content, type=layout.Descriptor).previous
-    except (KeyError, msgspec.MsgspecError):
+    except (KeyError, *UNREADABLE):
         return None
 
 

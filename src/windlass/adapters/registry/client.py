@@ -20,6 +20,7 @@ import msgspec
 from typing_extensions import override
 
 from windlass.adapters.host.http import IDENTITY, Answer, Ask, Http, Reach, RemoteRefused, RemoteUnavailable
+from windlass.core.model.foreign import UNREADABLE
 from windlass.errors import NeedsHuman
 from windlass.ports import Clock
 
@@ -160,7 +161,7 @@ class Registry:
             _expect(answer, f"{self.host}/{name}")
             try:
                 found += msgspec.json.decode(answer.body, type=_Tags).tags or []
-            except msgspec.MsgspecError:
+            except UNREADABLE:
                 raise RegistryWrong(f"{self.host}/{name} answers no list of tags") from None
             following = _NEXT.search(answer.headers.get("Link", ""))
             given = answer.headers.get("ETag", "") if not page and following is None else ""
@@ -194,7 +195,7 @@ class Registry:
         try:
             found = msgspec.json.decode(body, type=_Index).manifests
             listed = [(str(one.get("artifactType") or ""), msgspec.convert(one, Descriptor)) for one in found]
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             raise RegistryWrong(f"{self.host}/{name} answers no list of referrers") from None
         return [one for artifact, one in listed if not kind or artifact == kind]
 
@@ -212,7 +213,7 @@ class Registry:
             digest = reference
         try:
             content = msgspec.json.decode(answer.body, type=dict[str, Any])
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             raise RegistryWrong(f"{self.host}/{name}:{reference} is no manifest") from None
         media_type = str(content.get("mediaType") or answer.headers.get("Content-Type", "").partition(";")[0])
         return Manifest(digest, media_type, answer.body, content)
@@ -303,7 +304,7 @@ class Registry:
             )
         try:
             read = msgspec.json.decode(answer.body, type=_Token)
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             raise RegistryWrong(f"{parts.hostname} answers no token") from None
         token = read.token or read.access_token
         if not token or not token.isascii() or not token.isprintable():
@@ -409,7 +410,7 @@ def _docker_login(host: str, config: bytes) -> Login:
                     username, _, password = base64.b64decode(entry.auth, validate=True).decode().partition(":")
                     return Login(username, password, entry.registrytoken)
                 return Login(entry.username, entry.password, entry.registrytoken)
-    except (msgspec.MsgspecError, ValueError):
+    except (*UNREADABLE, ValueError):
         raise RegistryDenied("the Secret's .dockerconfigjson can't be read", hint="docker login writes one") from None
     return Login()
 

@@ -33,6 +33,7 @@ from windlass.adapters.registry.client import (
     mark_of,
     remember,
 )
+from windlass.core.model.foreign import UNREADABLE
 from windlass.ports import Clock, ImageFacts, Images, ImageWanted, SignedClaim
 
 LARGEST_CONFIG = 1 << 20
@@ -168,7 +169,7 @@ class ImageStore(Images):
             data = await known.registry.blob(image.repository, wanted, LARGEST_CONFIG)
         try:
             return msgspec.json.decode(data, type=_Config)
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             return _Config()
 
     @override

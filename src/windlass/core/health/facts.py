@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from windlass.core.model import LiveObject, ObjectRef
+from windlass.core.model.foreign import UNREADABLE
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -42,7 +43,10 @@ def facts_of(live: LiveObject) -> Facts:
 def _decoded(raw: bytes | None) -> dict[str, Any] | None:
     if raw is None:
         return None
-    value = msgspec.json.decode(raw)
+    try:
+        value = msgspec.json.decode(raw)
+    except UNREADABLE:
+        return None
     return value if isinstance(value, dict) else None
 
 

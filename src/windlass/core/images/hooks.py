@@ -12,6 +12,8 @@ from typing import Any
 
 import msgspec
 
+from windlass.core.model.foreign import UNREADABLE
+
 MOST = 100
 LARGEST = 1 << 20
 
@@ -23,7 +25,7 @@ def pushed(body: bytes) -> list[str]:
         return []
     try:
         read = msgspec.json.decode(body)
-    except (msgspec.MsgspecError, RecursionError):
+    except UNREADABLE:
         return []
     names: dict[str, None] = {}
     for name in _names(read):

@@ -10,6 +10,7 @@ import msgspec
 
 from windlass.core.manifests.fields import FieldPathError, uncovered
 from windlass.core.model import Desired, ManagedEntry
+from windlass.core.model.foreign import UNREADABLE
 
 
 def is_intact(desired: Desired, entry: ManagedEntry) -> bool:
@@ -18,5 +19,5 @@ def is_intact(desired: Desired, entry: ManagedEntry) -> bool:
         return False
     try:
         return not uncovered(msgspec.json.decode(entry.fields), msgspec.json.decode(desired.body))
-    except (msgspec.DecodeError, FieldPathError):
+    except (*UNREADABLE, FieldPathError):
         return False  # an entry that can't be read is put right by applying again

@@ -15,6 +15,7 @@ import msgspec
 from typing_extensions import override
 
 from windlass.core.model import LiveObject, ManagedEntry
+from windlass.core.model.foreign import UNREADABLE
 
 LABEL = "windlass.dev/application"
 
@@ -154,7 +155,7 @@ def owns_label(entry: ManagedEntry | None) -> bool:
         return False
     try:
         fields = _decode_owned(entry.fields)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return False
     labels = fields.metadata.labels if fields.metadata else None
     return labels is not None and labels.label is not msgspec.UNSET
@@ -228,7 +229,7 @@ def owns_path(entry: ManagedEntry, *path: str) -> bool:
         return False
     try:
         node: Any = msgspec.json.decode(entry.fields)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return False
     for element in path:
         if not isinstance(node, dict) or element not in node:

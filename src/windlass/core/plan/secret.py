@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from windlass.core.model import Drift, DriftCause, LiveObject, ManagedEntry
+from windlass.core.model.foreign import UNREADABLE
 from windlass.core.plan.examine import MASK, DriftRules
 from windlass.core.plan.ownership import LABEL
 
@@ -65,7 +66,7 @@ def _owned(entry: ManagedEntry | None) -> set[str]:
         return set()
     try:
         fields = msgspec.json.decode(entry.fields, type=dict[str, Any])
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return set()
     data = fields.get("f:data")
     keys = {f"data[{key[2:]}]" for key in data if key.startswith("f:")} if isinstance(data, dict) else set()

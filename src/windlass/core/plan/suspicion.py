@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from windlass.core.model import DriftCause, LiveObject, ManagedEntry
+from windlass.core.model.foreign import UNREADABLE
 from windlass.core.plan.compare import Path
 from windlass.core.plan.entries import covers
 from windlass.core.plan.expected import why_expected
@@ -129,6 +130,6 @@ def _decoded(fields: bytes) -> dict[str, Any]:
     """What can't be read is taken as content: suspected, and looked at."""
     try:
         found = msgspec.json.decode(fields)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return {"f:unreadable": {}}
     return found if isinstance(found, dict) else {"f:unreadable": {}}

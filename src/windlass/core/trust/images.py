@@ -19,6 +19,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
+from windlass.core.model.foreign import UNREADABLE
 from windlass.errors import NeedsHuman
 
 Key = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
@@ -66,7 +67,7 @@ def verify_simple(payload: bytes, signature: bytes, digest: str, keys: list[Key]
     try:
         critical = msgspec.json.decode(payload, type=dict[str, Any])["critical"]
         named, kind = critical["image"]["docker-manifest-digest"], critical["type"]
-    except (msgspec.MsgspecError, KeyError, TypeError):
+    except (*UNREADABLE, KeyError, TypeError):
         return "what it signs can't be read"
     if kind != SIMPLE:
         return "it signs something else than an image"
@@ -81,7 +82,7 @@ def verify_bundle(bundle: bytes, digest: str, keys: list[Key]) -> str:
         kind = str(envelope["payloadType"])
         payload = base64.b64decode(envelope["payload"], validate=True)
         signatures = [base64.b64decode(one["sig"], validate=True) for one in envelope["signatures"]]
-    except (msgspec.MsgspecError, KeyError, TypeError, ValueError, binascii.Error):
+    except (*UNREADABLE, KeyError, TypeError, ValueError, binascii.Error):
         return "it can't be read"
     if "publicKey" not in (read.get("verificationMaterial") or {}):
         return "it was made without a key, by a certificate"
@@ -97,7 +98,7 @@ def _is_about(kind: str, payload: bytes, digest: str) -> str:
         predicate = statement["predicateType"]
         algorithm, _, hexadecimal = digest.partition(":")
         named = [one["digest"].get(algorithm) for one in statement["subject"]]
-    except (msgspec.MsgspecError, KeyError, TypeError, AttributeError):
+    except (*UNREADABLE, KeyError, TypeError, AttributeError):
         return "what it signs can't be read"
     if kind != STATEMENT or predicate != PREDICATE:
         return "it says something else than that the image is signed"
