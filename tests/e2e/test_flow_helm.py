@@ -172,6 +172,8 @@ def test_a_range_takes_the_newest_and_follows_it(team: Team, charts: ChartHost) 
     team.until_synced(commit, "web")
     team.until(lambda: team.status("web")["chart"].startswith("web 1.1.0 sha256:"), "the version is in the status")
 
+    assert [one["chart"].split()[:2] for one in team.status("web")["history"]] == [["web", "1.1.0"]]
+
     # A repository that is gone changes nothing, and is told.
     shutil.rmtree(charts.folder)
     told = "no newer version of the chart could be looked for"

@@ -72,6 +72,8 @@ async def roll_back(asked: Asked, kubeconfig: Path | None, context: str | None) 
         intent = pin(place.home, target.id, identity=identity, reason=asked.reason, was=running)
         (written,) = await write(to, place, who, [intent])
         made = Made(written, "rolled back", target.id, running, target)
+        if app.spec.source.chart is not None:
+            say(chart_note(app.spec.source.chart.version, target.id, status), sys.stderr)
         return await _finish(to, asked, found, place, made, began, at=target.id)
 
 
@@ -191,6 +193,15 @@ def headline(made: Made, place: Place, now: Any) -> str:
         told = f'"{fit(plain(made.info.subject), 50)}" ({plain(made.info.author)}, {ago(made.info.time, now)})'
         lines.append(f"  {short(made.now)} {told}")
     return "".join(f"{line}\n" for line in lines)
+
+
+def chart_note(version: str, commit: str, status: ApplicationStatus) -> str:
+    """A pin holds what is in Git: a chart from elsewhere goes on following its range."""
+    ran = next((one.chart for one in status.history if one.commit == commit), "")
+    words = f"the chart is not pinned by this: it follows {plain(version) or 'the newest version'}"
+    name, _, rest = plain(ran).partition(" ")
+    mend = f"; {short(commit)} ran {name} {rest.partition(' ')[0]}, write that as source.chart.version" if ran else ""
+    return f"note: {words}{mend}\n"
 
 
 def conclusion(word: str, made: Made, arrival: Arrival | None, seconds: float) -> str:

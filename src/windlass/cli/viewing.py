@@ -84,6 +84,7 @@ async def view_of(to: Reach, found: Found, resources: list[Resource] | None = No
         messages=messages,
         notes=_notes(status.commit, live.objects),
         following=list(following(found, app, status, health)),
+        chart=status.chart,
     )
 
 
@@ -334,6 +335,7 @@ def view_data(view: StatusView, namespace: str, name: str) -> dict[str, Any]:
         "author": view.author,
         "committed": view.committed,
         "tags": list(view.tags),
+        "chart": view.chart,
         "pending": {"commit": view.pending, "why": view.pending_why} if view.pending else None,
         "health": view.health.status.value,
         "message": view.health.message,

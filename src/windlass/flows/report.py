@@ -285,6 +285,7 @@ def application_status(state: ApplicationState, old: ApplicationStatus, now: dat
             state.applied_commit,
             well=is_well(state),
             changed=bool(state.counts.keys() - {Result.UNCHANGED.value, Result.KEPT.value, Result.SKIPPED.value}),
+            chart=chart_words(state, old.chart),
             now=stamp(now),
         ),
         messages=message_lines(state),

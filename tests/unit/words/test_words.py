@@ -245,6 +245,11 @@ def status_healthy() -> str:
     return status_text(view(objects=objects, notes={}, health=Health(HealthStatus.HEALTHY), since=None), NOW)
 
 
+def status_of_a_chart() -> str:
+    chart = "web 1.4.2 sha256:3f2c1ab0c7d64ab2a1f0a4b5c6d7e8f901234567890123456789012345678901"
+    return status_text(view(objects=[], health=Health(HealthStatus.HEALTHY), since=None, chart=chart), NOW)
+
+
 def status_pending() -> str:
     why = "replicas must be an integer (apps/shop/web.yaml:14)"
     return status_text(view(sync="OutOfSync", pending="b51c9d0ffff", pending_why=why, objects=[]), NOW)
@@ -301,6 +306,7 @@ TEXTS: list[Callable[[], str]] = [
     status_degraded,
     status_healthy,
     status_pending,
+    status_of_a_chart,
     applications,
     error,
     error_narrow,

@@ -74,6 +74,7 @@ class Deployed(Part, frozen=True):
     healthy: Annotated[
         str, Says("When everything was Healthy with it for the first time; nothing where it never was.")
     ] = ""
+    chart: Annotated[str, Says("The chart from elsewhere that ran with it last: name, version and digest.")] = ""
 
 
 class ApplicationStatus(Part, frozen=True):
@@ -137,7 +138,9 @@ def counts(outcomes: list[Outcome]) -> dict[str, int]:
     return counted
 
 
-def history_of(old: list[Deployed], commit: str, *, well: bool, changed: bool, now: str) -> list[Deployed]:
+def history_of(
+    old: list[Deployed], commit: str, *, well: bool, changed: bool, now: str, chart: str = ""
+) -> list[Deployed]:
     """The history with what is applied now; ``well``: it is, and everything is Healthy; ``changed``: it made a
     difference. A commit that made none is the same deployment under a newer name."""
     if not commit:
@@ -146,6 +149,8 @@ def history_of(old: list[Deployed], commit: str, *, well: bool, changed: bool, n
         old = [msgspec.structs.replace(old[0], commit=commit), *old[1:]]
     elif not old or old[0].commit != commit:
         old = [Deployed(commit, now), *old]
+    if old[0].chart != chart:
+        old = [msgspec.structs.replace(old[0], chart=chart), *old[1:]]
     if well and not old[0].healthy:
         old = [msgspec.structs.replace(old[0], healthy=now), *old[1:]]
     return old[:DEPLOYMENTS]

@@ -22,7 +22,8 @@ _STATUS_WIDE = 11
 class StatusView(msgspec.Struct, frozen=True):
     """What is told of an Application. ``subject``, ``author``, ``committed`` (ISO) and ``tags`` are the commit's;
     ``since`` (ISO) is that of its health; ``pending`` a newer commit with ``pending_why``; ``messages`` what a person
-    needs to know; ``notes`` a remark for an object; ``following`` the lines behind ``next``."""
+    needs to know; ``notes`` a remark for an object; ``following`` the lines behind ``next``; ``chart`` its chart from
+    elsewhere, as name, version and digest."""
 
     name: str
     sync: str
@@ -40,11 +41,16 @@ class StatusView(msgspec.Struct, frozen=True):
     messages: Sequence[str] = ()
     notes: Mapping[ObjectRef, str] = {}
     following: Sequence[str] = ()
+    chart: str = ""
 
 
 def status_text(view: StatusView, now: datetime, *, everything: bool = False, width: int = 0) -> str:
     """The tree of one Application: its own line, its objects from worst to best, what comes next."""
     lines = [_head(view, now)]
+    if view.chart:
+        name, _, rest = plain(view.chart).partition(" ")
+        version, _, digest = rest.partition(" ")
+        lines.append(f"  chart   {name} {version}" + (f" ({digest[:19]})" if digest else ""))
     if view.pending:
         why = f": {plain(view.pending_why)}" if view.pending_why else ""
         lines.append(f"  pending {short(view.pending)}{why}")
