@@ -46,6 +46,7 @@ def test_the_first_commit_that_was_not_healthy(words: str, good: str | None, bad
     assert (found.good and found.good.commit, found.bad and found.bad.commit) == (good, bad)
 
 
-def test_a_deployment_was_healthy_if_it_ever_was() -> None:
-    (one,) = verdicts(told("a- a+ a-"))
-    assert one.health == "Healthy"
+def test_what_crashes_in_a_loop_was_not_healthy_and_what_breaks_late_was() -> None:
+    assert [one.health for one in verdicts(told("a- a+ a-"))] == ["Degraded"]
+    late = ["a+"] * 20 + ["a-"]
+    assert [one.health for one in verdicts(told(" ".join(late)))] == ["Healthy"]

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 import msgspec
 
 from windlass.core.kinds.conditions import Condition
+from windlass.core.kinds.fields import moment, stamp
 from windlass.core.kinds.shape import Keyed, Part, Says
 from windlass.core.model import Drift, Outcome, Result
 
 FIRST = 50
 """So many outcomes and drift items are listed; the counts tell of all."""
+PROVEN = timedelta(minutes=15)
+"""A commit that is Degraded within this time of its apply does not count as one that was Healthy."""
 DEPLOYMENTS = 10
 """So many commits are kept in the status; the ledger has them all."""
 
@@ -72,7 +76,11 @@ class Deployed(Part, frozen=True):
     commit: Annotated[str, Says("The commit.")]
     at: Annotated[str, Says("When it was applied.")] = ""
     healthy: Annotated[
-        str, Says("When everything was Healthy with it for the first time; nothing where it never was.")
+        str,
+        Says(
+            "Since when everything is Healthy with it. Taken back where it is Degraded within 15 minutes of its apply: "
+            "what crashes in a loop is Healthy for a moment."
+        ),
     ] = ""
     chart: Annotated[str, Says("The chart from elsewhere that ran with it last: name, version and digest.")] = ""
 
@@ -139,7 +147,14 @@ def counts(outcomes: list[Outcome]) -> dict[str, int]:
 
 
 def history_of(
-    old: list[Deployed], commit: str, *, well: bool, changed: bool, now: str, chart: str = ""
+    old: list[Deployed],
+    commit: str,
+    *,
+    well: bool,
+    degraded: bool,
+    changed: bool,
+    now: datetime,
+    chart: str = "",
 ) -> list[Deployed]:
     """The history with what is applied now; ``well``: it is, and everything is Healthy; ``changed``: it made a
     difference. A commit that made none is the same deployment under a newer name."""
@@ -148,11 +163,14 @@ def history_of(
     if old and old[0].commit != commit and not changed:
         old = [msgspec.structs.replace(old[0], commit=commit), *old[1:]]
     elif not old or old[0].commit != commit:
-        old = [Deployed(commit, now), *old]
+        old = [Deployed(commit, stamp(now)), *old]
     if old[0].chart != chart:
         old = [msgspec.structs.replace(old[0], chart=chart), *old[1:]]
-    if well and not old[0].healthy:
-        old = [msgspec.structs.replace(old[0], healthy=now), *old[1:]]
+    top = old[0]
+    if well and not top.healthy:
+        old = [msgspec.structs.replace(top, healthy=stamp(now)), *old[1:]]
+    elif degraded and top.healthy and top.at and now - moment(top.at) <= PROVEN:
+        old = [msgspec.structs.replace(top, healthy=""), *old[1:]]
     return old[:DEPLOYMENTS]
 
 

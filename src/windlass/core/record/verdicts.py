@@ -1,16 +1,20 @@
 """What became of each deployment, by the ledger's events: the ground for `windlass bisect`.
 
-Pure: events in, one verdict for each commit that was applied out. A deployment counts as Healthy where the Application
-was so at any time before the next one.
+Pure: events in, one verdict for each commit that was applied out. What counts is what it came to within 15 minutes:
+what crashes in a loop is Healthy for a moment, and what breaks later is not its doing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 import msgspec
 
+from windlass.core.kinds.application_status import PROVEN
 from windlass.core.model import HealthStatus, events
+
+_TELLING = (HealthStatus.HEALTHY.value, HealthStatus.DEGRADED.value)
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -42,8 +46,11 @@ def verdicts(told: Iterable[events.Event]) -> list[Verdict]:
                 found.append(Verdict(data.commit, one.time, data.health, "", tuple(data.commits)))
         elif isinstance(data, events.HealthChanged) and found:
             last = found[-1]
-            if last.health == HealthStatus.HEALTHY.value or (data.commit and data.commit != last.commit):
+            if (data.commit and data.commit != last.commit) or data.health not in _TELLING:
                 continue
+            late = datetime.fromisoformat(one.time) - datetime.fromisoformat(last.at) > PROVEN
+            if late and last.health == HealthStatus.HEALTHY.value:
+                continue  # what breaks later is not its doing
             found[-1] = msgspec.structs.replace(last, health=data.health, message=data.message)
     return found
 
