@@ -105,6 +105,7 @@ def registry(tmp_path: Path) -> Iterator[RegistryHost]:
 def person(team: Team, tmp_path: Path) -> Person:
     home = tmp_path / "home"
     home.mkdir()
+    (home / ".gitconfig").write_text("[user]\n\tname = Bob Builder\n\temail = bob@acme.example\n")
     return Person(team, home)
 
 
@@ -215,7 +216,7 @@ def test_what_a_person_reverts_stays_reverted_and_is_held_in_git(team: Team, reg
     team.hook()
     until(team, lambda: pull(team) != "" and "hold" in (team.work / POLICY).read_text(), "it is held")
     held = yaml.safe_load((team.work / POLICY).read_text())["spec"]["hold"][0]
-    assert (held["tag"], held["reason"], held["by"]) == ("1.4.2", f"{taken[:7]} was reverted", "windlass")
+    assert (held["tag"], held["reason"], held["by"]) == ("1.4.2", f"{taken[:7]} took it and was reverted", "windlass")
     assert "until" in held
     assert "acme/shop:1.4.1" in web(team)
     team.until_synced(team.head(), "root")
@@ -330,3 +331,49 @@ def test_the_command_lists_checks_and_asks(team: Team, registry: RegistryHost, p
     until(team, lambda: "1.4.2" in web(team), "it looked when it was asked to")
     data = json.loads(person("image", "list", "-n", team.namespace, "-o", "json").out)
     assert data[0]["policy"] == f"{team.namespace}/shop"
+
+
+def test_a_rollback_holds_the_tag_that_it_goes_back_from_in_the_same_commit(
+    team: Team, registry: RegistryHost, person: Person
+) -> None:
+    team.put("v1", "Secret", "registry", stringData={"username": "ada", "password": "s3cret"})
+    team.put("v1", "Secret", "write", stringData={"username": "git", "password": "any"})
+    team.repository(write={"secret": "write", "paths": ["apps", "clusters"]})
+    team.application("root", "clusters")
+    own = {
+        "apiVersion": "windlass.dev/v1alpha1",
+        "kind": "Application",
+        "metadata": {"name": "shop"},
+        "spec": {"source": {"repository": "config", "path": "apps/shop"}},
+    }
+    registry.push("1.4.1")
+    files = {
+        "clusters/shop.yaml": yaml.safe_dump(own),
+        WEB: deployment("web", f"{registry.host}/acme/shop:1.4.1"),
+        POLICY: policy(team, registry),
+    }
+    good = team.commit(files, "Shop 1.4.1")
+    team.until_synced(good)
+    registry.push("1.4.2")
+    team.until(lambda: state(team).get("tag") == "1.4.1", "the policy has looked")
+    told(team)
+    until(team, lambda: "1.4.2" in web(team), "1.4.2 is taken")
+    taken = team.head()
+    team.until_synced(taken)
+    done = person("rollback", f"{team.namespace}/shop", "--reason", "crash loop", "--timeout", "30s")
+    assert done.code == 0, done
+    assert f"  holds 1.4.2 of ImagePolicy {team.namespace}/shop\n" in done.out
+    pull(team)
+    assert git(team.work, "diff", "--name-only", f"{taken}..HEAD").stdout.split() == [POLICY, "clusters/shop.yaml"]
+    assert git(team.work, "rev-list", "--count", f"{taken}..HEAD").stdout.strip() == "1"
+    held = yaml.safe_load((team.work / POLICY).read_text())["spec"]["hold"]
+    assert [(one["tag"], one["reason"]) for one in held] == [("1.4.2", "rolled back: crash loop")]
+    # A person may say so without going back, and let go of it again.
+    done = person("hold", f"{team.namespace}/shop", "1.5.0", "--until", "2h", "--reason", "not before the sale")
+    assert done.code == 0, done
+    assert "Hold 1.5.0 of " in done.out
+    done = person("hold", f"{team.namespace}/shop", "1.5.0", "--remove")
+    assert done.code == 0, done
+    pull(team)
+    assert [one["tag"] for one in yaml.safe_load((team.work / POLICY).read_text())["spec"]["hold"]] == ["1.4.2"]
+    assert person("hold", f"{team.namespace}/shop", "1.5.0").code == 64

@@ -38,6 +38,7 @@ COMMANDS = {
     "freeze": "apply no new commit until a time, by a commit",
     "resume": "end a suspend or freeze before its time",
     "ignore": "leave fields of an object to others until a time, by a commit",
+    "hold": "keep an image policy from taking a tag, by a commit",
     "image": "what image policies chose and why, and a look at the registry now",
 }
 """Command to its line in ``--help``: the words of ``docs/cli.md``."""

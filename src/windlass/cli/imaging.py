@@ -71,7 +71,7 @@ async def list_policies(namespace: str, output: str, kubeconfig: Path | None, co
 async def check_policy(asked: Asked, kubeconfig: Path | None, context: str | None) -> int:
     """The verdicts of one policy."""
     async with reach(kubeconfig, context) as to, _search() as search:
-        name, content = await _find(to, asked)
+        name, content = await find_policy(to, asked.policy, asked.namespace)
         policy = image_policy.decode(content)
         credentials = await _credentials(to, policy)
         current = asked.current or policy.status.tag
@@ -93,7 +93,7 @@ async def check_policy(asked: Asked, kubeconfig: Path | None, context: str | Non
 async def ask_for_look(asked: Asked, kubeconfig: Path | None, context: str | None) -> int:
     """Writes the request."""
     async with reach(kubeconfig, context) as to:
-        name, content = await _find(to, asked)
+        name, content = await find_policy(to, asked.policy, asked.namespace)
         metadata = content["metadata"]
         value = await request_value(to, "")
         patch = {"metadata": {"annotations": {REQUEST: value}}}
@@ -126,13 +126,12 @@ async def _select(to: Reach, namespace: str) -> list[dict[str, Any]]:
         ) from error
 
 
-async def _find(to: Reach, asked: Asked) -> tuple[str, dict[str, Any]]:
-    before, slash, name = asked.policy.rpartition("/")
-    if slash and asked.namespace and before != asked.namespace:
-        raise NeedsHuman(
-            f"{asked.policy} is in namespace {before}, and -n says {asked.namespace}", hint="leave one of the two out"
-        )
-    namespace = before or asked.namespace or to.access.namespace
+async def find_policy(to: Reach, word: str, given: str) -> tuple[str, dict[str, Any]]:
+    """The policy that a person means by ``name`` or ``namespace/name``. Raises NeedsHuman."""
+    before, slash, name = word.rpartition("/")
+    if slash and given and before != given:
+        raise NeedsHuman(f"{word} is in namespace {before}, and -n says {given}", hint="leave one of the two out")
+    namespace = before or given or to.access.namespace
     content = await to.cluster.read(POLICIES, ObjectRef(POLICIES.group, image_policy.KIND, namespace, name))
     if content is None:
         raise NeedsHuman(

@@ -17,6 +17,7 @@ from typing import Any
 from windlass.adapters.git import CommitInfo, Move, Store
 from windlass.cli import fetching
 from windlass.cli.arriving import Arrival, arrive, ask_to_look
+from windlass.cli.holding import Held, holds_for
 from windlass.cli.homes import Place, new_id, place_of, write
 from windlass.cli.pushing import person
 from windlass.cli.reaching import Found, Reach, find, reach, repository_of
@@ -56,6 +57,7 @@ class Made:
     now: str
     was: str
     info: CommitInfo | None = None
+    held: tuple[Held, ...] = ()
 
 
 async def roll_back(asked: Asked, kubeconfig: Path | None, context: str | None) -> int:
@@ -70,8 +72,15 @@ async def roll_back(asked: Asked, kubeconfig: Path | None, context: str | None) 
         running = app.spec.source.at or status.commit
         identity = new_id()
         intent = pin(place.home, target.id, identity=identity, reason=asked.reason, was=running)
-        (written,) = await write(to, place, who, [intent])
-        made = Made(written, "rolled back", target.id, running, target)
+        folder = fetching.cache((await repository_of(to, app)).spec.url)
+        held = await holds_for(to, app, folder, running, target.id, who, asked.reason) if running else []
+        # One commit where the policies are written beside the Application.
+        beside = [one for one in held if one.place is not None and one.place.repository == place.repository]
+        written, *_ = await write(to, place, who, [intent, *(one.intent for one in beside if one.intent is not None)])
+        for one in held:
+            if one.place is not None and one.intent is not None and one not in beside:
+                _ = await write(to, one.place, who, [one.intent])
+        made = Made(written, "rolled back", target.id, running, target, tuple(held))
         if app.spec.source.chart is not None:
             say(chart_note(app.spec.source.chart.version, target.id, status), sys.stderr)
         return await _finish(to, asked, found, place, made, began, at=target.id)
@@ -192,6 +201,14 @@ def headline(made: Made, place: Place, now: Any) -> str:
     if made.info is not None:
         told = f'"{fit(plain(made.info.subject), 50)}" ({plain(made.info.author)}, {ago(made.info.time, now)})'
         lines.append(f"  {short(made.now)} {told}")
+    for one in made.held:
+        name = plain(one.policy)
+        instead = f"   {plain(one.trouble)}; windlass hold {name} {plain(one.tag)}" if one.trouble else ""
+        lines.append(
+            f"  holds {plain(one.tag)} of ImagePolicy {name}"
+            if not one.trouble
+            else f"  not held: {plain(one.tag)} of ImagePolicy {name}{instead}"
+        )
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -234,4 +251,5 @@ def _data(found: Found, place: Place, made: Made, arrival: Arrival | None, secon
         "sync": arrival.status.sync if arrival is not None else "",
         "health": arrival.status.health if arrival is not None else "",
         "seconds": round(seconds, 3),
+        "held": [{"policy": one.policy, "tag": one.tag, "trouble": one.trouble} for one in made.held],
     }

@@ -12,13 +12,13 @@ import hashlib
 import re
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Any
 
 import msgspec
 import structlog
 
 from windlass.adapters.git import CommitInfo, Store, on_git_thread
-from windlass.core.edits import AddItem, Intent, Target
+from windlass.core.edits import Intent, Target
+from windlass.core.edits.intents import Home, hold_tag
 from windlass.core.images import Goal, Move
 from windlass.core.kinds import image_policy
 from windlass.core.kinds.fields import stamp
@@ -108,19 +108,14 @@ class ImageCommits:
         if origin is None or home is None or not self._commits.may_write(home):
             note("", f"{why}; {mend}")
             return
-        value = {
-            "tag": tag,
-            "reason": f"{last.id[:7]} was reverted",
-            "by": "windlass",
-            "until": stamp(self._clock.now() + HELD_FOR),
-        }
-        intent = Intent(
-            id=_id("hold", str(decision.policy), decision.text, last.id),
-            verb="hold",
-            about=str(decision.policy),
-            summary=f"Hold {tag} of {decision.policy}",
-            reason=f"{last.id[:7]} took it, and somebody put it back.",
-            steps=(_held(origin["file"], decision.policy, value),),
+        own = Home(origin["file"], Target(GROUP, image_policy.KIND, *decision.policy))
+        intent = hold_tag(
+            own,
+            tag,
+            identity=_id("hold", str(decision.policy), decision.text, last.id),
+            reason=f"{last.id[:7]} took it and was reverted",
+            by="windlass",
+            until=stamp(self._clock.now() + HELD_FOR),
         )
 
         def answer(done: Written) -> None:
@@ -168,11 +163,6 @@ def intent_of(decision: Decision, last: str) -> Intent:
         facts=tuple((key, value[:200]) for key, value in facts),
         steps=tuple(Move(file=file, goals=(goal,)) for file in sorted(decision.files)),
     )
-
-
-def _held(file: str, policy: Key, value: dict[str, Any]) -> AddItem:
-    target = Target(GROUP, image_policy.KIND, *policy)
-    return AddItem(file=file, target=target, path=("spec", "hold"), value=value, same=("tag",))
 
 
 def _history(folder: str, commit: str) -> list[CommitInfo]:

@@ -116,15 +116,34 @@ def expire(home: Home, *, identity: str, ended: dict[str, Any], ignored: list[di
     )
 
 
-def image(
-    home: Home, path: tuple[str | int, ...], value: str, *, identity: str, policy: str, facts: Any = ()
-) -> Intent:
-    """Sets an image (or a tag, a digest, a chart's version) where an ImagePolicy found it."""
+def hold_tag(home: Home, tag: str, *, identity: str, reason: str, by: str, until: str = "") -> Intent:
+    """Keeps an image policy from taking a tag, until a time where one is given."""
+    value = {"tag": tag, "reason": reason, "by": by, "until": until}
     return Intent(
         id=identity,
-        verb="image",
+        verb="hold",
         about=home.name,
-        summary=f"Set {home.target} to {value}",
-        facts=(("Policy", policy), *facts),
-        steps=(SetField(file=home.file, target=home.target, path=path, value=value),),
+        summary=f"Hold {tag} of {home.name}" + (f" until {until}" if until else ""),
+        reason=reason,
+        steps=(
+            AddItem(
+                file=home.file,
+                target=home.target,
+                path=("spec", "hold"),
+                value={key: text for key, text in value.items() if text},
+                same=("tag",),
+            ),
+        ),
+    )
+
+
+def let_tag_go(home: Home, tag: str, *, identity: str, reason: str = "") -> Intent:
+    """Lets an image policy take a tag again."""
+    return Intent(
+        id=identity,
+        verb="hold",
+        about=home.name,
+        summary=f"Let {tag} of {home.name} be taken again",
+        reason=reason,
+        steps=(RemoveItem(file=home.file, target=home.target, path=("spec", "hold"), given={"tag": tag}),),
     )
