@@ -268,7 +268,7 @@ class Controller:
         await self._synced[application.KIND].wait()
         supervisor.workers(asks, sources.look, "repository", count=8, bound=STUCK * 4)
         supervisor.workers(syncs, sync.reconcile, "sync", count=settings.workers, bound=STUCK)
-        supervisor.workers(charts.queue, charts.look, "chart", count=4, bound=STUCK * 4)
+        supervisor.workers(charts.queue, charts.look, "chart", count=8, bound=STUCK * 4)
         supervisor.workers(drift.queue, drift.examine, "drift", count=16, bound=STUCK)
         supervisor.workers(health.again, health.look_again, "health", count=1, bound=STUCK)
         supervisor.keep(WarningWatch(fleet, cluster, record).run, "warnings")

@@ -1,16 +1,17 @@
 """Charts from repositories and registries: which version an Application's range means now, and who hears of a new one.
 
-``desires`` asks ``found`` for each render; ``look`` is called for an Application at the interval of its chart and wakes
-it only where the answer is another one. Many Applications of one repository share one question to it: the port holds
-what was answered. A repository that does not answer changes nothing: the chart that was found last stays, and the
-Application's messages say so. Credentials are read with the Application's own account, kept for minutes, never told.
+``desires`` asks ``found`` for each render; ``look`` is called for an Application at the interval of its chart, by
+workers of its own, and wakes it where the answer is another one. Many Applications of one repository share one question
+to it: the port holds what was answered. No sync waits for a repository. One that does not answer changes nothing: the
+chart that was found last stays, and the Application's messages say so. Credentials are read with the Application's own
+account, kept for minutes, never told.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import structlog
 
@@ -21,6 +22,7 @@ from windlass.errors import NeedsHuman, TryLater, Where, WindlassError
 from windlass.flows.fleet import ApplicationState, Fleet, Key
 from windlass.flows.queue import WorkQueue
 from windlass.flows.secrets import SECRETS, Credential, decoded
+from windlass.flows.waiting import SourceNotReady
 from windlass.ports import ChartFound, Charts, ChartWanted, Clock, Cluster
 
 log = structlog.get_logger("windlass")
@@ -35,6 +37,17 @@ class _Kept(NamedTuple):
     name: str
     user: str
     credential: Credential
+
+
+class ChartPending(SourceNotReady):
+    """The chart is being looked for, away from the worker of this sync; it wakes the Application when it is there."""
+
+    slug: ClassVar[str] = "chart-pending"
+    reason: ClassVar[str] = "ChartPending"
+
+    def __init__(self, name: str) -> None:
+        TryLater.__init__(self, f"the chart {name} is being looked for")
+        self.unasked = True
 
 
 class ChartFlow:
@@ -63,20 +76,19 @@ class ChartFlow:
         self.queue: WorkQueue[Key] = WorkQueue(base=5.0, cap=300.0)
 
     async def found(self, state: ApplicationState, written: Application) -> ChartFound | None:
-        """The chart to render; None where the Application names none. Raises only where none was ever found for what
-        it names now."""
+        """The chart to render; None where the Application names none. It waits for nobody: what is not known yet is
+        looked for by ``look``, and ChartPending or the last error is raised meanwhile."""
         chart = written.spec.source.chart
         if chart is None:
-            state.chart = None
+            state.chart = state.chart_error = None
             return None
-        try:
-            await self._ask(state, written, chart)
-        except WindlassError as error:
-            self._note(state, chart, error)
-            if state.chart is None or state.chart_for != chart:
-                raise
-        assert state.chart is not None
-        return state.chart
+        known = state.chart if state.chart_for == chart else None
+        if known is not None and await self._charts.holds(known):
+            return known
+        if state.chart_error is not None and state.chart_error_for == chart:
+            raise state.chart_error.with_traceback(None)
+        self.queue.add(state.key)
+        raise ChartPending(chart.name)
 
     async def look(self, key: Key) -> None:
         """Is there another version now? Raises nothing of the two families."""
@@ -90,8 +102,10 @@ class ChartFlow:
             await self._ask(state, written, chart)
         except WindlassError as error:
             self._note(state, chart, error)
-        if state.chart is not None and state.chart != before:
+        unknown = state.chart_for != chart or isinstance(state.waiting, ChartPending)
+        if state.chart_error is None and state.chart != before and state.chart is not None:
             log.info("chart", application=state.name, chart=state.chart.name, version=state.chart.version)
+        if state.chart != before or unknown or (error_before is not None and state.chart_error is None):
             self._wake(key)
         if (error_before is None) != (state.chart_error is None):
             self._told(state)
@@ -125,16 +139,13 @@ class ChartFlow:
 
     def _note(self, state: ApplicationState, chart: ChartSource, error: WindlassError) -> None:
         news = state.chart_error is None or state.chart_error.what != error.what
-        state.chart_error = error.at(Where(field="spec.source.chart"))
+        state.chart_error, state.chart_error_for = error.at(Where(field="spec.source.chart")), chart
         # A rotated credential works at the next question.
         self._kept.pop(state.key, None)
         if news:
             log.warning("chart", application=state.name, error=str(error))
-        interval = seconds(chart.interval)
-        if isinstance(error, TryLater):
-            self.queue.retry(state.key, cap=max(30.0, interval), at_least=error.after)
-        else:
-            self.queue.add_after(state.key, interval)
+        after = error.after if isinstance(error, TryLater) else 0.0
+        self.queue.retry(state.key, cap=max(30.0, seconds(chart.interval)), at_least=after)
 
     async def _secret(self, state: ApplicationState, written: Application, chart: ChartSource) -> Credential:
         """Read in the Application's own name: who may not read a Secret can't send it anywhere either."""

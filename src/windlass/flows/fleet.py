@@ -117,6 +117,7 @@ class ApplicationState:
     chart: ChartFound | None = None
     chart_for: ChartSource | None = None
     chart_error: WindlassError | None = None
+    chart_error_for: ChartSource | None = None
 
     # what became of it
     applied_commit: str = ""

@@ -37,6 +37,10 @@ class Charts(Protocol):
         older than ``fresh`` seconds, once for all who ask with the same credentials."""
         ...
 
+    async def holds(self, found: ChartFound) -> bool:
+        """Whether the archive of a chart that was found is still on disk."""
+        ...
+
 
 class ImageWanted(NamedTuple):
     """A repository of a registry, as ``core.images.Reference`` writes it out. ``plain`` asks over HTTP."""

@@ -231,7 +231,10 @@ class Http:
     def _context(self, ca: bytes) -> ssl.SSLContext:
         if ca not in self._contexts:
             try:
-                self._contexts[ca] = ssl.create_default_context(cadata=ca.decode())
+                # Besides the usual authorities: where a registry has its own, its token service may have another.
+                context = ssl.create_default_context()
+                context.load_verify_locations(cadata=ca.decode())
+                self._contexts[ca] = context
             except (ssl.SSLError, ValueError) as error:
                 raise RemoteRefused(
                     "ca.crt is no certificate in PEM", hint="it begins with -----BEGIN CERTIFICATE-----"

@@ -41,7 +41,7 @@ from windlass.core.charts.ranges import read_range, version
 from windlass.errors import NeedsHuman
 from windlass.ports import ChartFound, Charts, ChartWanted, Clock
 
-LARGEST_ARCHIVE = 64 * 1024 * 1024
+LARGEST_ARCHIVE = 32 * 1024 * 1024
 KEPT = 1 << 30
 """Bytes of archives that stay in the folder."""
 
@@ -118,6 +118,10 @@ class ChartStore(Charts):
         if wanted.repository.startswith("oci://"):
             return await self._from_registry(wanted, secret, fresh)
         return await self._from_repository(wanted, secret, fresh)
+
+    @override
+    async def holds(self, found: ChartFound) -> bool:
+        return await asyncio.to_thread(os.path.isfile, found.archive)
 
     # --- chart repositories -----------------------------------------------------------------------------------------
 

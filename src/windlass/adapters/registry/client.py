@@ -294,9 +294,9 @@ class Registry:
         query = {"service": asked["service"]} if asked.get("service") else {}
         query["scope"] = asked.get("scope") or scope
         url = f"{realm}{'&' if parts.query else '?'}{urlencode(query)}"
-        own = parts.netloc == urlsplit(self._base).netloc
-        ca = self._ca if own or self._ca else b""
-        answer = await self._http.ask(Ask(url, authorization=self._login.basic, most=1 << 20, within=reach, ca=ca))
+        answer = await self._http.ask(
+            Ask(url, authorization=self._login.basic, most=1 << 20, within=reach, ca=self._ca)
+        )
         if answer.status != 200:
             raise RegistryDenied(
                 f"{parts.hostname} gives no token for {scope} ({answer.status})",

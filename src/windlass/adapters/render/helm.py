@@ -40,7 +40,7 @@ RELEASE = "release-name"
 _LOOKUP = re.compile(rb"\{\{[^}]*\blookup\s")
 _PLACE = re.compile(r"(?P<path>[A-Za-z0-9][A-Za-z0-9._-]*/[^\s:()\"'<>]+):(?P<line>[0-9]+)")
 _LONGEST = 4000
-_KEPT = 64
+_KEPT = 4096
 
 
 class ChartWrong(NeedsHuman):

@@ -12,6 +12,7 @@ from windlass.adapters.render.helm import KUBE_VERSION, RELEASE, Settings, rende
 from windlass.adapters.render.helm_child import ValuesText
 from windlass.adapters.render.helm_files import chart_folder
 from windlass.adapters.render.helm_output import arranged, events
+from windlass.adapters.render.helm_program import HelmProgram
 from windlass.adapters.render.work import Work
 from windlass.core.kustomize import Chart, Inflate, KustomizeError, NotSupported
 from windlass.errors import NeedsHuman, Where
@@ -32,7 +33,8 @@ def inflating(work: Work) -> Inflate:
         work.asked = True
         values = [ValuesText(f"values of {chart.name}", msgspec.json.encode(one).decode()) for one in chart.values]
         try:
-            answer, _ = render_chart(chart_folder(work.sealed, chart.folder), values, settings)
+            by = HelmProgram(work.request.helm) if work.request.helm else None
+            answer, _ = render_chart(chart_folder(work.sealed, chart.folder), values, settings, by)
             output = arranged(answer.files, answer.crds if chart.include_crds else ())
         except NeedsHuman as error:
             raise KustomizeError(error.what, where=error.where, hint=error.hint) from error

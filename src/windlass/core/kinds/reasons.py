@@ -62,6 +62,7 @@ class Reason(StrEnum):
     CHILD_TIMEOUT = "ChildTimeout", "A program took longer than it may; it is tried again."
     DISK_FULL = "DiskFull", "There is no room on the controller's disk."
     RENDER_LOST = "RenderLost", "The render worker was lost; the render is done again."
+    CHART_PENDING = "ChartPending", "The chart that source.chart names is being looked for."
     REMOTE_UNAVAILABLE = (
         "RemoteUnavailable",
         "A chart repository or registry was not reached, or asks for time; what is running stays.",

@@ -1,0 +1,181 @@
+"""Charts that Applications name: who asks for them and when, and what becomes of an answer that does not come."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from windlass.core.kinds import application
+from windlass.core.plan.ownership import Claim
+from windlass.errors import NeedsHuman, TryLater, WindlassError
+from windlass.flows.charts import ChartFlow, ChartPending
+from windlass.flows.fleet import ApplicationState, Fleet, Key
+from windlass.ports import ChartFound, ChartWanted
+
+KEY = Key("team", "web")
+
+
+class Offered:
+    """A port that answers what a test says."""
+
+    def __init__(self) -> None:
+        self.answer: ChartFound | WindlassError = ChartFound("web", "1.0.0", "sha256:1", "/1.tgz")
+        self.asked: list[tuple[ChartWanted, dict[str, bytes]]] = []
+        self.here = True
+
+    async def resolve(self, wanted: ChartWanted, secret: Mapping[str, bytes], *, fresh: float) -> ChartFound:
+        self.asked.append((wanted, dict(secret)))
+        if isinstance(self.answer, WindlassError):
+            raise self.answer
+        return self.answer
+
+    async def holds(self, found: ChartFound) -> bool:
+        return self.here
+
+
+class Secrets:
+    """A cluster that has one Secret, and remembers who read it."""
+
+    def __init__(self) -> None:
+        self.readers: list[str] = []
+
+    async def read(self, resource: Any, ref: Any, *, user: str = "") -> dict[str, Any] | None:
+        self.readers.append(user)
+        return {"data": {"username": "YWRh", "password": "cHc="}} if ref.name == "login" else None
+
+
+class Clock:
+    def monotonic(self) -> float:
+        return 0.0
+
+    def now(self) -> datetime:
+        return datetime(2026, 11, 22, tzinfo=UTC)
+
+
+class World:
+    def __init__(self, **chart: Any) -> None:
+        self.fleet, self.charts, self.cluster = Fleet(), Offered(), Secrets()
+        self.woken: list[Key] = []
+        self.told: list[ApplicationState] = []
+        self.flow = ChartFlow(
+            self.fleet,
+            self.cluster,
+            self.charts,
+            Clock(),
+            wake=self.woken.append,
+            told=self.told.append,  # type: ignore[arg-type]
+        )
+        self.state = ApplicationState(KEY, Claim("team/web", "team.web", "windlass-team.web"))
+        self.fleet.add(self.state)
+        self.write(**chart)
+
+    def write(self, **chart: Any) -> None:
+        spec = {"repository": "https://charts.example.com", "name": "web", "version": "1.x", **chart}
+        content = {
+            "apiVersion": "windlass.dev/v1alpha1",
+            "kind": "Application",
+            "metadata": {"name": "web", "namespace": "team"},
+            "spec": {"source": {"repository": "config", "chart": spec}, "serviceAccount": "web"},
+        }
+        self.state.written = application.decode(content)
+
+    async def found(self) -> ChartFound | None:
+        assert self.state.written is not None
+        return await self.flow.found(self.state, self.state.written)
+
+
+async def test_a_sync_asks_nobody_and_is_woken_when_the_chart_is_there() -> None:
+    world = World()
+    with pytest.raises(ChartPending):
+        await world.found()
+    assert world.charts.asked == []
+    assert await world.flow.queue.take() == KEY
+    await world.flow.look(KEY)
+    assert world.woken == [KEY]
+    assert await world.found() == world.charts.answer
+    assert len(world.charts.asked) == 1
+    world.flow.queue.close()
+
+
+async def test_a_newer_chart_wakes_and_the_same_one_does_not() -> None:
+    world = World()
+    await world.flow.look(KEY)
+    world.woken.clear()
+    await world.flow.look(KEY)
+    assert world.woken == []
+    world.charts.answer = ChartFound("web", "1.1.0", "sha256:2", "/2.tgz")
+    await world.flow.look(KEY)
+    assert world.woken == [KEY]
+    assert (await world.found()) == world.charts.answer
+    world.flow.queue.close()
+
+
+async def test_what_was_found_stays_while_nothing_newer_can_be_looked_for() -> None:
+    world = World()
+    before = world.charts.answer
+    await world.flow.look(KEY)
+    world.woken.clear()
+    world.charts.answer = TryLater("the repository is away")
+    await world.flow.look(KEY)
+    assert await world.found() == before
+    assert world.woken == []
+    assert world.told == [world.state], "its messages say so"
+    # A chart that is named anew is not the one that was found.
+    world.write(version="2.x")
+    with pytest.raises(ChartPending):
+        await world.found()
+    await world.flow.look(KEY)
+    with pytest.raises(TryLater, match="the repository is away"):
+        await world.found()
+    world.flow.queue.close()
+
+
+async def test_what_is_wrong_is_told_and_asked_again_by_itself() -> None:
+    world = World()
+    world.charts.answer = NeedsHuman("no such chart")
+    await world.flow.look(KEY)
+    assert world.woken == [KEY]
+    for _ in range(3):
+        with pytest.raises(NeedsHuman, match="no such chart"):
+            await world.found()
+    assert len(world.charts.asked) == 1, "a sync that is tried again asks nobody"
+    assert world.flow.queue.failures(KEY) == 1
+    world.charts.answer = ChartFound("web", "1.0.0", "sha256:1", "/1.tgz")
+    await world.flow.look(KEY)
+    assert await world.found() == world.charts.answer
+    world.flow.queue.close()
+
+
+async def test_an_archive_that_was_lost_is_fetched_again() -> None:
+    world = World()
+    await world.flow.look(KEY)
+    world.charts.here = False
+    with pytest.raises(ChartPending) as pending:
+        await world.found()
+    world.state.waiting = pending.value
+    world.woken.clear()
+    world.charts.here = True
+    await world.flow.look(KEY)
+    assert world.woken == [KEY]
+    world.flow.queue.close()
+
+
+async def test_a_secret_is_read_in_the_applications_own_name_and_again_when_it_was_refused() -> None:
+    world = World(secret="login")
+    await world.flow.look(KEY)
+    assert world.cluster.readers == ["system:serviceaccount:team:web"]
+    assert world.charts.asked[-1][1] == {"username": b"ada", "password": b"pw"}
+    await world.flow.look(KEY)
+    assert len(world.cluster.readers) == 1
+    world.charts.answer = NeedsHuman("denied")
+    await world.flow.look(KEY)
+    await world.flow.look(KEY)
+    assert len(world.cluster.readers) == 2
+    world.write(secret="other")
+    await world.flow.look(KEY)
+    with pytest.raises(NeedsHuman, match="Secret other is not in namespace team"):
+        await world.found()
+    world.flow.queue.close()
