@@ -18,15 +18,20 @@ if TYPE_CHECKING:
     from windlass.demo.story import Teller
 
 SHOP = "default/shop"
+PERSON = "[user]\n\tname = ada\n\temail = ada@acme.example\n"
+"""Whose commits the commands make: settings of Git that are the story's own."""
 
 
-async def typed(teller: Teller, *arguments: str) -> str:
-    """What a command of ``windlass`` prints; "" where it fails."""
+async def typed(teller: Teller, *arguments: str, codes: tuple[int, ...] = (0,)) -> str:
+    """What a command of ``windlass`` prints; "" where it ends with another exit code than these."""
     command = [sys.executable, "-m", "windlass", *arguments, "--kubeconfig", str(teller.stack.kubeconfig)]
-    environment = settings.child_environment({"XDG_CACHE_HOME": str(teller.stack.folder / "cache")})
+    own = teller.stack.folder / "gitconfig"
+    await asyncio.to_thread(own.write_text, PERSON)
+    more = {"XDG_CACHE_HOME": str(teller.stack.folder / "cache"), "GIT_CONFIG_GLOBAL": str(own)}
+    environment = settings.child_environment(more)
     child = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=DEVNULL, env=environment)
     out, _ = await child.communicate()
-    return out.decode() if child.returncode == 0 else ""
+    return out.decode() if child.returncode in codes else ""
 
 
 async def recorded(teller: Teller) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 from windlass.adapters.git import Author, commit_files, init_repository, on_git_thread
 from windlass.adapters.git import push as push_commits
 from windlass.core.words.plain import plain
-from windlass.demo import recording, shop, turning_back
+from windlass.demo import recording, releasing, shop, turning_back
 from windlass.demo.stack import Stack, application_object, repository_object, running
 from windlass.errors import WindlassError
 
@@ -126,6 +126,7 @@ async def tell(stop: asyncio.Event, say: Say, *, keep: bool, folder: Path | None
         say(f"  Kubernetes  {stack.cluster.client.access.server}")
         say(f"              try: kubectl --kubeconfig {stack.kubeconfig} get all")
         say(f"  Git         {stack.repository_url}")
+        say(f"  Registry    {stack.registry}")
         teller = Teller(stack, say)
         code = await _until_stopped(teller, stop)
         took = loop.time() - began
@@ -166,6 +167,7 @@ async def _told(teller: Teller) -> int:
         removed,
         turning_back.rolled_back,
         turning_back.exception,
+        releasing.released,
         recording.recorded,
     )
     try:
