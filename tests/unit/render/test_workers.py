@@ -292,3 +292,21 @@ def running(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+async def test_jsonnet_that_grows_without_an_end_costs_that_render_only(commit: Commit, tmp_path: Path) -> None:
+    anchors = b"a: &a [x, x, x, x, x, x, x, x, x]\n" + b"".join(
+        b"%c: &%c [%s]\n" % (new, new, b", ".join([b"*%c" % old] * 9))
+        for old, new in zip(b"abcdefgh", b"bcdefghi", strict=True)
+    )
+    made = commit(
+        {
+            "heavy/main.jsonnet": b"std.parseYaml(importstr 'bomb.txt')",
+            "heavy/bomb.txt": anchors,
+            "light/main.jsonnet": MANIFEST,
+        }
+    )
+    async with Workers(memory=160 * 1024 * 1024, timeout=20) as workers:
+        with pytest.raises((RenderStopped, RenderLost)):
+            await workers.render(ask(tmp_path, made, "heavy"))
+        assert (await workers.render(ask(tmp_path, made, "light"))).objects

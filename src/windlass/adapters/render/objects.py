@@ -18,7 +18,7 @@ from windlass.adapters.render.findings import Findings
 from windlass.adapters.render.notes import BadNote, Notes
 from windlass.adapters.render.typing_of import mistakes, shown
 from windlass.core import kinds
-from windlass.core.documents import locate, read
+from windlass.core.documents import DocumentError, locate, read
 from windlass.core.manifests import resources
 from windlass.core.manifests.schemas import Schemas
 from windlass.core.model import ObjectRef, Problem
@@ -339,10 +339,11 @@ def line_of(raw: Raw, path: tuple[str | int, ...], data: Callable[[str], bytes])
         return raw.line
     text, index = data(raw.file), raw.index
     if index == FIND:
-        found = [one.index for one in read(text, raw.file) if one.line == raw.line]
-        if not found:
+        try:
+            index = next(one.index for one in read(text, raw.file) if one.line == raw.line)
+        except (DocumentError, StopIteration):
+            # kustomize reads some files that Kubernetes does not.
             return raw.line
-        index = found[0]
     return locate(text, index, [*raw.path, *path]) or raw.line
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 
 from windlass.adapters.git.snapshot import Snapshot
 from windlass.adapters.git.trace import TracedSnapshot
@@ -39,6 +40,10 @@ def _kustomize(work: Work) -> Iterable[Raw]:
     return kustomize(work)
 
 
+MOST_OBJECTS = 20_000
+MOST_OUTPUT = 128 * 1024 * 1024
+"""What one render may come to, in objects and bytes. The controller holds all of it."""
+
 RENDERERS: Mapping[str, Renderer] = {"kustomize": _kustomize, "plain": plain, "helm": _helm, "jsonnet": jsonnet}
 """By the names of ``spec.render``. What is recognised and not here is refused by name."""
 
@@ -63,7 +68,7 @@ def render(
     main = TracedSnapshot(trees[""], sealed.trace)
     work = Work(request, main, request.path.strip("/"), documents, found, further, sealed)
     chosen = recognise(work, RENDERERS)
-    raws = list(RENDERERS[chosen](work)) if chosen else []
+    raws = _bounded(RENDERERS[chosen](work), work) if chosen else []
     if request.settings.substitute is not None:
         raws = substitute(raws, work)
     scopes: dict[str, bool] = {}
@@ -74,6 +79,9 @@ def render(
         told = [Explained(one.ref, one.raw.file, one.raw.line, list(one.raw.steps)) for one in prepared]
         explain(chosen, sorted(told, key=lambda one: one.ref))
     objects = to_desired(request, prepared, last_changed)
+    size = sum(len(one.body) for one in objects)
+    if size > MOST_OUTPUT:
+        found.problem(f"it renders to {size >> 20} MB, more than {MOST_OUTPUT >> 20}", work.root, hint=_SPLIT)
     secrets = {text for one in opened for text in one.secrets} | _secrets(request) | work.secrets
     # Whatever a Secret was read for: nothing of such a render is written to a disk.
     private = work.private or bool(secrets) or any(one.ref.kind == "Secret" and not one.ref.group for one in prepared)
@@ -91,6 +99,18 @@ def render(
         scopes,
         [(one.repository, one.name, one.version) for one in work.wants],
     )
+
+
+_SPLIT = "split it into several Applications"
+
+
+def _bounded(raws: Iterable[Raw], work: Work) -> list[Raw]:
+    """The objects, as many as may be."""
+    made = list(islice(raws, MOST_OBJECTS + 1))
+    if len(made) > MOST_OBJECTS:
+        work.found.problem(f"it renders to more than {MOST_OBJECTS} objects", work.root, hint=_SPLIT)
+        return []
+    return made
 
 
 def _identities(request: RenderRequest, secret: str) -> Callable[[], Identities]:

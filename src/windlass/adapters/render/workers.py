@@ -33,6 +33,9 @@ _CHUNK = 64 * 1024
 
 _RESERVED = 3 << 30
 
+MOST = 256 * 1024 * 1024
+"""Bytes that a worker may answer with, whatever it says of itself."""
+
 LINGER = 30.0
 """Seconds that a second worker stays without work."""
 
@@ -234,7 +237,7 @@ class Workers(Renderer):
         if process is None or process.stdout is None or process.stdin is None:
             raise AssertionError("a started worker has its pipes")
         source, sink = process.stdout, process.stdin
-        answer = Answer()
+        answer, size = Answer(), 0
         try:
             sink.write(frame(REQUEST, msgspec.msgpack.encode(job)))
             await sink.drain()
@@ -242,6 +245,9 @@ class Workers(Renderer):
                 length, letter = HEADER.unpack(await source.readexactly(HEADER.size))
                 if length > LARGEST:
                     raise RenderStopped("a rendered object is larger than 64 MB", hint="no cluster takes it")
+                size += length
+                if size > MOST:
+                    raise RenderStopped(f"the render is larger than {MOST >> 20} MB", hint="split the source")
                 payload = await source.readexactly(length)
                 if letter == FAILURE:
                     return msgspec.msgpack.decode(payload, type=Failure)
