@@ -302,3 +302,10 @@ async def test_a_folder_that_can_not_be_written_costs_renders_and_is_told_once(c
     start = Start(tmp_path / "renders")
     await start.renders(ask(tmp_path, made))
     assert (start.told, len(files_of(tmp_path / "renders"))) == ([], 1)
+
+
+async def test_renders_go_on_while_a_controller_ends(commit: Commit, tmp_path: Path) -> None:
+    asked = ask(tmp_path, commit({"shop/a.json": manifest("a")}))
+    start = Start(tmp_path / "renders")
+    (made,) = await start.renders(asked)
+    assert await start.cache.render(asked) == made

@@ -19,6 +19,7 @@ from memory import MemoryTree, bodies, rendered, request
 
 from real.programs import find
 from windlass.adapters.render.documents import Documents
+from windlass.adapters.render.kustomizing import _parsing
 from windlass.adapters.render.sops import Identities, NotDecrypted
 from windlass.adapters.render.sops_files import opened
 from windlass.adapters.render.steps import render

@@ -68,6 +68,7 @@ class CachedRenderer(Renderer):
         self._snapshots: OrderedDict[tuple[str, str], CommitSnapshot] = OrderedDict()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="renders")
         self._well = True
+        self._closed = False
         self.made = self.hits = 0
 
     @property
@@ -75,11 +76,14 @@ class CachedRenderer(Renderer):
         return self._entries.refused
 
     async def close(self) -> None:
-        """Returns when what was made is written."""
+        """Returns when what was made is written. Whoever renders after that asks the inner renderer."""
+        self._closed = True
         await asyncio.to_thread(self._thread.shutdown)
 
     @override
     async def render(self, request: RenderRequest) -> Rendered:
+        if self._closed:
+            return await self._inner.render(request)
         name = self._name(request)
         entry = await asyncio.get_running_loop().run_in_executor(self._thread, self._entries.read, name)
         found = entry.rendered if entry is not None else None
@@ -93,7 +97,7 @@ class CachedRenderer(Renderer):
             return msgspec.structs.replace(found, commit=request.commit, others=others)
         self.made += 1
         rendered = await self._inner.render(request)
-        if not rendered.problems and not rendered.private:
+        if not rendered.problems and not rendered.private and not self._closed:
             entry = Entry(rendered, _digest_of(request.facts) if rendered.asked else b"")
             writing = asyncio.get_running_loop().run_in_executor(self._thread, self._entries.write, name, entry)
             writing.add_done_callback(self._written)

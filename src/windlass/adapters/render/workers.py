@@ -238,6 +238,9 @@ class Workers(Renderer):
             raise AssertionError("a started worker has its pipes")
         source, sink = process.stdout, process.stdin
         answer, size = Answer(), 0
+        if sink.is_closing():
+            # It was stopped between its turn and the request: the end of the program.
+            raise RenderLost("the render worker is stopped")
         try:
             sink.write(frame(REQUEST, msgspec.msgpack.encode(job)))
             await sink.drain()
