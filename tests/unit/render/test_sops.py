@@ -248,6 +248,25 @@ def test_what_was_opened_is_kept_for_nobody_else() -> None:
     assert made(settings=SETTINGS, values=VALUES).problems == []
 
 
+def test_inputs_of_generators_and_resources_of_a_kustomization_are_opened() -> None:
+    generators = "- {name: vars, envs: [vars.env]}\n- {name: blob, files: [blob.bin]}\n"
+    files: dict[str, str | bytes] = {
+        "kustomization.yaml": f"resources: [db.yaml]\nsecretGenerator:\n{generators}",
+        "db.yaml": text("regex.yaml"),
+        "vars.env": text("vars.env"),
+        "blob.bin": (FILES / "blob.bin").read_bytes(),
+    }
+    result = decrypted(files)
+    assert result.problems == []
+    held = {one["metadata"]["name"].split("-")[0]: one["data"] for one in bodies(result) if one["kind"] == "Secret"}
+    assert base64.b64decode(held["vars"]["PASSWORD"]) == b"hunter2"
+    assert base64.b64decode(held["blob"]["blob.bin"]) == b"hunter2\xff\x00\n"
+    assert base64.b64decode(held["db"]["port"]) == b"5432"
+    assert result.private
+    # Nothing of it stays for a build of somebody else.
+    assert b"hunter2" not in b"".join(_parsing().trees)
+
+
 @pytest.mark.parametrize(
     "code", ["error it", "assert false : it; it", "std.parseJson(it)", "{}[it]", "it", "{a: [it]}"]
 )
