@@ -113,7 +113,7 @@ class _File(Base):
 
 def read(value: Any) -> Configuration:
     """The configuration that a file's value says."""
-    found = decode(value, _File)
+    found = decode(value, _File, texts=False)
     fields = {
         "namePrefix": found.name_prefix,
         "nameSuffix": found.name_suffix,

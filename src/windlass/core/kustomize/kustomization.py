@@ -11,7 +11,7 @@ import difflib
 from collections.abc import Mapping
 from functools import cache
 from types import NoneType, UnionType
-from typing import Any, Final, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Final, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -19,6 +19,7 @@ from msgspec import UNSET, UnsetType
 from windlass.core.kustomize.errors import KustomizeError, shown
 from windlass.core.kustomize.fieldspecs import FieldSpec
 from windlass.core.kustomize.ids import Gvk
+from windlass.core.kustomize.resolve import go_float
 from windlass.errors import Where
 
 API_VERSION: Final = "kustomize.config.k8s.io/v1beta1"
@@ -321,9 +322,18 @@ def field_name(path: tuple[str | int, ...]) -> str:
     return out
 
 
-def decode(value: Any, into: type[T], *, strict: bool = True, path: tuple[str | int, ...] = ()) -> T:
-    """``value`` as the struct ``into``. Raises ``Mistake`` with the place of what does not fit."""
-    found: T = _struct({} if value is None else value, into, path, strict)
+class _Strict(NamedTuple):
+    """``names``: unknown fields are refused. ``texts``: numbers and booleans are no texts."""
+
+    names: bool
+    texts: bool
+
+
+def decode(value: Any, into: type[T], *, strict: bool = True, texts: bool | None = None) -> T:
+    """``value`` as the struct ``into``; ``texts`` where texts are not read as strictly as names. Raises ``Mistake``
+    with the place of what does not fit."""
+    mode = _Strict(strict, strict if texts is None else texts)
+    found: T = _struct({} if value is None else value, into, (), mode)
     return found
 
 
@@ -339,7 +349,7 @@ def _names(into: Any) -> tuple[str, ...]:
     return tuple(field.encode_name for field in msgspec.structs.fields(into))
 
 
-def _struct(value: Any, into: Any, path: tuple[str | int, ...], strict: bool) -> Any:
+def _struct(value: Any, into: Any, path: tuple[str | int, ...], strict: _Strict) -> Any:
     if not isinstance(value, Mapping):
         raise _other_type(value, "a mapping", path)
     known = _fields(into)
@@ -347,7 +357,7 @@ def _struct(value: Any, into: Any, path: tuple[str | int, ...], strict: bool) ->
     for name in sorted(value):
         field = known.get(name.lower())
         if field is None:
-            if not strict:
+            if not strict.names:
                 continue
             close = difflib.get_close_matches(name, _names(into), 1)
             mend = f"did you mean {close[0]}?" if close else "take it out; fields are " + ", ".join(_names(into)[:12])
@@ -359,7 +369,7 @@ def _struct(value: Any, into: Any, path: tuple[str | int, ...], strict: bool) ->
     return into(**given)
 
 
-def _value(value: Any, kind: Any, path: tuple[str | int, ...], strict: bool) -> Any:
+def _value(value: Any, kind: Any, path: tuple[str | int, ...], strict: _Strict) -> Any:
     """A value of type ``kind``; UNSET for null, which leaves a field as it is."""
     if value is None:
         return UNSET
@@ -389,13 +399,13 @@ def _value(value: Any, kind: Any, path: tuple[str | int, ...], strict: bool) -> 
     return _struct(value, kind, path, strict)
 
 
-def _text(value: Any, path: tuple[str | int, ...], strict: bool) -> str:
+def _text(value: Any, path: tuple[str | int, ...], strict: _Strict) -> str:
     if isinstance(value, str):
         return value
-    if not strict and isinstance(value, bool):
+    if not strict.texts and isinstance(value, bool):
         return "true" if value else "false"
-    if not strict and isinstance(value, int | float):
-        return str(value)
+    if not strict.texts and isinstance(value, int | float):
+        return go_float(value, "g") if isinstance(value, float) else str(value)
     raise _other_type(value, "text", path)
 
 

@@ -278,6 +278,8 @@ def _iam(context: Context, value: Any) -> list[Resource]:
     if said.cloud != "gke":
         raise KustomizeError(f"the cloud {shown(said.cloud, 40) or '(none)'} is not known", hint="it is gke")
     account = said.service_account or _CloudAccount()
+    if not account.name:
+        raise KustomizeError("the account of the cloud has no name", hint="serviceAccount: {name: ..., projectId: ...}")
     service = said.kubernetes_service or _Account()
     meta: dict[str, Node] = {
         "annotations": {
