@@ -21,10 +21,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import IntEnum
 from types import TracebackType
-from typing import ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
-import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 from typing_extensions import override
 from yarl import URL
 
@@ -37,6 +35,14 @@ IDENTITY = {"Accept-Encoding": "identity"}
 TIMEOUT = 60.0
 _CHUNK = 64 * 1024
 _LONGEST_WAIT = 3600.0
+
+
+if TYPE_CHECKING:
+    import aiohttp
+    from aiohttp.abc import AbstractResolver, ResolveResult
+else:
+    # A tenth of a second of every start, for what most controllers ask for seldom or never: see `_load`.
+    AbstractResolver = object
 
 
 class Reach(IntEnum):
@@ -114,6 +120,8 @@ class _Resolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
+        from aiohttp.abc import ResolveResult
+
         loop = asyncio.get_running_loop()
         infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
         allowed = [(info[0], str(info[4][0])) for info in infos if reach_of(str(info[4][0])) <= self.within]
@@ -159,6 +167,8 @@ class Http:
 
         Raises RemoteUnavailable (with the time that the other side asks for) and RemoteRefused.
         """
+        if not self._sessions:
+            await asyncio.to_thread(_load)
         widest = Reach.LOCAL if self._local else Reach.PRIVATE
         within = widest if ask.within is None else min(widest, ask.within)
         url, authorization = _checked(ask.url), ask.authorization
@@ -178,6 +188,8 @@ class Http:
         raise RemoteRefused(f"{_shown(url)} leads on and on", hint="name the last address itself")
 
     async def _once(self, ask: Ask, url: URL, authorization: str, within: Reach) -> Answer:
+        import aiohttp
+
         session, resolver = self._session(within)
         host = url.host or ""
         literal = _literal(host)
@@ -213,6 +225,8 @@ class Http:
             raise RemoteUnavailable(f"{_shown(url)} can't be reached: {_words(error)}") from error
 
     def _session(self, within: Reach) -> tuple[aiohttp.ClientSession, _Resolver]:
+        import aiohttp
+
         if within not in self._sessions:
             resolver = _Resolver(within)
             connector = aiohttp.TCPConnector(resolver=resolver, use_dns_cache=False, limit=32, limit_per_host=8)
@@ -240,6 +254,11 @@ class Http:
                     "ca.crt is no certificate in PEM", hint="it begins with -----BEGIN CERTIFICATE-----"
                 ) from error
         return self._contexts[ca]
+
+
+def _load() -> None:
+    """Imports what asks, in a thread at the first question, so that no loop stands for it."""
+    import aiohttp  # noqa: F401
 
 
 def _checked(text: str) -> URL:
