@@ -96,3 +96,22 @@ async def test_a_stream_that_is_refused_says_why(rude: Rude) -> None:
         with pytest.raises(ports.ClusterUnavailable, match="history"):
             async with client.stream(READ, 5.0):
                 pass
+
+
+async def test_a_busy_stream_is_taken_in_pieces_and_loses_nothing(rude: Rude) -> None:
+    """Hundreds of events a second cost a hundred turns of the loop; what comes alone does not wait for company."""
+
+    async def turn(line: Line) -> None:
+        await line.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for number in range(400):
+            await line.send(b"4\r\n%03d\n\r\n" % number)
+            await asyncio.sleep(0.001)
+        await line.send(b"0\r\n\r\n")
+
+    rude.turn = turn
+    async with rude.client() as client, client.stream(READ, 5.0) as content:
+        found, reads = b"", 0
+        while data := await content.readany():
+            found, reads = found + data, reads + 1
+    assert found == b"".join(b"%03d\n" % number for number in range(400))
+    assert reads < 200

@@ -20,6 +20,8 @@ LARGEST_REFUSAL = 1 << 20  # bytes of an answer of 400 and above: it may come fr
 LARGE = 1 << 16  # bytes of a request that a server may refuse without having read them
 MOST_INTERIM = 16  # answers of 1xx before the real one
 AHEAD = 1 << 20  # bytes of a stream that wait for their reader before the server has to
+BUSY = 0.01  # seconds between two reads of a stream, below which more is gathered first
+GATHER = 0.008  # seconds: each turn of the loop costs more than what one small event in it does
 
 
 class Ended(Exception):
@@ -67,7 +69,8 @@ class Reply(NamedTuple):
 
 
 class Stream:
-    """The body of an answer as it comes. Its connection reads no further while `AHEAD` bytes wait."""
+    """The body of an answer as it comes. Its connection reads no further while `AHEAD` bytes wait, and takes a busy
+    stream in pieces of some milliseconds; what comes alone is there at once."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -76,12 +79,15 @@ class Stream:
         self._waiter: asyncio.Future[None] | None = None
         self._over = False
         self._error: Exception | None = None
+        self._loop = asyncio.get_running_loop()
+        self._read = 0.0  # when something was read last
+        self._gathers = False
 
     async def readany(self) -> bytes:
         """What is there, at least one byte of it; empty at the end. Raises Ended, Malformed or TimeoutError, after all
         that came before."""
         if not self._chunks and not self._over:
-            self._waiter = asyncio.get_running_loop().create_future()
+            self._waiter = self._loop.create_future()
             try:
                 await self._waiter
             finally:
@@ -89,9 +95,14 @@ class Stream:
         if self._chunks:
             data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
             self._chunks.clear()
-            if self._waiting > AHEAD:
+            full, self._waiting = self._waiting > AHEAD, 0
+            before, self._read = self._read, self._loop.time()
+            if self._read - before < BUSY and not self._gathers and not self._over:
+                self._gathers = True
+                self._connection.flow(going=False)
+                self._loop.call_later(GATHER, self._gathered)
+            elif full and not self._gathers:
                 self._connection.flow(going=True)
-            self._waiting = 0
             return data
         if self._error is not None:
             raise self._error
@@ -103,6 +114,11 @@ class Stream:
         if before <= AHEAD < self._waiting:
             self._connection.flow(going=False)
         self._wake()
+
+    def _gathered(self) -> None:
+        self._gathers = False
+        if self._waiting <= AHEAD:
+            self._connection.flow(going=True)
 
     def ended(self, error: Exception | None) -> None:
         """The last of it; `error` says why it is not whole."""
