@@ -32,6 +32,7 @@ COMMANDS = {
     "ledger": "proves the ledger",
     "rollback": "back to what ran before, by one commit that pins it",
     "forward": "follow the branch again",
+    "fork": "the same Application once more, beside it, by a commit",
     "blame": "the commit and the line behind a live field",
     "bisect": "the first commit that was not Healthy",
     "suspend": "apply nothing until a time, by a commit",

@@ -11,7 +11,7 @@ from datetime import datetime
 
 import msgspec
 
-from windlass.core.edits.intents import expire
+from windlass.core.edits.intents import expire, remove
 from windlass.core.kinds.application import Application
 from windlass.core.kinds.exceptions import Held, as_written
 from windlass.core.kinds.fields import moment
@@ -41,9 +41,14 @@ class Expiry:
     def look(self, state: ApplicationState) -> None:
         """Tells what of an Application has ended, and has it taken out."""
         written = state.written
-        if written is None or not written.exceptions:
+        if written is None or (not written.exceptions and written.spec.expires is None):
             return
         now = self._clock.now()
+        if written.spec.expires is not None and not written.spec.expires.active(now):
+            state.ended = True
+            self._tell(state, written.spec.expires, now)
+            self._remove(state, written.spec.expires)
+            return
         ended = [one for one in written.exceptions if not one.active(now)]
         if not ended:
             return
@@ -73,6 +78,17 @@ class Expiry:
             return
         self._asked.add(identity)
         intent = expire(home[1], identity=identity, ended=fields, ignored=ignored)
+        self._commits.want(home[0], intent, lambda done: self._done(state, done))
+
+    def _remove(self, state: ApplicationState, ends: Held) -> None:
+        home = self._commits.home(state)
+        if home is None or not self._commits.may_write(home[0]):
+            return
+        identity = hashlib.sha256(f"remove {state.uid} {ends.until}".encode()).hexdigest()[:32]
+        if identity in self._asked:
+            return
+        self._asked.add(identity)
+        intent = remove(home[1], identity=identity, until=ends.until)
         self._commits.want(home[0], intent, lambda done: self._done(state, done))
 
     def _done(self, state: ApplicationState, done: Written) -> None:

@@ -50,7 +50,7 @@ def is_frozen(written: Application, installation: Installation | None, at: datet
 
 def looks_again(written: Application, installation: Installation | None, at: datetime) -> float | None:
     """Seconds until the first exception ends that holds now, and a bit; None where none does."""
-    ends = [*written.exceptions, installation.spec.freeze if installation is not None else None]
+    ends = [*written.exceptions, written.spec.expires, installation.spec.freeze if installation is not None else None]
     left = next_end(ends, at)
     return None if left is None else min(left + 0.1, LONGEST)
 

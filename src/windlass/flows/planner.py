@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from windlass.core.kinds.application import Application
+from windlass.core.kinds.application import KIND, Application
 from windlass.core.model import Action, Change, Desired, LiveObject, ObjectRef, Outcome, Plan, Rendered
 from windlass.core.model.references import split_api_version
 from windlass.core.plan.intact import is_intact
@@ -71,7 +71,7 @@ class Planner:
         plan = make_plan(
             state.claim,
             commit=rendered.commit,
-            settings=plan_settings(written),
+            settings=self._confirmed(plan_settings(written), owned),
             desired=rendered.objects,
             owned=owned,
             found=found,
@@ -85,6 +85,12 @@ class Planner:
         if left_alone := {problem.ref for problem in rendered.invalid if problem.ref is not None}:
             changes = [keep_invalid(change) if change.ref in left_alone else change for change in changes]
         return Planned(msgspec.structs.replace(plan, changes=changes), blind)
+
+    def _confirmed(self, settings: PlanSettings, owned: Mapping[ObjectRef, LiveObject]) -> PlanSettings:
+        """With the Applications whose end was written in Git beforehand: that they go is confirmed by it."""
+        apps = [self._fleet.applications.get(Key(ref.namespace, ref.name)) for ref in owned if ref.kind == KIND]
+        ended = {f"{KIND}/{one.key}" for one in apps if one is not None and one.ended}
+        return msgspec.structs.replace(settings, confirmed=settings.confirmed | ended) if ended else settings
 
     async def _neighbours(self, state: ApplicationState) -> dict[str, frozenset[ObjectRef]]:
         """What the other Applications of the namespace want by the newest commit, also those that did not look at it

@@ -9,8 +9,10 @@ from windlass.core.edits.fence import PathFenced, check_fence
 from windlass.core.edits.objects import Target
 from windlass.core.edits.steps import (
     AddItem,
+    AddObject,
     Computed,
     DropFile,
+    DropObject,
     Intent,
     PutFile,
     RemoveField,
@@ -23,8 +25,10 @@ from windlass.core.edits.steps import (
 
 __all__ = [
     "AddItem",
+    "AddObject",
     "Computed",
     "DropFile",
+    "DropObject",
     "Intent",
     "PathFenced",
     "PutFile",

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from windlass.core.edits.objects import Target
-from windlass.core.edits.steps import AddItem, Intent, RemoveField, RemoveItem, SetField, Step
+from windlass.core.edits.steps import AddItem, AddObject, DropObject, Intent, RemoveField, RemoveItem, SetField, Step
 
 AT = ("spec", "source", "at")
 
@@ -146,4 +146,29 @@ def let_tag_go(home: Home, tag: str, *, identity: str, reason: str = "") -> Inte
         summary=f"Let {tag} of {home.name} be taken again",
         reason=reason,
         steps=(RemoveItem(file=home.file, target=home.target, path=("spec", "hold"), given={"tag": tag}),),
+    )
+
+
+def fork(home: Home, file: str, data: bytes, *, name: str, identity: str, reason: str, until: str) -> Intent:
+    """The same Application once more, in a file of its own beside the first."""
+    ends = f" until {until}" if until else ""
+    return Intent(
+        id=identity,
+        verb="fork",
+        about=home.name,
+        summary=f"Fork {home.name} as {name}{ends}",
+        reason=reason,
+        steps=(AddObject(file=file, data=data),),
+    )
+
+
+def remove(home: Home, *, identity: str, until: str, by: str = "") -> Intent:
+    """Takes an Application whose time is over out of Git."""
+    return Intent(
+        id=identity,
+        verb="expire",
+        about=home.name,
+        summary=f"Take {home.name} out: it ended at {until}",
+        by=by,
+        steps=(DropObject(file=home.file, target=home.target),),
     )

@@ -84,7 +84,19 @@ class Computed(Protocol):
     def after(self, before: bytes | None) -> bytes | None: ...
 
 
-Step = SetField | RemoveField | AddItem | RemoveItem | PutFile | DropFile | Restore | Computed
+class AddObject(_Step, frozen=True, kw_only=True, tag=True):
+    """A file that is not there yet, listed in the kustomization of its folder where there is one."""
+
+    data: bytes
+
+
+class DropObject(_Step, frozen=True, kw_only=True, tag=True):
+    """A file that holds just this object taken out, and out of the kustomization of its folder."""
+
+    target: Target
+
+
+Step = AddObject | DropObject | SetField | RemoveField | AddItem | RemoveItem | PutFile | DropFile | Restore | Computed
 
 
 class Intent(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,6 +129,8 @@ def apply(intent: Intent, files: Files) -> dict[str, bytes | None]:
         after = _after(step, before)
         if after != before:
             edits[step.file] = after
+            if isinstance(step, (AddObject, DropObject)):
+                edits.update(_listing(step.file, files, edits, there=after is not None))
     return {path: data for path, data in edits.items() if data != _get(files, path)}
 
 
@@ -129,7 +143,12 @@ def _get(files: Files, path: str) -> bytes | None:
 
 def _after(step: Step, before: bytes | None) -> bytes | None:
     match step:
-        case PutFile():
+        case DropObject():
+            if before is not None:
+                find_object(before, step.file, step.target)
+                the_document(before, step.file)
+            return None
+        case PutFile() | AddObject():
             if before is not None and before != step.data:
                 raise EditRefused(
                     "there is another file of this name",
@@ -151,6 +170,24 @@ def _after(step: Step, before: bytes | None) -> bytes | None:
             return _edited(step, before)
         case _:
             return step.after(before)
+
+
+def _listing(file: str, files: Files, edits: Mapping[str, bytes | None], *, there: bool) -> dict[str, bytes | None]:
+    """The kustomization of a file's folder, with the file among its resources or not."""
+    folder, slash, name = file.rpartition("/")
+    for word in ("kustomization.yaml", "kustomization.yml", "Kustomization"):
+        path = f"{folder}{slash}{word}"
+        data = edits.get(path, _get(files, path))
+        if data is None:
+            continue
+        place, content = the_document(data, path)
+        listed = content.get("resources") if isinstance(content, dict) else None
+        names = [str(one).removeprefix("./") for one in listed] if isinstance(listed, list) else []
+        if there and name not in names:
+            return {path: splice(data, path, place.index, [Append(("resources",), name)])}
+        if not there and name in names:
+            return {path: splice(data, path, place.index, [Remove(("resources", names.index(name)))])}
+    return {}
 
 
 def _edited(step: SetField | RemoveField | AddItem | RemoveItem, before: bytes | None) -> bytes | None:

@@ -8,7 +8,7 @@ import msgspec
 
 from windlass.core.charts.ranges import read_range
 from windlass.core.kinds.application_status import ApplicationStatus
-from windlass.core.kinds.exceptions import Freeze, Held, Ignore, Suspend, check_until
+from windlass.core.kinds.exceptions import Expires, Freeze, Held, Ignore, Suspend, check_until
 from windlass.core.kinds.fields import (
     LABEL_NAME,
     SHARE,
@@ -323,6 +323,13 @@ class ApplicationSpec(Part, frozen=True):
         Freeze | None,
         Says("No new commit is applied until then; what runs is held to what was applied, and may be rolled back."),
     ] = None
+    expires: Annotated[
+        Expires | None,
+        Says(
+            "When this Application ends: the controller takes its file out of Git, where it may write it, and what it "
+            "applied goes as `deletion` says. `windlass fork --until` writes it."
+        ),
+    ] = None
     ignore: Annotated[
         list[Ignore],
         Says("Fields that are left to others until a time. Their live values stay as they are when it begins."),
@@ -384,6 +391,7 @@ def _check(spec: ApplicationSpec, metadata: Metadata) -> None:
         raise mistake(f"spec.sources[{twice}].name", f"is there already: {names[twice]}", "give each a name of its own")
     check_until(spec.suspend, "spec.suspend")
     check_until(spec.freeze, "spec.freeze")
+    check_until(spec.expires, "spec.expires")
     for index, ignored in enumerate(spec.ignore):
         check_until(ignored, f"spec.ignore[{index}]")
     if seconds(spec.sync.retry.backoff) <= 0:

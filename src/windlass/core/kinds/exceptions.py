@@ -41,6 +41,10 @@ class Freeze(Held, frozen=True):
     """An exception with an owner, a reason and an expiry: no new commit is applied until then."""
 
 
+class Expires(Held, frozen=True):
+    """When this Application ends: it is taken out of Git, and its objects with it."""
+
+
 class Ignore(Held, frozen=True, kw_only=True):
     """Fields of one object that are left to others until a time."""
 
