@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import tarfile
 import time
 from collections.abc import Iterator, Mapping
@@ -20,7 +21,7 @@ from windlass.adapters.git.snapshot import folder_snapshot
 from windlass.adapters.render.helm import ChartWrong, Settings, render_chart
 from windlass.adapters.render.helm_child import ValuesText
 from windlass.adapters.render.helm_engine import Engine, HelmStopped
-from windlass.adapters.render.helm_files import ChartRefused, Ignored, chart_archive, chart_folder
+from windlass.adapters.render.helm_files import ChartFiles, ChartRefused, Ignored, chart_archive, chart_folder
 from windlass.adapters.render.helm_output import arranged, split
 from windlass.core.kinds.rendering import Helm, Render, ValuesFrom
 from windlass.core.model import Rendered
@@ -413,6 +414,36 @@ def test_helmignore_is_read_as_helm_reads_it(rules: str, path: str, is_folder: b
 def test_two_stars_in_helmignore_are_refused_as_helm_refuses_them() -> None:
     with pytest.raises(ChartRefused, match=r"\*\*"):
         Ignored("a/**/b", ".helmignore")
+
+
+def test_a_chart_that_fifty_use_is_unpacked_once(small: Engine) -> None:
+    read: list[int] = []
+
+    def load() -> dict[str, bytes]:
+        read.append(1)
+        return {"Chart.yaml": CHART.encode(), "templates/a.yaml": shown("{{ .Release.Name }}").encode()}
+
+    fifty = [
+        render_chart(ChartFiles("web", "used by fifty", load), [], Settings(f"r{n}", "prod"), small)[0].files
+        for n in range(50)
+    ]
+    assert len(read) == 1
+    assert {text.rpartition(" ")[2].strip() for files in fifty for text in files.values()} == {
+        f"r{n}" for n in range(50)
+    }
+
+
+def test_the_child_has_no_network_where_the_kernel_lets_it_leave(small: Engine) -> None:
+    render_chart(chart_folder(folder_snapshot(str(CHARTS)), "shop"), [], SETTINGS, small)
+    assert small._child is not None
+    here, there = (os.readlink(f"/proc/{pid}/ns/net") for pid in ("self", small._child.pid))
+    if here == there:
+        pytest.skip("no namespace can be made here")
+    devices = Path(f"/proc/{small._child.pid}/net/dev").read_text().splitlines()[2:]
+    assert [line.partition(":")[0].strip() for line in devices] == ["lo"]
+    environment = Path(f"/proc/{small._child.pid}/environ").read_bytes()
+    assert b"HOME=" not in environment
+    assert b"PATH=" not in environment
 
 
 def test_values_texts_are_merged_over_documents() -> None:

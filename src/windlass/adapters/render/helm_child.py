@@ -76,7 +76,9 @@ def main() -> None:
     # Whatever the library prints must not be taken for an answer.
     os.dup2(2, 1)
     # Before the library starts its threads. Where the kernel does not allow it, the limits and checks have to do.
-    ctypes.CDLL(None).unshare(_NEW_USER | _NEW_NET)
+    leave = ctypes.CDLL(None).unshare
+    if leave(_NEW_NET) != 0:
+        leave(_NEW_USER | _NEW_NET)
     try:
         import helm_python
     except ImportError as error:
