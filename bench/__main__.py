@@ -64,6 +64,7 @@ def main() -> None:
     )
     parser.add_argument("--long", action="store_true", help="look at rest for ten minutes in place of one")
     parser.add_argument("--profile", action="store_true", help="run the controller with --profile (see docs/slow.md)")
+    parser.add_argument("--ledger", action="store_true", help="record what happens in a ledger")
     parser.add_argument("--folder", type=Path, help="keep everything here (an empty or new folder), to look at later")
     parser.add_argument("-o", dest="form", choices=["table", "json"], default="table")
     said = parser.parse_args()
@@ -74,7 +75,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="windlass-bench-") as temporary:
         folder = said.folder.resolve() if said.folder else Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        options = Options(said.cluster, said.applications, folder, long=said.long, profile=said.profile)
+        options = Options(
+            said.cluster, said.applications, folder, long=said.long, profile=said.profile, ledger=said.ledger
+        )
         load = os.getloadavg()[0]
         print(f"{os.cpu_count()} cores, load {load:.1f} before it began", file=sys.stderr)
         stream = sys.stderr if said.form == "json" else sys.stdout

@@ -19,7 +19,7 @@ import msgspec
 from bench import measure
 from bench.fleet import HOME, Fleet, path_of
 from bench.lean import Lean, State, rollouts
-from e2e.team import Installed, Team, git
+from e2e.team import NAMESPACE, Installed, Team, apply, git
 from real.cluster import Cluster
 from real.controlplane import ControlPlane
 from real.devcluster import running_devcluster
@@ -34,6 +34,7 @@ class Options:
     folder: Path
     long: bool = False
     profile: bool = False
+    ledger: bool = False
     rounds: int = 15
     drifts: int = 300
     burst: int = 1000
@@ -201,11 +202,42 @@ async def opened(options: Options, fleet: Fleet, name: str = "world") -> AsyncIt
         team = await asyncio.to_thread(Team, installed, HOME, folder)
         await asyncio.to_thread(push, team, fleet)
         await asyncio.to_thread(team.repository)
+        if options.ledger:
+            await asyncio.to_thread(record, installed)
         await client.apply_all((path_of(one), msgspec.json.encode(one)) for one in fleet.application_objects())
         world = World(options, fleet, cluster, client, installed, team)
         task = asyncio.create_task(world.follow())
         stack.callback(task.cancel)
         yield world
+
+
+def record(installed: Installed) -> None:
+    """Names a ledger, in a repository of its own."""
+    bare = installed.git.root / "ledger.git"
+    git(installed.git.root, "init", "-q", "--bare", str(bare))
+    git(bare, "config", "http.receivepack", "true")
+    own = {"apiVersion": "windlass.dev/v1alpha1"}
+    for one in (
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "ledger-write", "namespace": NAMESPACE},
+            "stringData": {"username": "windlass", "password": "of no use"},
+        },
+        {
+            **own,
+            "kind": "Repository",
+            "metadata": {"name": "ledger", "namespace": NAMESPACE},
+            "spec": {"url": f"{installed.git.url}/ledger.git", "write": {"secret": "ledger-write"}},
+        },
+        {
+            **own,
+            "kind": "Installation",
+            "metadata": {"name": "windlass"},
+            "spec": {"name": installed.cluster.name, "ledger": {"repository": "ledger"}},
+        },
+    ):
+        assert apply(installed.cluster, one).code in (200, 201)
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from windlass.core.record import layout
 from windlass.core.words.plain import plain
 from windlass.errors import NeedsHuman
 from windlass.flows.informers import INSTALLATIONS, REPOSITORIES
+from windlass.ports import NotAllowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,11 @@ def _followed(found: Opened) -> Index:
 
 async def _named(which: Which) -> Place:
     async with reach(which.kubeconfig, which.context) as to:
-        made = await _installation(to)
+        try:
+            made = await _installation(to)
+        except NotAllowed as error:
+            error.hint = "name the ledger's repository with --ledger or WINDLASS_LEDGER: then no cluster is asked"
+            raise
         named = made.spec.ledger
         if named is None:
             raise NeedsHuman(

@@ -235,19 +235,23 @@ class Sources:
         if known is None or source is None:
             return []
         mirror, key = known[1], (source, old, new)
-        if not old:
-            return [told(await mirror.describe(new))]
         async with self._telling:  # those that a commit touches ask all at once
             if key not in self._stories:
                 while len(self._stories) >= STORIES:
                     del self._stories[next(iter(self._stories))]
-                self._stories[key] = [
-                    (info, await mirror.changed_paths(info.parents[0] if info.parents else None, info.id))
-                    for info in await mirror.log(old, new, limit=STORY)
-                ]
+                self._stories[key] = await self._between(mirror, old, new)
+            between = self._stories[key]
         reads = {"": state.rendered.read} if state.rendered is not None else {}
-        found = [told(info) for info, changed in self._stories[key] if self._renderer.touched(changed, reads)]
-        return found or [told(await mirror.describe(new))]
+        touching = [info for info, changed in between if self._renderer.touched(changed, reads)] if old else []
+        # Where none of them touches it (a pin, another path, the first time) the commit itself is what can be told.
+        return [told(info) for info in touching or [between[0][0]]]
+
+    async def _between(self, mirror: Mirror, old: str, new: str) -> list[tuple[CommitInfo, list[str]]]:
+        """The commits from one to another with the paths they change, newest first, and the newest in any case."""
+        infos = await mirror.log(old, new, limit=STORY) if old else []
+        return [
+            (info, await mirror.changed_paths(info.parents[0] if info.parents else None, info.id)) for info in infos
+        ] or [(await mirror.describe(new), [])]
 
     async def _mirror(self, state: SourceState, written: Repository) -> Mirror:
         """The mirror, made anew when the URL or the credentials changed."""

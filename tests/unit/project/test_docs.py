@@ -16,6 +16,7 @@ import windlass
 from windlass.cli import COMMANDS, group
 from windlass.core.kinds.pages import pages
 from windlass.core.kinds.reasons import Reason
+from windlass.core.model.events import KINDS
 
 ROOT = Path(__file__).parents[3]
 SOURCE = Path(windlass.__file__).parent
@@ -117,6 +118,13 @@ def test_every_reason_of_an_event_is_documented() -> None:
     text = (DOCS / "metrics.md").read_text(encoding="utf-8")
     assert "Drift" in event_reasons()
     assert [reason for reason in sorted(event_reasons() - {""}) if f"| `{reason}` |" not in text] == []
+
+
+def test_every_kind_of_event_has_its_row_and_its_words() -> None:
+    text = (DOCS / "ledger.md").read_text(encoding="utf-8")
+    words = (SOURCE / "core/words/timeline.py").read_text(encoding="utf-8")
+    assert [kind for kind in KINDS if f"| `{kind}` |" not in text] == [], "say it in docs/ledger.md"
+    assert [one.__name__ for one in KINDS.values() if f"events.{one.__name__}()" not in words] == []
 
 
 def metric_names() -> set[str]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
+import pytest
+
 from windlass.core.model import events
 from windlass.core.record import audit
 from windlass.core.record.delivery import Delivery, Numbers
@@ -78,6 +81,12 @@ def test_a_deployment_that_was_refused_or_partly_applied_first_failed() -> None:
     assert (found.deployments, found.failed_deployments) == (3, 2)
 
 
+def test_a_deployment_that_was_rolled_back_failed() -> None:
+    back = event(events.RolledBack(pins=A, was=B), 150)
+    found = numbers(applied(A, 0, health="Healthy"), applied(B, 100, health="Healthy"), back, applied(A, 160))
+    assert (found.deployments, found.failed_deployments) == (3, 1)
+
+
 def test_a_bad_commit_that_was_never_deployed_counts_against_no_other() -> None:
     refused = event(events.Refused(commit=B, reason="BadManifest"), 90)
     assert numbers(applied(A, 0), refused, applied(C, 100)).failed_deployments == 0
@@ -117,3 +126,16 @@ def test_an_auditors_row_has_the_evidence_and_no_cell_is_a_formula() -> None:
     assert "'=cmd()" in audit.cells(row)
     assert len(audit.cells(row)) == len(audit.HEAD)
     assert audit.row(health("Healthy", 1)) is None
+
+
+@pytest.mark.parametrize("kind", audit.KINDS)
+def test_every_act_has_its_row(kind: str) -> None:
+    told = {name: ("x" if field is str else 1 if field is int else []) for name, field in needed(events.KINDS[kind])}
+    row = audit.row(event(events.KINDS[kind](**told), 1))
+    assert row is not None
+    assert row.what == kind
+
+
+def needed(kind: type[events.Data]) -> list[tuple[str, type]]:
+    fields = msgspec.structs.fields(kind)
+    return [(one.name, one.type) for one in fields if one.required]

@@ -10,7 +10,10 @@ import msgspec
 from windlass.core.model import events
 from windlass.core.model.events import Event
 
-KINDS = ("applied", "refused", "requested", "drift", "held", "lost", "rewritten")
+KINDS = (
+    "applied", "refused", "requested", "drift", "held", "lost", "rewritten", "rolled-back", "rolled-forward",
+    "exception", "exception-ended", "image",
+)  # fmt: skip
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -65,6 +68,25 @@ def row(event: Event) -> Row | None:
             )
         case events.Held():
             return msgspec.structs.replace(made, outcome="held", commit=data.held, details=data.message)
+        case events.RolledBack():
+            return msgspec.structs.replace(
+                made,
+                outcome="automatic" if data.automatic else "by a person",
+                commit=data.pins,
+                previous=data.was,
+                details=data.reason,
+            )
+        case events.RolledForward():
+            return msgspec.structs.replace(made, previous=data.was)
+        case events.ExceptionHeld():
+            return msgspec.structs.replace(made, outcome=data.what, details=f"until {data.until}: {data.reason}")
+        case events.ExceptionEnded():
+            return msgspec.structs.replace(made, outcome=data.what, details="taken out early" if data.early else "")
+        case events.ImageMoved():
+            signed = ", signature verified" if data.verified else ""
+            return msgspec.structs.replace(
+                made, outcome=data.result, commit=data.commit, details=f"{data.image}:{data.tag}{signed}"
+            )
         case events.Lost() | events.Rewritten():
             words = data.why if isinstance(data, events.Lost) else f"{data.ref} lost {data.tip}"
             return msgspec.structs.replace(made, outcome=event.kind, details=words)

@@ -7,8 +7,8 @@ The command line asks it about the ledger, ``flows/metrics.py`` about what the c
 - its *lead time* is from the commit (its newest one that touches the Application) to the first moment Healthy after
   the apply, and going back to an older commit by a pin has none; its *time to deployment* is from when the commit was
   first seen to the same moment;
-- it *failed* where the Application was Degraded before the next deployment and within an hour, or where the sync was
-  refused or partly applied at that commit;
+- it *failed* where the Application was Degraded before the next deployment and within an hour, where it was rolled
+  back, or where the sync was refused or partly applied at that commit;
 - *recovery* is from Degraded to Healthy again.
 """
 
@@ -101,6 +101,11 @@ class Delivery:
                 return self._applied(of, fact)
             case "health":
                 return self._health(of, fact)
+            case "rolled-back":
+                last = of.deployments[-1] if of.deployments else None
+                if last is not None and last.commit == fact.word and not last.failed:
+                    last.failed = "rolled back"
+                    return Step(fact.subject, failed=last)
             case "refused":
                 of.troubled, of.troubled_commit = fact.word, fact.about
             case "drift" if fact.word != "admission":
@@ -197,7 +202,7 @@ class Delivery:
         return None
 
 
-_TAKEN = frozenset({"applied", "health", "refused", "drift", "drift-closed"})
+_TAKEN = frozenset({"applied", "rolled-back", "health", "refused", "drift", "drift-closed"})
 
 
 def _mean(values: list[float]) -> float | None:

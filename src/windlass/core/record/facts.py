@@ -68,6 +68,8 @@ def fact(event: Event) -> Fact:
             return Fact(time, kind, subject, data.cause, f"{data.object} {data.field}")
         case events.DriftClosed():
             return Fact(time, kind, subject, data.how, f"{data.object} {data.field}")
+        case events.RolledBack():
+            return Fact(time, kind, subject, data.was, data.pins)
         case _:
             return Fact(time, kind, subject)
 

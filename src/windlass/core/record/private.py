@@ -61,6 +61,8 @@ class Private:
 
     def sentence(self, text: str) -> str:
         """Foreign words, without the values that an API server repeats in them, and not longer than LONGEST."""
+        if not text:
+            return ""
         hidden = _QUOTED.sub(lambda match: match[1] + self.digest(match[2].strip('"')), text)
         return _bounded(hidden)
 
@@ -125,7 +127,7 @@ def _size(value: Any, most: int) -> int:
 
 
 def _bounded(text: str) -> str:
-    clean = "".join(char if char.isprintable() else " " for char in text)
+    clean = text if text.isprintable() else "".join(char if char.isprintable() else " " for char in text)
     return clean if len(clean) <= LONGEST else clean[: LONGEST - 3] + "..."
 
 

@@ -89,6 +89,18 @@ def _rare(event: Event) -> tuple[str, str]:
             return "image", f"{plain(data.image)} {was}{plain(data.tag)}{after} by ImagePolicy/{name}{signed}"
         case events.Requested():
             return "requested", f"{plain(data.verb)} by {plain(data.actor) or 'somebody'}"
+        case events.RolledBack():
+            own = f"{short(data.commit)} " if data.commit else ""
+            by = "by itself" if data.automatic else ""
+            why = f': "{plain(data.reason)}"' if data.reason else ""
+            return "rolled back", f"{own}pins {short(data.pins)} (was {short(data.was)})   {by}{why}".rstrip()
+        case events.RolledForward():
+            return "forward", f"follows its branch again (was pinned at {short(data.was)})"
+        case events.ExceptionHeld():
+            by = f"   {plain(data.actor)}" if data.actor else ""
+            return "exception", f"{plain(data.what)} until {plain(data.until)}{by}: {_quoted(data.reason)}"
+        case events.ExceptionEnded():
+            return "exception", f"{plain(data.what)} ended{', taken out before its time' if data.early else ''}"
         case events.Lost():
             return (
                 "lost",
@@ -96,7 +108,7 @@ def _rare(event: Event) -> tuple[str, str]:
             )
         case events.Rewritten():
             kept = f"; the history before is kept at {plain(data.kept)}" if data.kept else ""
-            return "rewritten", f"{plain(data.ref)} does not hold {data.tip[:12]} any more{kept}"
+            return "rewritten", f"{plain(data.ref)} does not hold {plain(data.tip)[:12]} any more{kept}"
         case _:
             return plain(event.kind), f"by {plain(data.actor)}" if data.actor else ""
 
@@ -110,7 +122,7 @@ def counted(counts: Mapping[str, int]) -> str:
 def _applied(event: Event, data: events.Applied) -> Sequence[str]:
     pinned = " (pinned)" if data.pinned else ""
     after = ""
-    if data.commits and data.previous and not data.pinned:
+    if data.commits and data.previous not in ("", data.commit) and not data.pinned:
         seconds = (milliseconds(event.time) - milliseconds(data.commits[0].time)) / 1000
         after = f"{span(seconds)} after its commit" if 0 <= seconds < 86400 * 14 else ""
     subject = f"{_quoted(data.commits[0].subject)} ({plain(data.commits[0].author)})" if data.commits else ""

@@ -1,0 +1,71 @@
+"""The timeline as a person reads it: a golden page, harmless whatever stands in an event, cut to a terminal."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+
+from windlass.core.model import events
+from windlass.core.record.private import DIGEST
+from windlass.core.words.timeline import timeline, words
+
+START = datetime(2026, 11, 28, 14, 21, 2, tzinfo=UTC)
+A, B = "3f2c1ab0c7d64ab2a1f0a4b5c6d7e8f901234567", "8e1f0c2000000000000000000000000000000000"
+WEB = "Deployment.apps/shop/web"
+
+
+def event(data: events.Data, minutes: float, subject: str = "shop/shop") -> events.Event:
+    return events.make("prod", subject, data, START + timedelta(minutes=minutes))
+
+
+def test_a_day_reads_as_the_docs_say() -> None:
+    commit = events.Commit(
+        A, "Raise cache size", "ada", "ada@acme.example", events.stamp(START - timedelta(seconds=41))
+    )
+    told = [
+        event(events.RolledBack(pins=B, was=A, commit="b51c9d0" + "0" * 33, automatic=True, reason="Degraded"), 11),
+        event(events.HealthChanged(health="Degraded", was="Progressing", message="web is down", seconds=90), 10),
+        event(
+            events.DriftOpened(
+                object=WEB, field="spec.replicas", cause="changed", response="revert", desired=3, live=7,
+                manager="kubectl", operation="scale",
+            ), 5,
+        ),
+        event(events.DriftOpened(object=WEB, field="spec.x", cause="added", response="report", live=DIGEST + "ab"), 4),
+        event(
+            events.Applied(
+                commit=A, previous=B, result="applied", counts={"unchanged": 12, "configured": 1}, commits=[commit]
+            ), 0,
+        ),
+        event(events.Refused(commit=A, reason="BadManifest", message="replicas must be an integer"), -60 * 24),
+    ]  # fmt: skip
+    assert timeline(told, START).splitlines() == [
+        '14:32:02  rolled back  b51c9d0 pins 8e1f0c2 (was 3f2c1ab)   by itself: "Degraded"',
+        "14:31:02  degraded     web is down   after 90s Progressing",
+        "14:26:02  drift        Deployment/web spec.replicas 3 -> 7 by kubectl (scale)   revert",
+        "14:25:02  drift        Deployment/web + spec.x = (text)   report",
+        '14:21:02  applied      3f2c1ab   "Raise cache size" (ada)   1 configured, 12 unchanged   41s after its commit',
+        "11-27 14:21:02  refused      3f2c1ab   BadManifest: replicas must be an integer",
+    ]
+
+
+def test_names_stand_in_a_column_and_lines_fit() -> None:
+    told = [event(events.HealthChanged(health="Healthy"), 0, name) for name in ("a/b", "team/application", "")]
+    lines = timeline(told, START, names=True, width=40).splitlines()
+    assert [line[10:26].rstrip() for line in lines] == ["a/b", "team/application", "(cluster)"]
+    assert all(len(line) <= 40 for line in lines)
+
+
+@pytest.mark.parametrize("kind", list(events.KINDS.values()), ids=list(events.KINDS))
+def test_no_event_moves_a_terminal(kind: type[events.Data]) -> None:
+    bad = "\x1b[31mred\nline\x07\u202e"
+    values: dict[str, object] = {}
+    for one in msgspec.structs.fields(kind):
+        if one.type is str:
+            values[one.name] = bad
+        elif one.required:
+            values[one.name] = 1 if one.type is int else events.Commit(bad, bad, bad, bad)
+    verb, text = words(event(kind(**values), 0))
+    assert not set("\x1b\n\x07\u202e") & set(verb + text)
