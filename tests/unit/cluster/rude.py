@@ -6,7 +6,13 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from windlass.adapters.cluster.access import Access, FixedToken
 from windlass.adapters.cluster.client import Client
@@ -45,9 +51,11 @@ class Line:
 
 
 class Rude:
-    """Set `turn`: it is called for each request. `lines` are the connections so far, `heads` the requests."""
+    """Lets in whom the authority `clients` signed, or everybody. Set `turn`: it is called for each request. `lines` are
+    the connections so far, `heads` the requests.
+    """
 
-    def __init__(self, folder: Path, *, asks_for_certificate: bool = False) -> None:
+    def __init__(self, folder: Path, *, clients: Path | None = None) -> None:
         self.folder = folder
         self.turn: Turn | None = None
         self.greeting: Turn | None = None  # in place of hearing a request first
@@ -57,9 +65,9 @@ class Rude:
         self.port = 0
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._tls.load_cert_chain(folder / "server.crt", folder / "server.key")
-        if asks_for_certificate:
+        if clients is not None:
             self._tls.verify_mode = ssl.CERT_REQUIRED
-            self._tls.load_verify_locations(folder / "ca.crt")
+            self._tls.load_verify_locations(clients)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         line = Line(reader, writer)
@@ -118,3 +126,27 @@ def says(data: bytes) -> Turn:
         await line.send(data)
 
     return turn
+
+
+def client_certificate(folder: Path) -> Path:
+    """Writes client.crt and client.key; returns the certificate of the authority that signed them."""
+    keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
+    names = [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]) for name in ("clients", "ada")]
+    now = datetime.now(UTC)
+    for key, name, file in zip(keys, names, ("clients.crt", "client.crt"), strict=True):
+        built = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(names[0])
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(hours=1))
+            .not_valid_after(now + timedelta(days=1))
+            .add_extension(x509.BasicConstraints(ca=file == "clients.crt", path_length=None), critical=True)
+        )
+        if file == "client.crt":
+            built = built.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        (folder / file).write_bytes(built.sign(keys[0], hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    pem, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    (folder / "client.key").write_bytes(keys[1].private_bytes(pem, form, serialization.NoEncryption()))
+    return folder / "clients.crt"

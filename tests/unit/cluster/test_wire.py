@@ -18,7 +18,7 @@ from windlass.adapters.host import pool, wire
 from windlass.adapters.host.pool import Wheel
 from windlass.adapters.host.wire import Connection, Headers
 
-from .rude import Line, Rude, answer, chunked, says
+from .rude import Line, Rude, answer, chunked, client_certificate, says
 from .scripted import until
 
 READ = Call("get", "/api/v1/x", Asked("read", "x"))
@@ -363,20 +363,20 @@ async def test_the_name_in_the_certificate_may_be_another_than_the_host(rude: Ru
     assert f"Host: 127.0.0.1:{rude.port}\r\n" in rude.heads[0]
 
 
-async def test_a_client_certificate_says_who_asks(certificates: Path) -> None:
-    """Beside tokens; without one such a server lets nobody in."""
-    async with Rude(certificates, asks_for_certificate=True).listening() as rude:
+async def test_a_client_certificate_says_who_asks(certificates: Path, tmp_path: Path) -> None:
+    """Beside tokens, or in place of them: such a server lets in nobody without one."""
+    authority = client_certificate(tmp_path)
+    async with Rude(certificates, clients=authority).listening() as rude:
         rude.turn = says(answer(BODY))
-        tls = rude.trusting()
-        tls.load_cert_chain(certificates / "server.crt", certificates / "server.key")
         async with rude.client() as client:
             with pytest.raises(ports.ClusterUnavailable):
                 await client.send(PATCH)
-        # The certificate at hand is a server's: OpenSSL tells the server that it is for another purpose.
-        async with rude.client(tls) as client:
-            with pytest.raises(ports.ClusterUnavailable):
-                await client.send(PATCH)
-    assert rude.heads == []
+        assert rude.heads == []
+        tls = rude.trusting()
+        tls.load_cert_chain(tmp_path / "client.crt", tmp_path / "client.key")
+        async with rude.client(tls, token="") as client:
+            assert (await client.send(PATCH)).body == BODY
+    assert "Authorization" not in rude.heads[0]
 
 
 async def test_nobody_speaks_tls_there(rude: Rude) -> None:
