@@ -320,7 +320,11 @@ TARGETS: dict[str, tuple[Target, tuple[type[Exception], ...], Sequence[bytes]]] 
     "json": (json_documents, OWN, [b'"a": [1, 2.5, null, "\\u00e9"], "b": {"c": 12345678901234567890}}']),
     "places": (places, OWN, [b"metadata:\n  name: x\n", b'{"metadata": {"name": "x"}}']),
     "scalars": (plain_scalars, (scalars.ScalarError,), [b"0x1F", b"1_000", b"12:30:45", b".inf", b"2001-01-01"]),
-    "annotations": (annotations, (), [b'{"argocd.argoproj.io/hook": "PreSync", "helm.sh/hook-weight": "-5"}']),
+    "annotations": (
+        annotations,
+        (),
+        [b"\x1e4", b'{"argocd.argoproj.io/hook": "PreSync", "helm.sh/hook-weight": "-5"}'],
+    ),
     "globs": (glob, OWN, [b"apps/**/*.y[a-m]ml\0apps/a/b.yaml", b"{a,b}/[!x]?/**"]),
     "git url": (git_url, OWN, [b"https://u:p@h:1/a.git", b"git@host:a/b", b"ssh://git@[::1]:22/a", b"ext::sh -c x"]),
     "git ref": (git_ref, OWN, [b"release/1.2", b"a..b", b"-x", b"refs/heads/a@{1}"]),

@@ -98,6 +98,12 @@ BOMBS = {
 }
 
 
+@pytest.mark.parametrize("name", targets.TARGETS)
+def test_every_seed_is_taken_or_refused(name: str) -> None:
+    for seed in targets.TARGETS[name][2]:
+        targets.run(name, seed)
+
+
 @pytest.mark.parametrize("bomb", BOMBS)
 @pytest.mark.parametrize("name", targets.TARGETS)
 def test_what_is_made_to_hurt_is_refused_soon(name: str, bomb: str) -> None:

@@ -118,9 +118,10 @@ def _wave(annotations: dict[str, str]) -> int | BadNote:
     wave = 0
     for key in (HELM_WEIGHT, f"{ARGO}sync-wave", ownership.WAVE):
         if key in annotations:
-            if re.fullmatch("[+-]?[0-9]{1,6}", annotations[key].strip()) is None:
+            number = annotations[key].strip()
+            if re.fullmatch("[+-]?[0-9]{1,6}", number) is None:
                 return _wrong(key, annotations[key], "an integer", "1")
-            wave = int(annotations[key])
+            wave = int(number)  # of the text that was checked: what strip takes away, int does not always
     return wave
 
 
