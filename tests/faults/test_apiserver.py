@@ -122,6 +122,20 @@ def test_a_write_that_fails_is_made_once(ground: Ground, team: Team, verdict: An
 
 
 @HERE
+def test_an_object_whose_creation_was_never_answered_is_ours_and_goes_when_git_says_so(
+    ground: Ground, team: Team
+) -> None:
+    start(team)
+    rule = Once(writes_of("d", team), After(Drop()))
+    ground.proxy.rule = rule
+    team.until_synced(team.commit({"shop/d.yaml": config_map("d", level="info")}))
+    assert len(rule.met) == 2, "it was asked again"
+    assert "windlass.dev/adopted" not in team.get("v1/configmaps/d")["metadata"]["annotations"]  # type: ignore[index]
+    team.until_synced(team.commit({"shop/d.yaml": None}))
+    assert team.get("v1/configmaps/d") is None
+
+
+@HERE
 @pytest.mark.slow
 def test_a_write_that_is_never_answered_is_made_once(ground: Ground, team: Team) -> None:
     start(team)

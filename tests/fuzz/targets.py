@@ -328,13 +328,20 @@ TARGETS: dict[str, tuple[Target, tuple[type[Exception], ...], Sequence[bytes]]] 
     "globs": (glob, OWN, [b"apps/**/*.y[a-m]ml\0apps/a/b.yaml", b"{a,b}/[!x]?/**"]),
     "git url": (git_url, OWN, [b"https://u:p@h:1/a.git", b"git@host:a/b", b"ssh://git@[::1]:22/a", b"ext::sh -c x"]),
     "git ref": (git_ref, OWN, [b"release/1.2", b"a..b", b"-x", b"refs/heads/a@{1}"]),
-    "git range": (git_range, OWN, [b"v1.2.3\nv2.0.0-rc.1\n1.4\0>=1.4 <2", b"x\0^1.2 || ~2.3"]),
+    "git range": (
+        git_range,
+        OWN,
+        [b"v1.2.3\nv2.0.0-rc.1\n1.4\0>=1.4 <2", b"v2.0.0-0.c.\n1.0.0\0>=1", b"x\0^1.2 || ~2.3"],
+    ),
     "git words": (git_words, OWN, [b"fatal: unable to access 'https://h/': Could not resolve host: h\nremote: no\n"]),
     "git path": (git_path, OWN, [b"apps/../../etc", b"a//b/./c", b"\x2e\x2e\x5ca", b"caf\xc3\xa9/x"]),
     "kustomization": (
         kustomization,
         OWN,
-        [b"resources: [a.yaml]\nnamePrefix: x-\nimages: [{name: a, newTag: b}]\nconfigMapGenerator: [{name: c}]\n"],
+        [
+            b"\xd8, \\/: x",
+            b"resources: [a.yaml]\nnamePrefix: x-\nimages: [{name: a, newTag: b}]\nconfigMapGenerator: [{name: c}]\n",
+        ],
     ),
     "image reference": (image_reference, OWN, [b"registry.example:5000/a/b:1.2@sha256:" + b"a" * 64]),
     "cel": (cel, (CelError,), [b"object.a == 1 && [1,2].exists(x, x > 1)", b"'a' + string(object.a)"]),

@@ -17,6 +17,7 @@ import msgspec
 from windlass.core.kinds.fields import stamp
 from windlass.core.kinds.kind import GROUP
 from windlass.core.model import Action, Change, Desired, Drift, LiveObject, ObjectRef, Outcome, Resource, Result
+from windlass.core.model.foreign import UNREADABLE
 from windlass.core.plan.drift import admission_changes
 from windlass.core.plan.ownership import ADOPTED, LEAVING, RELEASED_MANAGER, is_ours
 from windlass.core.plan.takeover import handover_body, release_patch, takeover_patch
@@ -152,6 +153,9 @@ class Effects:
             altered = admission_changes(desired.ref, msgspec.json.decode(desired.body), answer.content)
             self._track.settled(acting, desired, answer, altered)
             if change.action is Action.CREATE and not answer.created:
+                if not made_by_others(answer.live, acting.manager):
+                    # Ours: the answer to the first try was lost, and it was asked again.
+                    return Result.CREATED, change.why
                 # Somebody made it between our look and our write: it existed before us, and is marked so.
                 await self._mark_adopted(acting, resource, change)
                 return Result.ADOPTED, "it was made by somebody else a moment before"
@@ -302,6 +306,20 @@ def made_anew(acting: Acting, change: Change, live: LiveObject) -> bool:
     """Whether another object than the planned one has the name now, and not by our hand: nobody decided on it yet."""
     same = change.live is not None and change.live.uid == live.uid
     return not same and not is_ours(live, acting.label, acting.manager)
+
+
+def made_by_others(live: LiveObject, manager: str) -> bool:
+    """Whether somebody besides us wrote what an object holds. Controllers that note something on it (a revision in an
+    annotation) or write its status did not make it."""
+    for entry in live.managed:
+        if entry.manager != manager and not entry.subresource:
+            try:
+                owned = msgspec.json.decode(entry.fields, type=dict[str, msgspec.Raw])
+            except UNREADABLE:
+                return True
+            if set(owned) - {"f:metadata"}:
+                return True
+    return False
 
 
 def outcome_of(change: Change, result: Result, message: str) -> Outcome:

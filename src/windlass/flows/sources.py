@@ -145,11 +145,15 @@ class Sources:
     async def _look(self, state: SourceState, written: Repository) -> None:
         began = self._clock.monotonic()
         mirror = await self._mirror(state, written)
+        ref = written.spec.ref
+        spec = RefSpec(branch=ref.branch, tag=ref.tag, semver=ref.semver, commit=ref.commit)
+        if not state.commit:
+            # The process before this one may have died before it told: its mirror knows what it had followed.
+            state.commit = await mirror.last(spec)
         if not state.folder and state.commit and await mirror.has(state.commit):
             # Git may be away at a start: what was fetched before it says what is wanted.
             state.folder = str(mirror.folder)
-        ref = written.spec.ref
-        fetched = await mirror.fetch(RefSpec(branch=ref.branch, tag=ref.tag, semver=ref.semver, commit=ref.commit))
+        fetched = await mirror.fetch(spec)
         self._metrics.fetches.labels("ok").inc()
         if state.written is not written:
             # Another spec came while this was fetched (and another look with it): the answer is to an old question.

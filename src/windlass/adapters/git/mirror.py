@@ -127,6 +127,10 @@ class Mirror:
         await self._open()
         return await on_git_thread(lambda: CommitSnapshot(Store(self.folder), commit))
 
+    async def last(self, spec: RefSpec) -> str:
+        """Where the ref was when it was fetched last, "" where it never was. Asks nobody."""
+        return await on_git_thread((await self._open()).resolve, _ours(spec)) or ""
+
     async def has(self, commit: str) -> bool:
         """Whether a commit is here."""
         return await on_git_thread((await self._open()).has, commit)

@@ -98,10 +98,19 @@ def newest(tags: Iterable[str], text: str) -> str | None:
     plain = check_range(text)
     versions: dict[str, str] = {}
     for tag in sorted(tags):
-        if len(tag) <= 100 and _VERSION.fullmatch(tag):
+        if len(tag) <= 100 and _VERSION.fullmatch(tag) and _is_version(tag.removeprefix("v")):
             versions.setdefault(tag.removeprefix("v"), tag)
     found = nodesemver.max_satisfying(list(versions), plain, True)
     return versions[found] if found is not None else None
+
+
+def _is_version(text: str) -> bool:
+    """Whether the library reads it as well: one odd tag must not take the range away from all others."""
+    try:
+        nodesemver.make_semver(text, loose=True)
+    except ValueError:
+        return False
+    return True
 
 
 def _shown(text: str) -> str:

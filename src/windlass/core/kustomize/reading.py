@@ -99,7 +99,7 @@ def _refuse_slash_escapes(data: bytes, file: str) -> None:
     """``\\/`` in quotes: JSON knows it, the original's YAML does not, and JSON is YAML to it."""
     if b"\\/" not in data:
         return
-    text = data.decode()
+    text = data.decode(errors="replace")  # what is no text is refused by whoever reads it next
     try:
         for event in yaml.parse(text, Loader=yaml.CSafeLoader):
             if event.__class__ is yaml.ScalarEvent and event.style == '"' and "/" in event.value:
