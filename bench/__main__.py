@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from bench.figures import Result, as_json, table
 from bench.fleet import Fleet
+from bench.images import images
 from bench.ledger import ledger
 from bench.monorepo import monorepo
 from bench.rendering import render
@@ -24,7 +25,14 @@ from bench.rolling import rollback
 from bench.scenarios import ALONE, SCENARIOS
 from bench.world import Options, opened
 
-BY_THEMSELVES = {**ALONE, "monorepo": monorepo, "render": render, "rollback": rollback, "ledger": ledger}
+BY_THEMSELVES = {
+    **ALONE,
+    "monorepo": monorepo,
+    "render": render,
+    "rollback": rollback,
+    "ledger": ledger,
+    "images": images,
+}
 """Those that need a world of their own, or none."""
 
 

@@ -169,7 +169,7 @@ class ApiServer:
             store = Store(revision=revision, journal=self._journal)
             store.load(rows)
             self._journal.open()
-        self._socket = socket.socket()
+        self._socket = socket.socket(proto=socket.IPPROTO_TCP)  # without Nagle's algorithm: see devstack/asgi
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._socket.bind(("127.0.0.1", self._port))
         port = self._socket.getsockname()[1]
