@@ -199,3 +199,51 @@ def test_without_rights_to_write_a_due_rollback_is_told_and_not_made(team: Team,
     assert "has no credentials for writing" in team.events("RollbackStopped")[0]
     assert "is not rolled back" in person("status", person.shop).out
     assert tip(team) == bad
+
+
+# --- the content itself ----------------------------------------------------------------------------------------------
+
+
+def test_a_revert_puts_the_content_back_tells_whom_else_it_touches_and_forward_undoes_it(
+    team: Team, person: Person
+) -> None:
+    team.repository()
+    team.application()
+    source = {"repository": "config", "path": "shop", "include": ["b.yaml"]}
+    team.put("windlass.dev/v1alpha1", "Application", "other", spec={"source": source, "sync": {"mode": "manual"}})
+    team.put("windlass.dev/v1alpha1", "Application", "far", spec={"source": {"repository": "config", "path": "far"}})
+    first = team.commit(
+        {"shop/web.yaml": deployment("web"), "shop/b.yaml": config_map("b", level="1"), "far/f.yaml": config_map("f")}
+    )
+    team.until_synced(first)
+    second = team.commit({"shop/b.yaml": config_map("b", level="2"), "shop/c.yaml": config_map("c"), "README": "x\n"})
+    team.until_synced(second)
+    words = ("rollback", person.shop, "--revert", "--reason", "wrong level", "--to", first)
+    refused = person(*words)
+    assert (refused.code, tip(team)) == (3, second), refused
+    assert "--yes" in refused.err
+    assert "~ shop/b.yaml" in refused.out
+    assert "- shop/c.yaml" in refused.out
+    assert f"touches too: {team.namespace}/other" in refused.out
+    assert "far" not in refused.out.replace("so far", "")
+    done = person(*words, "--yes", "--timeout", "20s", "-o", "json")
+    assert done.code == 0, done
+    data = json.loads(done.out)
+    assert data["files"] == ["shop/b.yaml", "shop/c.yaml"]
+    assert tip(team) == data["commit"] == team.status()["commit"]
+    assert (team.work / "README").exists(), "what it does not read stays"
+    live = team.get("v1/configmaps/b")
+    assert live is not None
+    assert live["data"]["level"] == "1"
+    assert team.get("v1/configmaps/c") is None
+    back = person("forward", person.shop, "--yes", "--timeout", "20s")
+    assert back.code == 0, back
+    tip(team)
+    assert yaml.safe_load((team.work / "shop/b.yaml").read_text())["data"]["level"] == "2"
+    assert (team.work / "shop/c.yaml").exists()
+    # A file that somebody changed since is never overwritten.
+    assert person(*words, "--yes", "--timeout", "20s").code == 0
+    tip(team)
+    team.commit({"shop/b.yaml": config_map("b", level="9")})
+    late = person("forward", person.shop, "--yes")
+    assert (late.code, "has changed since" in late.err) == (1, True), late

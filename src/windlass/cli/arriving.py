@@ -52,9 +52,10 @@ async def arrive(
     told: Callable[[str], None],
     *,
     healthy: bool = True,
+    commit: str = "",
 ) -> Arrival:
     """Follows an Application until its spec is as ``written`` asks, all of it is applied and Healthy (where that is
-    wanted), or it is stuck so, or time is over."""
+    wanted; at ``commit``, where one is named), or it is stuck so, or time is over."""
     began = to.clock.monotonic()
     last = read_status(found.content, ApplicationStatus)
     stalled: float | None = None
@@ -81,7 +82,7 @@ async def arrive(
                     continue
                 last = read_status(content, ApplicationStatus)
                 seen = last.observed_generation >= content["metadata"].get("generation", 0)
-                current = seen and written(content.get("spec") or {})
+                current = seen and written(content.get("spec") or {}) and commit in ("", last.commit)
                 if current and (not healthy or _well(last)):
                     return Arrival(last, True, to.clock.monotonic() - began)
                 stuck = current and condition(last.conditions, "Stalled") is not None

@@ -11,6 +11,7 @@ from windlass.cli.options import cluster_options, namespace_option, output_optio
 
 @click.command("forward")
 @click.argument("app")
+@click.option("--yes", is_flag=True, help="After a rollback --revert: without asking.")
 @reason_option(required=False)
 @waiting_options
 @namespace_option
@@ -18,6 +19,7 @@ from windlass.cli.options import cluster_options, namespace_option, output_optio
 @output_option
 def command(
     app: str,
+    yes: bool,
     reason: str,
     no_wait: bool,
     timeout: float,
@@ -28,11 +30,12 @@ def command(
 ) -> int:
     """Let APP follow its branch again: the undoing of a rollback, whoever made it.
 
-    One commit takes spec.source.at out of the Application's own file. Exit code 0: the newest commit runs and is
+    One commit takes spec.source.at out of the Application's own file; where it is not pinned, the last revert of it is
+    undone. Exit code 0: the newest commit runs and is
     Healthy; 1: it failed; 2: not Healthy in time; 3: refused.
     """
     from windlass.cli import rolling
     from windlass.cli.running import run_person
 
-    asked = rolling.Asked(app, namespace, reason, None if no_wait else timeout, output)
+    asked = rolling.Asked(app, namespace, reason, None if no_wait else timeout, output, yes=yes)
     return run_person(lambda: rolling.roll_forward(asked, kubeconfig, context))

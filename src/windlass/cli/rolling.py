@@ -14,14 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
+
 from windlass.adapters.git import CommitInfo, Move, Store
-from windlass.cli import fetching
+from windlass.cli import fetching, reverting
 from windlass.cli.arriving import Arrival, arrive, ask_to_look
 from windlass.cli.holding import Held, holds_for
 from windlass.cli.homes import Place, new_id, place_of, write
-from windlass.cli.pushing import person
+from windlass.cli.pushing import Person, person
 from windlass.cli.reaching import Found, Reach, find, reach, repository_of
-from windlass.cli.telling import DIFFERS, emit, say, width_of
+from windlass.cli.telling import DIFFERS, RefusedHere, emit, say, width_of
 from windlass.core.edits import Intent
 from windlass.core.edits.intents import pin, unpin
 from windlass.core.kinds.application import Application
@@ -46,6 +48,8 @@ class Asked:
     output: str
     to: str = ""
     steps: int = 0
+    revert: bool = False
+    yes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,10 @@ async def roll_back(asked: Asked, kubeconfig: Path | None, context: str | None) 
         found = await find(to, asked.app, asked.namespace)
         app, status = found.decoded(), read_status(found.content, ApplicationStatus)
         who = await person()
-        place = await place_of(to, found, instead="put its file into Git, or revert the commit by hand: git revert")
+        if asked.revert:
+            return await _revert(to, asked, found, app, status, who)
+        instead = f"windlass rollback {found.word} --revert puts the content back; or put its file into Git"
+        place = await place_of(to, found, instead=instead)
         target = await _target(to, asked, app, status)
         running = app.spec.source.at or status.commit
         identity = new_id()
@@ -93,11 +100,88 @@ async def roll_forward(asked: Asked, kubeconfig: Path | None, context: str | Non
         found = await find(to, asked.app, asked.namespace)
         app = found.decoded()
         who = await person()
+        if not app.spec.source.at:
+            return await _undo_revert(to, asked, found, app, who)
         place = await place_of(to, found)
         intent: Intent = unpin(place.home, identity=new_id(), reason=asked.reason, was=app.spec.source.at)
         (written,) = await write(to, place, who, [intent])
         made = Made(written, "rolled forward", "", app.spec.source.at)
         return await _finish(to, asked, found, place, made, began, at="")
+
+
+# --- the content itself ---------------------------------------------------------------------------------------------
+
+
+async def _revert(
+    to: Reach, asked: Asked, found: Found, app: Application, status: ApplicationStatus, who: Person
+) -> int:
+    if app.spec.source.at:
+        raise NeedsHuman(
+            f"{found.word} is pinned at {short(app.spec.source.at)}: a revert would not be seen",
+            hint=f"windlass forward {found.word} first, or leave it pinned and git revert by hand",
+        )
+    target = await _target(to, asked, app, status)
+    change = await reverting.change_to(to, found, app, target.id)
+    facts = (("Reverts-To", target.id), ("Was", status.commit))
+    summary = f"Revert {found.namespace}/{found.name} to {short(target.id)}"
+    return await _put_back(to, asked, found, change, who, "revert", summary, facts)
+
+
+async def _undo_revert(to: Reach, asked: Asked, found: Found, app: Application, who: Person) -> int:
+    change = await reverting.undoing(to, found, app)
+    summary = f"Bring back what was reverted of {found.namespace}/{found.name}"
+    return await _put_back(to, asked, found, change, who, "unrevert", summary, ())
+
+
+async def _put_back(
+    to: Reach,
+    asked: Asked,
+    found: Found,
+    change: reverting.Change,
+    who: Person,
+    verb: str,
+    summary: str,
+    facts: tuple[tuple[str, str], ...],
+) -> int:
+    human, began = asked.output == "human", to.clock.monotonic()
+    if not change.files:
+        raise NeedsHuman(f"nothing that {found.word} reads differs", hint="what runs may come from elsewhere: see diff")
+    say(plain_text(reverting.told(change, found.word)), sys.stdout if human else sys.stderr)
+    if not asked.yes and not (sys.stdin.isatty() and click.confirm("put them back?")):
+        raise RefusedHere("nothing was changed", hint="--yes puts them back without asking")
+    written = await reverting.carry_out(
+        to, found, change, who, verb=verb, summary=summary, reason=asked.reason, facts=facts
+    )
+    if human:
+        say(f"{verb}   {short(written.commit)} {plain(summary)}\n")
+    await ask_to_look(to, found, "")
+    arrival: Arrival | None = None
+    if asked.timeout is not None:
+        told = _teller(human=human)
+        arrival = await arrive(to, found, lambda spec: True, asked.timeout, told, commit=written.commit)
+    made = Made(written, verb, "", "")
+    seconds = to.clock.monotonic() - began
+    if human:
+        say(conclusion(found.word, made, arrival, seconds))
+    else:
+        emit(
+            {
+                "application": f"{found.namespace}/{found.name}",
+                "result": written.result,
+                "commit": written.commit,
+                "files": sorted(change.files),
+                "others": change.others,
+                "reached": arrival.reached if arrival is not None else None,
+                "seconds": round(seconds, 3),
+            },
+            asked.output,
+        )
+    return 0 if arrival is None or arrival.reached else DIFFERS
+
+
+def plain_text(text: str) -> str:
+    """Lines of foreign names, each made harmless."""
+    return "".join(f"{plain(line)}\n" for line in text.splitlines())
 
 
 # --- which commit -----------------------------------------------------------------------------------------------------
