@@ -3,6 +3,8 @@ either is a new render; at rest nothing is asked."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -11,6 +13,13 @@ from e2e.team import Team, config_map, deployment, git
 FROM = {
     "substitute": {"values": {"REGION": "eu"}, "from": [{"configMap": "vars"}, {"secret": "keys", "optional": True}]}
 }
+
+
+def plan(team: Team) -> subprocess.CompletedProcess[str]:
+    """What a person sees that would change, who reads values with their own rights."""
+    command = [sys.executable, "-m", "windlass", "plan", "shop", "-n", team.namespace]
+    command += ["--kubeconfig", str(team.cluster.kubeconfig)]
+    return subprocess.run(command, capture_output=True, text=True)
 
 
 def data(team: Team, name: str = "settings") -> dict[str, str]:
@@ -32,6 +41,9 @@ def test_values_of_the_cluster_are_filled_in_and_a_change_is_applied(team: Team)
     team.put("v1", "Secret", "keys", stringData={"KEY": "from-a-secret"})
     team.until(lambda: data(team)["key"] == "from-a-secret", "the Secret that came is taken")
     team.until_synced(commit)
+    planned = plan(team)
+    assert planned.returncode == 0, planned.stdout + planned.stderr
+    assert "from-a-secret" not in planned.stdout
 
     before = team.windlass.metrics()
     time.sleep(3)

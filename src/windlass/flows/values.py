@@ -27,7 +27,7 @@ RESOURCES = {
     "ConfigMap": Resource("", "v1", "configmaps", "ConfigMap", True),
     "Secret": Resource("", "v1", "secrets", "Secret", True),
 }
-PATIENCE = 10.0
+PATIENCE = 2.0
 """Seconds that a render waits for the watch of a value to be there; the value is read all the same after that."""
 
 

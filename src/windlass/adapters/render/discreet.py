@@ -23,6 +23,8 @@ _CUT = 24
 
 MASK = "***"
 _CORE = 12
+_MOST = 5000
+"""Of more lines than this no pattern is made: then nothing is told but that something is wrong, and where."""
 
 
 WITHHELD = "a value is wrong here, which is secret and not shown"
@@ -30,7 +32,7 @@ WITHHELD = "a value is wrong here, which is secret and not shown"
 
 def discreet(problems: Sequence[Problem], secrets: Iterable[str]) -> list[Problem]:
     """The problems without these texts."""
-    held = [secret for secret in secrets if len(secret.strip()) >= SHORTEST]
+    held = [secret for secret in secrets if len(secret.strip()) >= SHORTEST] if problems else []
     if not held:
         return list(problems)
     mask, cores = masking(held), {_core(secret)[:_CORE] for secret in held}
@@ -61,5 +63,7 @@ def masking(secrets: Iterable[str]) -> Callable[[str], str]:
     parts = [re.escape(form[:_CUT]) + (r"[^\s\"']*" if len(form) > _CUT else "") for form in forms]
     if not parts:
         return lambda text: text
+    if len(parts) > _MOST:
+        return lambda text: MASK
     pattern = re.compile("|".join(sorted(set(parts), key=len, reverse=True)))
     return lambda text: pattern.sub(MASK, text)
