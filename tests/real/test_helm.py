@@ -23,6 +23,7 @@ from windlass.adapters.render.helm_files import chart_folder
 from windlass.adapters.render.helm_inflate import inflating
 from windlass.adapters.render.helm_output import arranged
 from windlass.adapters.render.helm_program import HelmProgram
+from windlass.adapters.render.kustomizing import _Files
 from windlass.adapters.render.work import Work
 from windlass.core.kustomize import KustomizeError, Options, build
 from windlass.ports import RenderRequest
@@ -131,7 +132,7 @@ def in_kustomization(folder: Path, text: str) -> tuple[str | None, str | None]:
     request = RenderRequest(str(folder), "", "", "", "", "", "")
     work = Work(request, tree, "", Documents(), Findings(), {}, tree)
     try:
-        made: str | None = build(Names(tree), "", Options(inflate=inflating(work))).text()
+        made: str | None = build(_Files(tree), "", Options(inflate=inflating(work))).text()
     except KustomizeError:
         made = None
     return theirs.stdout if theirs.returncode == 0 else None, made
@@ -187,23 +188,6 @@ generators:
 def test_a_chart_in_a_kustomization_comes_out_as_kustomize_makes_it(text: str, tmp_path: Path) -> None:
     theirs, mine = in_kustomization(tmp_path, text)
     assert mine == theirs
-
-
-class Names:
-    """The files of a folder, as kustomize reads them."""
-
-    def __init__(self, tree: TracedSnapshot) -> None:
-        self.tree = tree
-
-    def read(self, path: str) -> bytes | None:
-        try:
-            return self.tree.read(path)
-        except KeyError:
-            return None
-
-    def names(self, folder: str) -> list[str] | None:
-        found = self.tree.entries(folder)
-        return None if found is None else [one.name for one in found]
 
 
 @pytest.mark.parametrize("values", [{}, {"replicas": 3, "order": {"n": 1000000}}, {"cache": {"enabled": False}}])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -12,28 +12,12 @@ from windlass.adapters.git.trace import TracedSnapshot
 from windlass.adapters.render.documents import Documents
 from windlass.adapters.render.findings import Findings
 from windlass.adapters.render.helm_inflate import inflating
+from windlass.adapters.render.kustomizing import _Files
 from windlass.adapters.render.work import Work
 from windlass.core.kustomize import KustomizeError, NotSupported, Options, build
 
 CHART = Path(__file__).parents[2] / "charts" / "shop"
 USES = "helmCharts:\n- name: shop\n  releaseName: web\n  namespace: prod\n"
-
-
-class Names:
-    """The files of a tree, as kustomize reads them."""
-
-    def __init__(self, tree: TracedSnapshot) -> None:
-        self.tree = tree
-
-    def read(self, path: str) -> bytes | None:
-        try:
-            return self.tree.read(path)
-        except KeyError:
-            return None
-
-    def names(self, folder: str) -> Sequence[str] | None:
-        found = self.tree.entries(folder)
-        return None if found is None else [one.name for one in found]
 
 
 def built(kustomization: str, more: Mapping[str, str] | None = None) -> tuple[str, Work]:
@@ -42,7 +26,7 @@ def built(kustomization: str, more: Mapping[str, str] | None = None) -> tuple[st
     }
     tree = TracedSnapshot(MemoryTree(files | {"kustomization.yaml": kustomization, **(more or {})}))
     work = Work(request(), tree, "", Documents(), Findings(), {}, tree)
-    return build(Names(tree), "", Options(inflate=inflating(work))).text(), work
+    return build(_Files(tree), "", Options(inflate=inflating(work))).text(), work
 
 
 def test_a_chart_of_the_repository_is_a_resource_like_others() -> None:

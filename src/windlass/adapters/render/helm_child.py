@@ -12,14 +12,14 @@ import ctypes
 import json
 import os
 import re
-import resource
 import sys
 from collections import OrderedDict
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 
-from windlass.adapters.render.frames import HEADER, READY, REQUEST, frame
+from windlass.adapters.render.frames import READY, frame
+from windlass.adapters.render.serving import bound_cpu, next_request
 from windlass.core.charts.ranges import read_range, version
 
 ANSWER = ord("A")
@@ -89,18 +89,9 @@ def main() -> None:
     sink.write(frame(READY, b""))
     sink.flush()
     decode = msgspec.msgpack.Decoder(ChartJob).decode
-    while (job := _next(source)) is not None:
+    while (job := next_request(source)) is not None:
         sink.write(frame(ANSWER, msgspec.msgpack.encode(charts.answer(decode(job)))))
         sink.flush()
-
-
-def _next(source: IO[bytes]) -> bytes | None:
-    head = source.read(HEADER.size)
-    if len(head) < HEADER.size:
-        return None
-    length, letter = HEADER.unpack(head)
-    payload = source.read(length)
-    return payload if letter == REQUEST and len(payload) == length else None
 
 
 class Charts:
@@ -112,7 +103,7 @@ class Charts:
         self._held = 0
 
     def answer(self, job: ChartJob) -> ChartAnswer:
-        _bound_cpu(job.cpu)
+        bound_cpu(job.cpu)
         archive = self._archive(job)
         if not archive:
             return ChartAnswer(step="forgotten", error="the chart is not kept any more")
@@ -206,14 +197,6 @@ def merged(lower: dict[str, Any], upper: dict[str, Any]) -> dict[str, Any]:
         before = made.get(key)
         made[key] = merged(before, value) if isinstance(value, dict) and isinstance(before, dict) else value
     return made
-
-
-def _bound_cpu(seconds: int) -> None:
-    """The kernel ends a template that only computes, whatever the parents do meanwhile."""
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    soft = int(usage.ru_utime + usage.ru_stime) + seconds + 1
-    resource.setrlimit(resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
 
 
 if __name__ == "__main__":

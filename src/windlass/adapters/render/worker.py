@@ -7,15 +7,14 @@ for each request. Standard output carries the protocol alone. It ends when its i
 from __future__ import annotations
 
 import os
-import resource
 import sys
 import traceback
-from typing import IO
 
 import msgspec
 
 from windlass.adapters.render.documents import Documents
-from windlass.adapters.render.frames import FAILURE, HEADER, READY, REQUEST, Failure, answer, frame
+from windlass.adapters.render.frames import FAILURE, READY, Failure, answer, frame
+from windlass.adapters.render.serving import bound_cpu, next_request
 from windlass.adapters.render.steps import render
 from windlass.adapters.render.trees import Trees
 from windlass.core.model import Rendered
@@ -39,23 +38,14 @@ def main() -> None:
     documents, trees = Documents(), Trees()
     sink.write(frame(READY, b""))
     sink.flush()
-    while (job := _next(source)) is not None:
+    while (job := next_request(source)) is not None:
         for part in _answers(decode(job), documents, trees):
             sink.write(part)
         sink.flush()
 
 
-def _next(source: IO[bytes]) -> bytes | None:
-    head = source.read(HEADER.size)
-    if len(head) < HEADER.size:
-        return None
-    length, letter = HEADER.unpack(head)
-    payload = source.read(length)
-    return payload if letter == REQUEST and len(payload) == length else None
-
-
 def _answers(job: Job, documents: Documents, trees: Trees) -> list[bytes]:
-    _bound_cpu(job.cpu)
+    bound_cpu(job.cpu)
     try:
         return list(answer(_render(job.request, documents, trees)))
     except MemoryError:
@@ -77,14 +67,6 @@ def _render(request: RenderRequest, documents: Documents, trees: Trees) -> Rende
     tree = trees.at(request.folder, request.commit)
     others = {name: trees.at(other.folder, other.commit).snapshot for name, other in request.others.items()}
     return render(request, tree.snapshot, documents, tree.last_changed, others)
-
-
-def _bound_cpu(seconds: int) -> None:
-    """The kernel ends a render that only computes, whatever its parent does meanwhile."""
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    soft = int(usage.ru_utime + usage.ru_stime) + seconds + 1
-    resource.setrlimit(resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
 
 
 if __name__ == "__main__":
