@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,29 @@ def test_a_protected_branch_refuses_with_the_mend_and_nothing_moves(team: Team, 
     git(team.bare, "push", "-q", found[1], "main:refs/none", check=False)
     git(Path(found[1]), "push", "-q", found[2], f"{found[3]}:refs/heads/rollback-shop")
     assert first in git(team.bare, "show", f"rollback-shop:{OWN}").stdout
+
+
+def test_who_signs_their_commits_signs_this_one_too(team: Team, person: Person, tmp_path: Path) -> None:
+    first = shop(team)
+    key, home = tmp_path / "key", Path(person.environment["HOME"])
+    try:
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    except FileNotFoundError:
+        pytest.skip("ssh-keygen is not installed")
+    with (home / ".gitconfig").open("a") as config:
+        config.write(f"\tsigningkey = {key}\n[gpg]\n\tformat = ssh\n[commit]\n\tgpgsign = true\n")
+    done = person("rollback", person.shop, "--reason", "r", "--to", first, "--no-wait")
+    assert done.code == 0, done
+    tip(team)
+    (tmp_path / "allowed").write_text(f"bob@acme.example {(tmp_path / 'key.pub').read_text()}")
+    allowed = f"gpg.ssh.allowedSignersFile={tmp_path / 'allowed'}"
+    shown = git(team.work, "-c", "gpg.format=ssh", "-c", allowed, "verify-commit", "HEAD")
+    assert 'Good "git" signature for bob@acme.example' in shown.stderr
+    (home / ".gitconfig").write_text(
+        "[user]\n\tname = b\n\temail = b@x\n[commit]\n\tgpgsign = true\n[gpg]\n\tformat = ssh\n"
+    )
+    wrong = person("forward", person.shop, "--no-wait")
+    assert (wrong.code, "could not sign this one" in wrong.err) == (1, True), wrong
 
 
 def test_without_a_name_nothing_is_committed(team: Team, person: Person) -> None:

@@ -31,7 +31,7 @@ QUIET = 10.0
 """Seconds without any news after which a controller that has not answered is told as missing or stuck."""
 SETTLED = 1.0
 """Seconds that a status has to stand before it counts as the answer: sync and health are not written together."""
-_REFUSALS = frozenset({Reason.SUSPENDED.value})
+_REFUSALS = frozenset({Reason.SUSPENDED.value, Reason.FROZEN.value})
 
 
 @dataclass(frozen=True, slots=True)
