@@ -5,6 +5,7 @@ Whether the output is that of Helm's own program is held in ``tests/real/test_he
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import os
@@ -15,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from memory import bodies, rendered
 
 from windlass.adapters.git.snapshot import folder_snapshot
 from windlass.adapters.render.helm import ChartWrong, Settings, render_chart
 from windlass.adapters.render.helm_child import ValuesText
-from windlass.adapters.render.helm_engine import Engine, HelmStopped
+from windlass.adapters.render.helm_engine import Engine, HelmMissing, HelmStopped
 from windlass.adapters.render.helm_files import ChartFiles, ChartRefused, Ignored, chart_archive, chart_folder
 from windlass.adapters.render.helm_output import arranged, split
 from windlass.core.kinds.rendering import Helm, Render, ValuesFrom
@@ -587,3 +590,42 @@ def test_a_dependency_that_was_fetched_is_put_in_its_place_as_the_lock_file_says
     assert data_of(result)["it"] == "far"
     assert result.wants == []
     assert rendered({"Chart.yaml": WANTS % "@mine"}).wants == [], "an alias is nobody's address"
+
+
+def test_where_the_extra_is_not_installed_the_refusal_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(HelmMissing) as caught:
+        render_chart(chart_folder(folder_snapshot(str(CHARTS)), "shop"), [], SETTINGS, Engine())
+    assert "pip install 'windlass[helm]'" in caught.value.hint
+
+
+def raw_archive() -> bytes:
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as archive:
+        for name, text in (("web/Chart.yaml", CHART), ("web/templates/" + "a" * 120 + ".yaml", shown("x"))):
+            member = tarfile.TarInfo(name)
+            member.size = len(text)
+            archive.addfile(member, io.BytesIO(text.encode()))
+    return made.getvalue()
+
+
+RAW = raw_archive()
+
+
+@given(st.lists(st.tuples(st.integers(0, 3000), st.binary(min_size=1, max_size=12)), min_size=1, max_size=6))
+@settings(max_examples=300, deadline=None)
+def test_an_archive_with_any_bytes_in_it_is_read_or_refused(changes: list[tuple[int, bytes]]) -> None:
+    data = bytearray(RAW)
+    for at, piece in changes:
+        data[at : at + len(piece)] = piece
+    # The sums are made right again, so that what is wrong is found further in.
+    for start in range(0, len(data) - 511, 512):
+        block = data[start : start + 512]
+        if block[257:262] == b"ustar":
+            block[148:156] = b" " * 8
+            data[start + 148 : start + 156] = b"%06o\0 " % (sum(block) & 0o777777)
+    try:
+        files = chart_archive(gzip.compress(bytes(data), 1), "web.tgz").load()
+    except ChartRefused:
+        return
+    assert all(".." not in name.split("/") and not name.startswith("/") for name in files)
