@@ -23,7 +23,7 @@ from windlass.adapters.render.helm_files import chart_folder
 from windlass.adapters.render.helm_inflate import inflating
 from windlass.adapters.render.helm_output import arranged
 from windlass.adapters.render.helm_program import HelmProgram
-from windlass.adapters.render.kustomizing import _Files
+from windlass.adapters.render.kustomizing import TreeFiles
 from windlass.adapters.render.work import Work
 from windlass.core.kustomize import KustomizeError, Options, build
 from windlass.ports import RenderRequest
@@ -132,7 +132,7 @@ def in_kustomization(folder: Path, text: str) -> tuple[str | None, str | None]:
     request = RenderRequest(str(folder), "", "", "", "", "", "")
     work = Work(request, tree, "", Documents(), Findings(), {}, tree)
     try:
-        made: str | None = build(_Files(tree), "", Options(inflate=inflating(work))).text()
+        made: str | None = build(TreeFiles(tree), "", Options(inflate=inflating(work))).text()
     except KustomizeError:
         made = None
     return theirs.stdout if theirs.returncode == 0 else None, made

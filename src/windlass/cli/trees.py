@@ -67,6 +67,9 @@ def local(path: Path, commit: str = "") -> Place:
     whole = path.absolute()
     # Not resolved: a link to a folder of manifests is the person's own choice of a root, and none inside is followed.
     whole = Path(*[part for part in whole.parts if part != "."])
+    if whole.name in (*KUSTOMIZATIONS, "Chart.yaml") and whole.is_file():
+        # Such a file speaks for its folder.
+        whole = whole.parent
     root = _repository(whole)
     if not commit and not whole.exists():
         raise NeedsHuman(f"there is no {path}", hint="name a folder of manifests, or with --commit one that was there")

@@ -294,3 +294,11 @@ def test_two_commits_of_an_overlay_are_compared(repo: Repo, run: Run) -> None:
     assert "Deployment/prod-web" in done.out
     assert "1.4.1" in done.out
     assert "1.4.2" in done.out
+
+
+def test_the_file_that_a_folder_is_recognised_by_speaks_for_its_folder(repo: Repo, run: Run) -> None:
+    repo.write("prod/kustomization.yaml", "resources: [web.yaml]\nnamePrefix: prod-\n")
+    repo.write("prod/web.yaml", WEB)
+    done = run("render", "prod/kustomization.yaml")
+    assert (done.code, "name: prod-web" in done.out) == (0, True)
+    assert "name: prod-web" not in run("render", "prod/web.yaml").out

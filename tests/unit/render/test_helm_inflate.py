@@ -12,7 +12,7 @@ from windlass.adapters.git.trace import TracedSnapshot
 from windlass.adapters.render.documents import Documents
 from windlass.adapters.render.findings import Findings
 from windlass.adapters.render.helm_inflate import inflating
-from windlass.adapters.render.kustomizing import _Files
+from windlass.adapters.render.kustomizing import TreeFiles
 from windlass.adapters.render.work import Work
 from windlass.core.kustomize import KustomizeError, NotSupported, Options, build
 
@@ -26,7 +26,7 @@ def built(kustomization: str, more: Mapping[str, str] | None = None) -> tuple[st
     }
     tree = TracedSnapshot(MemoryTree(files | {"kustomization.yaml": kustomization, **(more or {})}))
     work = Work(request(), tree, "", Documents(), Findings(), {}, tree)
-    return build(_Files(tree), "", Options(inflate=inflating(work))).text(), work
+    return build(TreeFiles(tree), "", Options(inflate=inflating(work))).text(), work
 
 
 def test_a_chart_of_the_repository_is_a_resource_like_others() -> None:

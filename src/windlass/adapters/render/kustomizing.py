@@ -33,7 +33,7 @@ def built(work: Work, folder: str) -> Iterator[Raw]:
     # What was decrypted is never kept: another Application may not open it.
     parsing = Parsing() if work.decrypts else _parsing()
     try:
-        result = build(_Files(work.tree), folder, _options(work), parsing)
+        result = build(TreeFiles(work.tree), folder, _options(work), parsing)
     except KustomizeError as error:
         where = error.where
         work.found.problem(
@@ -80,7 +80,7 @@ def _options(work: Work) -> Options:
     )
 
 
-class _Files:
+class TreeFiles:
     """The repository as the builder reads it, through the trace."""
 
     def __init__(self, tree: TracedSnapshot) -> None:
