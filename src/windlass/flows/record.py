@@ -32,7 +32,8 @@ log = structlog.get_logger("windlass")
 
 TEAM = "windlass.dev/team"
 """Label of an Application: whose it is, for metrics and alerts by team."""
-DONE = "applied"
+DONE, IN_PART = "applied", "applied in part"
+"""How a sync ended well: of everything, or of the one object that somebody asked for."""
 IDLE = frozenset({Action.UNCHANGED, Action.KEEP, Action.SKIP})
 STILL = frozenset({Result.UNCHANGED, Result.KEPT, Result.SKIPPED})
 GATES = frozenset({"SourceNotReady", "DependencyNotReady", "Manual", "Suspended", "StageWaits", "PartlyApplied"})
@@ -52,6 +53,8 @@ class _Told:
     health: str = ""
     since: float = 0.0
     refusal: tuple[str, str, str] = ("", "", "")
+    looked: bool = False
+    """Whether a look of this process came to anything: before, the status says what the last one told."""
     planned: tuple[str, int] = ("", 0)
     outcome: tuple[str, int] = ("", 0)
     began: float = 0.0
@@ -118,21 +121,19 @@ class Recorder:
         if self._ledger is None:
             return
         changes = [one for one in plan.changes if one.action not in IDLE]
-        if not changes and not plan.blocked:
-            return
         told = self._of(state)
+        resumes = told.resumed and told.open_commit == plan.commit
+        if not changes and not plan.blocked and not resumes:
+            return
         told.began = self._clock.monotonic()
         mark = (plan.commit, hash(tuple((one.action, one.ref, one.why) for one in changes)))
         if told.planned == mark:
             return
-        if self.story is not None and plan.commit != told.open_commit:
-            try:
-                told.commits = await self.story(state, state.applied_commit, plan.commit)
-            except WindlassError as error:
-                # The deployment is what matters; who wrote the commit is told where Git can be asked.
-                log.warning("commits not told", application=state.name, error=error.what)
-                told.commits = []
-        told.planned, told.open_commit, told.resumed = mark, plan.commit, False
+        if plan.commit != told.open_commit or (resumes and not told.commits):
+            told.commits = await self._story(state, plan.commit)
+        told.planned, told.open_commit, told.resumed = mark, plan.commit, resumes
+        if not changes and not plan.blocked:
+            return
         told.fetched = events.stamp(fetched) if fetched is not None else ""
         data = events.Planned(
             commit=plan.commit,
@@ -143,6 +144,14 @@ class Recorder:
             team=team_of(state),
         )
         self.tell(state.name, data)
+
+    async def _story(self, state: ApplicationState, commit: str) -> list[events.Commit]:
+        """The commits behind a deployment. It is what matters; who wrote them is told where Git can be asked."""
+        try:
+            return await self.story(state, state.applied_commit, commit) if self.story is not None else []
+        except WindlassError as error:
+            log.warning("commits not told", application=state.name, error=error.what)
+            return []
 
     def applied(
         self,
@@ -169,6 +178,8 @@ class Recorder:
         for one in outcomes.values():
             counts[one.result.value] = counts.get(one.result.value, 0) + 1
         source = state.written.spec.source if state.written is not None else None
+        # Of another commit, whose plan was refused or given up, the commits behind it are not what led here.
+        commits = told.commits if told.open_commit == plan.commit else []
         asked = state.request if state.request != state.request_done else ""
         data = events.Applied(
             commit=plan.commit,
@@ -180,12 +191,12 @@ class Recorder:
             request=asked,
             counts=counts,
             outcomes=[self._outcome(one) for one in done[:MOST]],
-            commits=told.commits,
+            commits=commits,
             health=worst(state.objects.values()).status.value if state.objects else HealthStatus.HEALTHY.value,
             seconds=round(self._clock.monotonic() - told.began, 3) if told.began else 0.0,
             resumed=told.resumed or untold,
             fetched=told.fetched,
-            actor=requester(asked) or (told.commits[0].author if told.commits else ""),
+            actor=requester(asked) or (commits[0].author if commits else ""),
             team=team_of(state),
         )
         if result == DONE:
@@ -201,7 +212,7 @@ class Recorder:
         mark = (commit, error.reason, error.what)
         if told.refusal == mark:
             return
-        first, told.refusal = not told.refusal[1], mark
+        first, told.refusal, told.looked = not told.looked, mark, True
         before = conditions.condition(state.status.conditions, "Ready") if state.status is not None else None
         if first and before is not None and before.reason == error.reason and before.message.startswith(error.what):
             return  # told by the process before this one
@@ -217,9 +228,9 @@ class Recorder:
 
     def well(self, state: ApplicationState) -> None:
         """A look that came to its end: what was refused before is over."""
-        told = self._told.get(state.key)
-        if told is not None:
-            told.refusal = ("", "", "")
+        if self._ledger is not None:
+            told = self._of(state)
+            told.refusal, told.looked = ("", "", ""), True
 
     def requested(self, state: ApplicationState, request: str) -> None:
         """A person asked, by the annotation on the Application. The text is its own id: a restart tells it once."""

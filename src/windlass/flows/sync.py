@@ -36,7 +36,7 @@ from windlass.flows.inventory import Inventory
 from windlass.flows.outcomes import WRITES, WRONG, idle, invalid, standing, tells_of_others
 from windlass.flows.planner import Planned, Planner, plan_settings
 from windlass.flows.queue import WorkQueue
-from windlass.flows.record import DONE, Recorder
+from windlass.flows.record import DONE, IN_PART, Recorder
 from windlass.flows.waiting import (
     BadManifest,
     DependencyNotReady,
@@ -277,7 +277,7 @@ class Synchronizer:
         # A process before this one may have carried the commit out and died before it could tell.
         untold = not state.seen and await self._desires.differs(state, rendered)
         wrong = any(one.result in WRONG for one in outcomes.values())
-        self._note(state, plan, outcomes, "partly applied" if wrong or only else DONE, untold=untold)
+        self._note(state, plan, outcomes, "partly applied" if wrong else IN_PART if only else DONE, untold=untold)
         self._conclude(state, plan, outcomes, only=only, untold=untold)
 
     def _waited(self, state: ApplicationState) -> float:

@@ -175,13 +175,14 @@ class LedgerWriter:
                     self._report()
 
     async def close(self, timeout: float = 10.0) -> None:
-        """The last push of a process that ends, as far as there is time. What is left waits on disk."""
+        """The last push of a process that ends, as far as there is time. What is left, and what is told after it, waits
+        on disk: the queue stays open."""
         try:
             async with asyncio.timeout(timeout):
                 await self.push()
         except (WindlassError, TimeoutError) as error:
             log.warning("ledger not pushed at the end", waiting=self.size, error=str(error))
-        self._journal.close()
+        self._journal.sync()
 
     async def _push_often(self) -> None:
         while True:

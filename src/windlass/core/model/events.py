@@ -78,7 +78,7 @@ class Planned(Data, frozen=True):
 
 class Applied(Data, frozen=True):
     """What a sync came to. ``result``: "applied", "partly applied" (some failed or were refused), "waits" (for the
-    health of a wave).
+    health of a wave), "applied in part" (one object was asked for).
 
     ``commits`` led from ``previous`` to ``commit`` and touched what this Application reads, newest first. ``pinned``:
     the commit is that of ``source.at``. ``health`` is what it was as the sync ended. ``resumed``: the plan is of a
