@@ -33,15 +33,16 @@ class Arrival:
     seconds: float
 
 
-async def ask_to_look(to: Reach, parent: Found, only: str) -> None:
-    """Asks for a look at Git now, and an apply of that one object (``Kind/name``). Not being allowed to is no
-    error."""
+async def ask_to_look(to: Reach, parent: Found, only: str) -> bool:
+    """Asks for a look at Git now, and an apply of that one object (``Kind/name``). Not being allowed to is no error:
+    False."""
     try:
         value = await request_value(to, only)
         patch = {"metadata": {"annotations": {REQUEST: value}}}
         await to.cluster.patch(APPLICATIONS, parent.ref, patch, form="merge", manager=MANAGER)
     except WindlassError:
-        return
+        return False
+    return True
 
 
 async def arrive(

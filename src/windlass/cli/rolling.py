@@ -242,7 +242,9 @@ async def _finish(to: Reach, asked: Asked, found: Found, place: Place, made: Mad
     if human:
         say(headline(made, place, to.clock.now()))
     arrival: Arrival | None = None
-    await ask_to_look(to, place.parent, f"Application/{found.name}")
+    if not await ask_to_look(to, place.parent, f"Application/{found.name}") and human:
+        every = place.repository.spec.interval
+        say(f"  you may not ask the controller to look now: it looks by itself, every {every} or by a push hook\n")
     if asked.timeout is not None:
         arrival = await arrive(to, found, lambda spec: _at(spec) == at, asked.timeout, _teller(human=human))
     seconds = to.clock.monotonic() - began

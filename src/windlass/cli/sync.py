@@ -41,7 +41,7 @@ def command(
 
         raise RefusedHere(
             "this version can't pin a commit in the cluster: --commit and --break-glass do not work yet",
-            hint="pin it in Git (spec.source.at of the Application), then: windlass sync " + app,
+            hint=f"what runs keeps running; once Git is back: windlass rollback {app} --to COMMIT --reason ...",
         )
     kind, slash, name = only.partition("/")
     if only and not (kind and slash and name and "/" not in name and not any(each.isspace() for each in only)):
