@@ -244,7 +244,7 @@ def test_a_kill_at_any_write_leaves_nothing_half_and_nothing_twice(
     expected, writes = undisturbed(ground, scenario, tmp_path / "0")
     assert expected, "there is something to do"
     # Each point costs the real control plane several seconds of churn: there a sample of them is tried.
-    step = 1 if ground.cluster.name == "devcluster" else 4
+    step = 1 if ground.cluster.name == "devcluster" else 5
     for number in range(step, writes + 3, step):
         if not killed(ground, scenario, tmp_path / str(number), Nth(number, when), expected):
             # How many writes tell of it (statuses, Events) differs by what is folded into one.
