@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -68,6 +68,17 @@ class Paused(SystemClock):
         return super().monotonic() + self.ahead
 
 
+class Jumping(SystemClock):
+    """A wall clock that somebody sets by days, back and forth."""
+
+    def __init__(self) -> None:
+        self.turn = 0
+
+    def now(self) -> datetime:
+        self.turn += 1
+        return super().now() + timedelta(days=3 * (-1) ** self.turn)
+
+
 @asynccontextmanager
 async def candidate(
     client: Client, name: str, clock: ports.Clock | None = None, terms: Terms = FAST
@@ -99,6 +110,16 @@ async def test_one_of_two_leads_and_the_other_follows_at_its_end(server: Scripte
     spec = (leases.lease or {})["spec"]
     assert spec["leaseDurationSeconds"] == 1
     assert datetime.strptime(spec["renewTime"], "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC).year > 2000
+
+
+async def test_wall_clocks_that_jump_by_days_change_no_leader(server: Scripted) -> None:
+    leases = Leases(server)
+    async with server.client() as client, candidate(client, "one", Jumping()) as one:
+        await one.acquired()
+        async with candidate(client, "two", Jumping()) as two:
+            for _ in range(20):
+                await asyncio.sleep(0.1)
+                assert (one.held(), two.held(), leases.holder) == (True, False, "one")
 
 
 async def test_a_dead_leader_is_followed_when_its_lease_has_run_out(server: Scripted) -> None:
