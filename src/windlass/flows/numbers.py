@@ -58,15 +58,17 @@ class Numbers(Collector):
         )
         counts: dict[tuple[str, str], int] = {}
         drift = 0
-        for state in self._fleet.applications.values():
+        # Copies, each made at one stroke: this runs in a thread, because thousands of lines take their time.
+        states = list(self._fleet.applications.values())
+        for state in states:
             place = (state.sync, state.health.status.value)
             counts[place] = counts.get(place, 0) + 1
-            drift += sum(map(len, state.drift.values()))
+            drift += sum(map(len, list(state.drift.values())))
         for (sync, word), number in sorted(counts.items()):
             health.add_metric([sync, word], number)
         yield health
         each = GaugeMetricFamily("windlass_application_healthy", "1 where Healthy", labels=["namespace", "name"])
-        for state in self._fleet.applications.values():
+        for state in states:
             each.add_metric([*state.key], 1.0 if state.health.status is HealthStatus.HEALTHY else 0.0)
         yield each
         yield GaugeMetricFamily("windlass_drift_open", "Open differences", value=drift)

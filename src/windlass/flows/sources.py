@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +32,8 @@ from windlass.ports import Clock, Renderer
 
 log = structlog.get_logger("windlass")
 JITTER = 0.1
+PIECE = 250
+"""Applications that are looked at between two turns of the loop."""
 LEAST = 5.0
 """Seconds between two looks at a remote that refused."""
 STORY = 50
@@ -192,7 +194,7 @@ class Sources:
             state.fetched_at = self._clock.now()
         if info is not None:
             self._record.fetched(state, told(info), old, len(changed or ()))
-        woken = self._spread(state, old, commit, changed)
+        woken = await self._spread(state, old, commit, changed)
         log.info(
             "fetched",
             repository=str(state.key),
@@ -203,24 +205,35 @@ class Sources:
             seconds=round(self._clock.monotonic() - began, 4),
         )
 
-    def _spread(self, state: SourceState, old: str, commit: str, changed: list[str] | None) -> int:
-        """Wakes whom the commit touches and moves the others on to it. Returns how many were woken."""
-        users = [user for user in self._fleet.users_of(state.key) if roles(user, state.key)]
-        known = {user.key: followed(user, state.key, old) for user in users}
-        reads = {f"{key}/{name}": read for key, names in known.items() for name, read in names.items()}
-        touched = self._renderer.touched(changed, reads) if changed is not None else set(reads)
+    async def _spread(self, state: SourceState, old: str, commit: str, changed: list[str] | None) -> int:
+        """Wakes whom the commit touches, then moves the others on to it. Returns how many were woken.
+
+        In pieces, for there may be thousands. Whoever looks meanwhile finds its render at the old commit, and renders.
+        """
+        rest: list[tuple[ApplicationState, list[str]]] = []
         woken = 0
-        for user in users:
-            names = known[user.key]
-            moved_on = len(names) == len(roles(user, state.key)) and not any(
-                f"{user.key}/{name}" in touched for name in names
-            )
-            for name in names if moved_on else ():
-                move_on(user, name, commit)
-            # One that is being rendered now (from another folder) has not told yet what it reads.
-            if not moved_on or user.looking is not None:
-                woken += 1
-                self._wake(user.key)
+        users = list(self._fleet.users_of(state.key))
+        for first in range(0, len(users), PIECE):
+            known = [(user, names, followed(user, names, old)) for user, names in goes_with(users, first, state.key)]
+            reads = {f"{user.key}/{name}": each for user, _, read in known for name, each in read.items()}
+            touched = self._renderer.touched(changed, reads) if changed is not None else set(reads)
+            for user, names, read in known:
+                if len(read) < len(names) or (touched and any(f"{user.key}/{name}" in touched for name in names)):
+                    woken += 1
+                    self._wake(user.key)
+                else:
+                    rest.append((user, names))
+            await asyncio.sleep(0)
+        for first in range(0, len(rest), PIECE):
+            for user, names in rest[first : first + PIECE]:
+                stands = len(followed(user, names, old)) == len(names)
+                for name in names if stands else ():
+                    move_on(user, name, commit)
+                # One that looked meanwhile, or is being rendered now (from another folder): what it reads is not known.
+                if not stands or user.looking is not None:
+                    woken += 1
+                    self._wake(user.key)
+            await asyncio.sleep(0)
         return woken
 
     def _wake_waiting(self, state: SourceState) -> None:
@@ -290,13 +303,20 @@ def roles(user: ApplicationState, source: Key) -> list[str]:
     return main + [one.name for one in spec.sources if one.repository == source.name and not one.at]
 
 
-def followed(user: ApplicationState, source: Key, commit: str) -> dict[str, Mapping[str, str]]:
-    """What the last render read of a Repository, for each role in which it was at this commit."""
+def goes_with(users: list[ApplicationState], first: int, source: Key) -> Iterator[tuple[ApplicationState, list[str]]]:
+    """A piece of the Applications with their roles, without those that are pinned."""
+    for user in users[first : first + PIECE]:
+        if names := roles(user, source):
+            yield user, names
+
+
+def followed(user: ApplicationState, names: list[str], commit: str) -> dict[str, Mapping[str, str]]:
+    """What the last render read of a Repository, for each of these roles in which it was at this commit."""
     rendered = user.rendered
     if rendered is None:
         return {}
     found: dict[str, Mapping[str, str]] = {}
-    for name in roles(user, source):
+    for name in names:
         other = rendered.others.get(name)
         if not name and rendered.commit == commit:
             found[""] = rendered.read

@@ -7,6 +7,7 @@ in an answer comes from a request.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -72,7 +73,7 @@ class Pages:
             case "/readyz":
                 wrong = self._ready()
             case "/metrics":
-                text, kind = self._metrics()
+                text, kind = await asyncio.to_thread(self._metrics)
                 return 200, kind, text
             case _:
                 return 404, TEXT, b"not found\n"
