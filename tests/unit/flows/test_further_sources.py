@@ -46,11 +46,11 @@ def test_an_application_has_a_role_for_each_use_that_is_not_pinned() -> None:
 
 def test_what_was_read_of_a_repository_is_known_for_the_commit_it_was_read_at() -> None:
     made = state("", LIB, SAME)
-    assert followed(made, CONFIG, OLD) == {"": {"shop/": "1"}, "again": {"again": "2"}}
-    assert followed(made, LIBS, OLD) == {"lib": {"lib": "2"}}
-    assert followed(made, LIBS, NEW) == {}
+    assert followed(made, roles(made, CONFIG), OLD) == {"": {"shop/": "1"}, "again": {"again": "2"}}
+    assert followed(made, roles(made, LIBS), OLD) == {"lib": {"lib": "2"}}
+    assert followed(made, roles(made, LIBS), NEW) == {}
     move_on(made, "lib", NEW)
-    assert followed(made, LIBS, NEW) == {"lib": {"lib": "2"}}
+    assert followed(made, roles(made, LIBS), NEW) == {"lib": {"lib": "2"}}
     assert made.rendered is not None
     assert (made.rendered.commit, made.rendered.others["again"].commit) == (OLD, OLD)
     move_on(made, "", NEW)
