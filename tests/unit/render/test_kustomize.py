@@ -10,6 +10,7 @@ import pytest
 from memory import MemoryTree, bodies, rendered
 
 from windlass.adapters.git.trace import Trace
+from windlass.adapters.render.trace import Changes
 from windlass.core.kinds.rendering import Render
 
 BASE = "resources:\n- web.yaml\n"
@@ -166,3 +167,25 @@ def test_what_is_wrong_is_told_with_its_file(text: str, slug: str, what: str) ->
     assert problem.slug == slug, problem
     assert what in problem.what
     assert problem.file.startswith("x")
+
+
+def test_a_commit_to_a_base_touches_those_that_build_on_it_and_one_to_an_overlay_that_one() -> None:
+    files = dict(TREE)
+    for number in range(60):
+        base = "../../base" if number < 50 else "../../prod"
+        files[f"apps/{number}/kustomization.yaml"] = f"resources: [{base}]\nnameSuffix: -n{number}\n"
+    del files["prod/kustomization.yaml"]
+    files |= {"prod/kustomization.yaml": "resources: [web.yaml]\n", "prod/web.yaml": WEB}
+    results = {number: rendered(files, path=f"apps/{number}") for number in range(60)}
+    assert not any(one.problems for one in results.values())
+    reads = {number: one.read for number, one in results.items()}
+
+    def touched(*paths: str) -> list[int]:
+        changes = Changes(paths)
+        return [number for number, read in reads.items() if changes.touch(read)]
+
+    assert touched("base/web.yaml") == list(range(50))
+    assert touched("prod/kustomization.yaml") == list(range(50, 60))
+    assert touched("apps/7/kustomization.yaml") == [7]
+    assert touched("unrelated.yaml", "apps/new/kustomization.yaml", "components/three/kustomization.yaml") == []
+    assert touched("base/kustomization.yml") == list(range(50)), "it was looked for"
