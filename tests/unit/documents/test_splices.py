@@ -44,6 +44,12 @@ def test_text_is_read_back_as_it_was_meant_wherever_it_is_put(text: str, place: 
         assert values(splice(data, "f", 0, [Set(("a",), text)])) == [{"a": text}]
 
 
+def test_a_whole_document_is_no_field() -> None:
+    for change in (Set((), 1), Append((), 1), Remove(())):
+        with pytest.raises(EditRefused, match="no field is named"):
+            splice(b"- a\n", "f", 0, [change])
+
+
 def test_a_quoted_value_stays_quoted_in_its_own_way() -> None:
     assert splice(b"a: 'x' # why\nb: 1\n", "f", 0, [Set(("a",), "it's")]) == b"a: 'it''s' # why\nb: 1\n"
     assert splice(b'a: "x"\n', "f", 0, [Set(("a",), "y")]) == b'a: "y"\n'

@@ -78,6 +78,8 @@ def splice(data: bytes, file: str, index: int, changes: Sequence[Change]) -> byt
 
 
 def _one(data: bytes, file: str, index: int, change: Change) -> bytes:
+    if not change.path:
+        raise EditRefused("no field is named", where=Where(file=file), hint="a whole document is not edited in place")
     before = {one.index: one.value for one in read(data, file)}
     if index not in before:
         raise EditRefused(
