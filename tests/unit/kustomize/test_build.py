@@ -103,6 +103,8 @@ def test_each_object_tells_its_file_its_line_and_what_changed_it() -> None:
     assert (web.file, web.line) == ("base/web.yaml", 1)
     assert [(change.file, change.field) for change in web.changes] == [
         ("apps/shop/kustomization.yaml", "patches[0]"),
+        ("apps/shop/kustomization.yaml", "namespace"),
+        ("apps/shop/kustomization.yaml", "namePrefix"),
         ("apps/shop/kustomization.yaml", "labels[0]"),
         ("apps/shop/kustomization.yaml", "images[0]"),
     ]

@@ -69,8 +69,7 @@ class Options:
 @dataclass(frozen=True, slots=True)
 class BuiltObject:
     """One object of the output: ``content`` is JSON; ``file`` and ``line`` (from 1) are where it was written, empty and
-    0 where it was generated; ``changes`` are what touched it, in order; ``kustomization`` made it where it was
-    generated."""
+    0 where it was generated; ``changes`` are what touched it, in order, the first being its generator if it has one."""
 
     content: dict[str, Any]
     file: str = ""

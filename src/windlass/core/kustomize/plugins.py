@@ -151,6 +151,7 @@ def _namespace(context: Context, value: Any, change: Change) -> Run:
     return transform.namespaces(
         said.metadata.namespace if said.metadata is not None else "",
         _specs(said.field_specs),
+        change,
         unset_only=said.unset_only,
         subjects=said.set_role_binding_subjects,
     )
@@ -160,7 +161,7 @@ def _rename(context: Context, value: Any, change: Change, *, prefix: bool) -> Ru
     said = decode(value, _Rename, strict=False)
     if said.field_specs is None:
         raise KustomizeError("there are no fieldSpecs", hint="write fieldSpecs: [{path: metadata/name}]")
-    return transform.renames(said.prefix if prefix else said.suffix, _specs(said.field_specs), prefix=prefix)
+    return transform.renames(said.prefix if prefix else said.suffix, _specs(said.field_specs), change, prefix=prefix)
 
 
 def _prefix(context: Context, value: Any, change: Change) -> Run:

@@ -60,16 +60,22 @@ def _patches(said: Kustomization, scene: Scene) -> Iterator[Step]:
 
 
 def _names(said: Kustomization, scene: Scene) -> Iterator[Step]:
-    fields = scene.fields
+    file, fields = scene.file, scene.fields
     if said.namespace:
-        make = partial(transform.namespaces, said.namespace, fields["namespace"])
-        yield Step("namespace", "NamespaceTransformer", make)
+        name = "namespace"
+        yield Step(
+            name,
+            "NamespaceTransformer",
+            partial(transform.namespaces, said.namespace, fields[name], Change(file, name)),
+        )
     if said.name_prefix:
-        make = partial(transform.renames, said.name_prefix, fields["namePrefix"], prefix=True)
-        yield Step("namePrefix", "PrefixTransformer", make)
+        name = "namePrefix"
+        make = partial(transform.renames, said.name_prefix, fields[name], Change(file, name), prefix=True)
+        yield Step(name, "PrefixTransformer", make)
     if said.name_suffix:
-        make = partial(transform.renames, said.name_suffix, fields["nameSuffix"], prefix=False)
-        yield Step("nameSuffix", "SuffixTransformer", make)
+        name = "nameSuffix"
+        make = partial(transform.renames, said.name_suffix, fields[name], Change(file, name), prefix=False)
+        yield Step(name, "SuffixTransformer", make)
 
 
 def _words(said: Kustomization, scene: Scene) -> Iterator[Step]:

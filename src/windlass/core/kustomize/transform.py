@@ -50,7 +50,12 @@ _QUIET.log_errors = False
 
 
 def namespaces(
-    namespace: str, specs: Sequence[FieldSpec], *, unset_only: bool = False, subjects: str = "defaultOnly"
+    namespace: str,
+    specs: Sequence[FieldSpec],
+    change: Change | None = None,
+    *,
+    unset_only: bool = False,
+    subjects: str = "defaultOnly",
 ) -> Run:
     """Put every namespaced object, and the fields that name a namespace, into one."""
     subjects = subjects or "defaultOnly"
@@ -75,6 +80,7 @@ def namespaces(
             resource.store_previous_id()
             _put_namespace(resource, specs, put, subjects)
             after = resource.id
+            resource.touched(change)
             present[before] -= 1
             present[after.key] += 1
             if present[after.key] != 1:
@@ -125,7 +131,7 @@ def _put_subjects(resource: Resource, put: Callable[[Node], None], subjects: str
             put(subject["namespace"])
 
 
-def renames(text: str, specs: Sequence[FieldSpec], *, prefix: bool) -> Run:
+def renames(text: str, specs: Sequence[FieldSpec], change: Change | None = None, *, prefix: bool) -> Run:
     """Put text before, or after, every name."""
 
     def write(node: Node) -> None:
@@ -145,6 +151,7 @@ def renames(text: str, specs: Sequence[FieldSpec], *, prefix: bool) -> Run:
                     resource.append_csv(PREFIXES if prefix else SUFFIXES, text)
                     resource.store_previous_id()
                 apply(resource, spec, write, _LEAF_TEXT)
+                resource.touched(change)
 
     return run
 
