@@ -176,3 +176,79 @@ def test_a_field_spec_for_kinds_takes_the_place_of_the_default_for_all_kinds() -
         ("ConfigMap", "a"),
         ("Secret", "p-a"),
     ]
+
+
+def patched(spec: str, *patches: str) -> object:
+    """The spec of one object after patches for it."""
+    files = {
+        "kustomization.yaml": "resources: [a.yaml]\npatches:\n"
+        + "".join(f"- {{path: p{number}.yaml, target: {{kind: Thing}}}}\n" for number in range(len(patches))),
+        "a.yaml": f"{{apiVersion: x.example/v1, kind: Thing, metadata: {{name: a}}, spec: {spec}}}\n",
+        **{f"p{number}.yaml": text for number, text in enumerate(patches)},
+    }
+    (found,) = build(Tree(files), "").objects
+    return found.content["spec"]
+
+
+SPEC = "{{apiVersion: x.example/v1, kind: Thing, metadata: {{name: a}}, spec: {}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "then"),
+    [
+        ("plain", "plain"),
+        ("<<", "<<"),
+        ("#x", "#x"),
+        (" x", " x"),
+        ("", ""),
+        ("12:30", "12:30"),
+        ("x\\n\\ty", "x\n\ty"),
+    ],
+)
+def test_a_number_over_a_text_of_a_json_patch_is_text_where_the_text_was_in_quotes(text: str, then: str) -> None:
+    operation = f'- {{op: add, path: /spec/a, value: "{text}"}}\n'
+    assert patched("{a: x}", operation) == {"a": then}
+    number = patched("{a: x}", operation, SPEC.format("{a: 0.1}"))
+    assert number == {"a": 0.1 if text in ("plain", "<<") else "0.1"}
+
+
+def test_a_patch_puts_words_of_yaml_1_1_in_quotes_that_it_does_not_name() -> None:
+    number = SPEC.format("{a: 1}")
+    assert patched("{a: yes, m: {n: yes}}", number) == {"a": 1, "m": {"n": "yes"}}
+    assert patched("{a: yes, m: {n: yes}}", SPEC.format("{b: 1}"), SPEC.format("{a: 1, m: {n: 2}}")) == {
+        "a": "1",
+        "b": 1,
+        "m": {"n": "2"},
+    }
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        '{op: copy, from: "", path: /spec/a}',
+        '{op: move, from: "", path: /spec/a}',
+        '{op: copy, from: /spec, path: ""}',
+        '{op: add, path: "", value: {}}',
+        '{op: remove, path: ""}',
+        "{op: add, path: spec, value: 1}",
+    ],
+)
+def test_a_json_patch_copies_and_adds_no_whole_object(operation: str) -> None:
+    with pytest.raises(KustomizeError, match="operation 1 of the JSON patch"):
+        patched("{}", f"- {operation}\n")
+
+
+def test_a_path_of_a_json_patch_begins_at_its_first_slash() -> None:
+    assert patched("{}", "- {op: add, path: any/spec/a, value: x}\n") == {"a": "x"}
+
+
+def test_a_text_of_a_json_patch_that_the_original_could_not_read_again_is_refused() -> None:
+    with pytest.raises(KustomizeError, match="begins with a tab"):
+        patched("{}", '- {op: add, path: /spec/a, value: "\\tx\\ny"}\n', "- {op: remove, path: /spec/a}\n")
+
+
+def test_the_names_of_a_generated_cloud_account_are_filled_in_as_they_are() -> None:
+    plugin = "{{apiVersion: builtin, kind: IAMPolicyGenerator, metadata: {{name: t}}, cloud: gke, {}}}"
+    said = "serviceAccount: {name: sa, projectId: p}, kubernetesService: {name: 'run # it'}"
+    (found,) = build(Tree({"kustomization.yaml": "generators: [g.yaml]\n", "g.yaml": plugin.format(said)}), "").objects
+    assert found.content["metadata"]["name"] == "run"

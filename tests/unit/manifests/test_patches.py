@@ -110,6 +110,8 @@ def test_a_json_patch_is_carried_out_in_order(operations: Any, result: Any) -> N
         {"op": "add", "path": "/l/9", "value": 1},
         {"op": "remove", "path": "/l/9"},
         {"op": "move", "from": "/nothing", "path": "/x"},
+        {"op": "copy", "from": "/nothing/below", "path": "/x"},
+        {"op": "test", "path": "/nothing/below", "value": None},
         {"op": "add", "path": "", "value": {}},
         {"op": "add", "value": 1},
         {"op": "dance", "path": "/l"},

@@ -22,6 +22,7 @@ from windlass.core.kustomize.nodes import (
     is_null,
     key,
     kind_of,
+    quote_word,
     set_field,
     set_scalar,
     text_of,
@@ -101,7 +102,10 @@ def _fields(result: dict[str, Node], patch: Node, schema: Schema | None, path: t
         current, value = result.get(name), given.get(name)
         if value is None and below is None:
             # Nothing to merge and no list to tidy: only empty values go.
-            if current.__class__ is list or (current.__class__ is Scalar and (current.tag != "null" or current.text)):
+            if current.__class__ is list:
+                continue
+            if current.__class__ is Scalar and (current.tag != "null" or current.text):
+                quote_word(current)
                 continue
             if current.__class__ is dict:
                 tidy(current)
@@ -114,13 +118,17 @@ def _fields(result: dict[str, Node], patch: Node, schema: Schema | None, path: t
 
 
 def tidy(node: dict[str, Node]) -> None:
-    """Take out, at any depth, the fields that are left empty in the text of a mapping that has no schema."""
+    """Take out, at any depth, the fields that are left empty in the text of a mapping that has no schema, and set all
+    others again."""
     for name, value in list(node.items()):
         cls = value.__class__
         if cls is dict:
             tidy(value)
-        elif cls is Scalar and value.tag == "null" and not value.text:
-            del node[name]
+        elif cls is Scalar:
+            if value.tag == "null" and not value.text:
+                del node[name]
+            else:
+                quote_word(value)
 
 
 def _directive(patch: Node, path: tuple[str, ...], *, lenient: bool = False) -> str:

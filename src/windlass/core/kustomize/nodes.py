@@ -19,6 +19,7 @@ from typing import Any, Final, final
 from typing_extensions import override
 
 from windlass.core.kustomize.errors import KustomizeError, shown
+from windlass.core.kustomize.printing import style
 from windlass.core.kustomize.resolve import (
     BINARY,
     BOOL,
@@ -52,6 +53,7 @@ FOLDED: Final = 16
 SINGLE: Final = 32
 """Written in single quotes, besides ``QUOTED``."""
 _BLOCK: Final = LITERAL | FOLDED
+_STYLES: Final = {"plain": PLAIN, "single": QUOTED | SINGLE, "double": QUOTED}
 
 Node = Any
 """``dict[str, Node]``, ``list[Node]`` or ``Scalar``; None where there is nothing (which is not the null of YAML)."""
@@ -195,8 +197,8 @@ _KNOWN_KEYS = frozenset(
 def set_field(parent: dict[str, Node], name: str, value: Node, *, keep_null: bool = False) -> None:
     """Put ``value`` under ``name``. A null or None takes the field out. A leaf over a leaf is written as the old one
     was, and changes it wherever it is shared. ``name`` is used as it is given where the field is new; see ``key``."""
-    if value.__class__ is Scalar and value.tag in (STR, "") and not value.style and is_word_of_yaml_1_1(value.text):
-        value.style = QUOTED
+    if value.__class__ is Scalar:
+        quote_word(value)
     if value is None or (not keep_null and value.__class__ is Scalar and value.tag == NULL):
         parent.pop(name, None)
         return
@@ -209,6 +211,13 @@ def set_field(parent: dict[str, Node], name: str, value: Node, *, keep_null: boo
             current.tag, current.text = value.tag, value.text
         else:
             parent[name] = value
+
+
+def quote_word(value: Scalar) -> None:
+    """Put a text that YAML 1.1 would take for something else in quotes, which it keeps whatever comes to stand there:
+    done wherever a field is set, with the value it had too."""
+    if not value.style and value.tag in (STR, "") and is_word_of_yaml_1_1(value.text):
+        value.style = QUOTED
 
 
 def set_scalar(target: Node, value: Scalar) -> None:
@@ -319,8 +328,10 @@ def from_json(value: Any) -> Node:
     """A tree from JSON values, as the original reads back what it wrote itself: every number becomes a float first."""
     if isinstance(value, str):
         if "\n" in value:
-            return Scalar(STR, value, QUOTED | LITERAL)
-        return Scalar(STR, value, QUOTED if is_word_of_yaml_1_1(value) else PLAIN)
+            # The original writes this with another writer, which leaves tabs in blocks.
+            block = style(value.replace("\t", " x")) == "block"
+            return Scalar(STR, block_again(value, folded=False), QUOTED | LITERAL if block else QUOTED)
+        return Scalar(STR, value, _STYLES[style(value)])
     if value is None:
         return Scalar(NULL, "null")
     if value is True or value is False:

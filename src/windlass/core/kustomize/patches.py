@@ -251,7 +251,7 @@ def _patched(resource: Resource, operations: list[dict[str, Any]], source: str) 
     value = json_value(resource.tree)
     for number, operation in enumerate(operations):
         try:
-            value = json_patch(value, [operation])
+            value = json_patch(value, [_rooted(operation)])
         except PatchError:
             words = f"{operation.get('op', '(no op)')} {operation.get('path', '(no path)')}"
             raise KustomizeError(
@@ -267,3 +267,18 @@ def _patched(resource: Resource, operations: list[dict[str, Any]], source: str) 
         raise KustomizeError("the JSON patch leaves no object", where=Where(file=source))
     found: dict[str, Any] = from_json(value)
     return found
+
+
+def _rooted(operation: dict[str, Any]) -> dict[str, Any]:
+    """The operation with its paths as the original takes them: from their first slash on. The whole object can be
+    replaced and tested, nothing else."""
+    out = dict(operation)
+    for name in ("path", "from"):
+        path = operation.get(name)
+        if not isinstance(path, str) or (name == "from" and operation.get("op") not in ("move", "copy")):
+            continue
+        if not path and operation.get("op") not in ("replace", "test"):
+            raise PatchError("the whole object can only be replaced or tested")
+        if path and "/" in path:
+            out[name] = path[path.index("/") :]
+    return out

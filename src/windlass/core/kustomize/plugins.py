@@ -36,7 +36,7 @@ from windlass.core.kustomize.kustomization import (
     decode,
 )
 from windlass.core.kustomize.loading import Place
-from windlass.core.kustomize.nodes import Node, json_value, string
+from windlass.core.kustomize.nodes import json_value
 from windlass.core.kustomize.origins import Origin
 from windlass.core.kustomize.replacements import replacement_run
 from windlass.core.kustomize.resource import ORIGIN, Change, Resource
@@ -282,15 +282,18 @@ def _iam(context: Context, value: Any) -> list[Resource]:
     if not account.name:
         raise KustomizeError("the account of the cloud has no name", hint="serviceAccount: {name: ..., projectId: ...}")
     service = said.kubernetes_service or _Account()
-    meta: dict[str, Node] = {
-        "annotations": {
-            "iam.gke.io/gcp-service-account": string(f"{account.name}@{account.project_id}.iam.gserviceaccount.com")
-        },
-        "name": string(service.name),
-    }
+    # The original fills this text in, whatever the names hold, and reads it.
+    mail = f"{account.name}@{account.project_id}.iam.gserviceaccount.com"
+    text = (
+        "apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  annotations:\n"
+        f"    iam.gke.io/gcp-service-account: {mail}\n  name: {service.name}\n"
+    )
     if service.namespace:
-        meta["namespace"] = string(service.namespace)
-    return [Resource({"apiVersion": string("v1"), "kind": string("ServiceAccount"), "metadata": meta})]
+        text += f"  namespace: {service.namespace}\n"
+    found = reading.objects(text.encode(), "the account that is generated")
+    if not found or not isinstance(found[0].node, dict):
+        raise KustomizeError("the names of the accounts make no object", hint="write plain names")
+    return [Resource(found[0].node)]
 
 
 GENERATORS: Mapping[str, Callable[[Context, Any], list[Resource]]] = {

@@ -139,17 +139,22 @@ def scalar(value: Any, indent: int, column: int) -> str:
 
 
 def _text(text: str, indent: int, column: int) -> str:
-    if "\n" not in text:
-        style = _style(text)
-        if style == "plain":
+    match style(text):
+        case "plain":
             return text if column + len(text) <= _WIDTH or " " not in text else _plain(text, indent, column)
-        return _single(text, indent, column) if style == "single" else _double(text, indent, column)
-    _, _, block = _allowed(text)
-    return _block(text, indent) if block else _double(text, indent, column)
+        case "single":
+            return _single(text, indent, column)
+        case "block":
+            return _block(text, indent)
+        case _:
+            return _double(text, indent, column)
 
 
 @lru_cache(16384)
-def _style(text: str) -> str:
+def style(text: str) -> str:
+    """How a text is written: ``plain``, in ``single`` or ``double`` quotes, or as a ``block``."""
+    if "\n" in text:
+        return "block" if _allowed(text)[2] else "double"
     if not text or needs_quotes(text):
         return "double"
     plain, single, _ = _allowed(text)

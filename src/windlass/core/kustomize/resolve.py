@@ -133,7 +133,7 @@ def is_word_of_yaml_1_1(text: str) -> bool:
         return False
     if text in _OLD_WORDS:
         return True
-    return resolve(text) != STR
+    return resolve(text) not in (STR, MERGE)
 
 
 @lru_cache(16384)

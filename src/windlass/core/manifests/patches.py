@@ -132,9 +132,12 @@ def _index(part: str, length: int, *, insert: bool = False) -> int:
 
 
 def _get(target: Any, path: list[str]) -> Any:
-    for part in path:
+    """The value at a path; ``_MISSING`` where only its last part is not there."""
+    for number, part in enumerate(path):
         if isinstance(target, dict):
             if part not in target:
+                if number < len(path) - 1:
+                    raise _refused(f"doc is missing path: /{'/'.join(path)}")
                 return _MISSING
             target = target[part]
         elif isinstance(target, list):
