@@ -120,7 +120,11 @@ def templates(draw: st.DrawFn) -> dict[str, str]:
 
 
 @settings(
-    max_examples=60, deadline=None, phases=(Phase.generate, Phase.shrink), suppress_health_check=list(HealthCheck)
+    max_examples=60,
+    derandomize=True,
+    deadline=None,
+    phases=(Phase.generate, Phase.shrink),
+    suppress_health_check=list(HealthCheck),
 )
 @given(templates(), values, st.booleans())
 def test_a_drawn_chart_comes_out_as_helm_makes_it(made: dict[str, str], chosen: dict[str, Any], sub: bool) -> None:

@@ -50,7 +50,11 @@ RULES: list[tuple[str, ...]] = [
 
 
 @settings(
-    max_examples=60, deadline=None, phases=(Phase.generate, Phase.shrink), suppress_health_check=list(HealthCheck)
+    max_examples=60,
+    derandomize=True,
+    deadline=None,
+    phases=(Phase.generate, Phase.shrink),
+    suppress_health_check=list(HealthCheck),
 )
 @given(documents, st.sampled_from(RULES), st.sampled_from([None, '"', "'"]), st.booleans())
 def test_a_drawn_file_is_opened_as_sops_opens_it(
