@@ -65,8 +65,8 @@ class Usage:
             return []
         third = len(life) // 3
         found = []
-        # A burst may open as many connections as there are places for requests, and they stay open for a while.
-        for index, name, more in ((1, "memory (kB)", 0), (2, "open files", 64), (3, "threads", 4), (4, "children", 2)):
+        # Files: a mirror's packs, at most some fifty, and the connections of a burst, which stay open for a while.
+        for index, name, more in ((1, "memory (kB)", 0), (2, "open files", 128), (3, "threads", 4), (4, "children", 2)):
             first = sorted(one[index] for one in life[:third])[third // 2]
             last = sorted(one[index] for one in life[-third:])[third // 2]
             if last > first * (GROWTH if index == 1 else 1.0) + more:

@@ -34,6 +34,9 @@ _DEEPEST = 100  # folders in folders, of what is looked at whole
 for _level in (ConfigLevel.SYSTEM, ConfigLevel.XDG, ConfigLevel.GLOBAL, ConfigLevel.PROGRAMDATA):
     pygit2.settings.search_path[_level] = ""
 pygit2.settings.owner_validation = False
+# A mirror has a pack for each fetch, up to some fifty: of a thousand mirrors they would be more files than a process
+# may have open. What is over this is closed, the oldest first, and opened again where it is needed.
+pygit2.settings.mwindow_file_limit = 256
 
 
 class Move(StrEnum):
