@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from e2e.team import Team, config_map, deployment
 from e2e.test_cli import Person
 from e2e.test_rollback import person, shop
@@ -27,6 +29,7 @@ def test_blame_leads_from_a_live_field_to_the_commit_and_line(team: Team, person
     assert "shop/web.yaml:1" in whole.out
 
 
+@pytest.mark.slow
 def test_blame_tells_who_made_a_live_value_what_it_is(team: Team, person: Person) -> None:
     shop(team, drift={"action": "alert"})
     team.patch("apps/v1/deployments/web", {"spec": {"replicas": 5}}, manager="ops-tool")
@@ -38,6 +41,7 @@ def test_blame_tells_who_made_a_live_value_what_it_is(team: Team, person: Person
     assert (none.code, "is not of" in none.err) == (1, True)
 
 
+@pytest.mark.slow
 def test_an_image_is_followed_through_an_overlay(team: Team, person: Person) -> None:
     team.repository()
     team.application("shop", "prod")

@@ -73,6 +73,7 @@ def test_an_exception_ends_by_itself_is_told_and_taken_out_by_the_controller(tea
     )
 
 
+@pytest.mark.slow
 def test_outside_its_paths_the_controller_leaves_the_words_of_what_has_ended(team: Team, person: Person) -> None:
     shop(team)
     writable(team, "apps/*.yaml")
@@ -139,6 +140,7 @@ def test_an_ignored_field_is_handed_over_and_comes_back_when_the_time_is_over(te
     )
 
 
+@pytest.mark.slow
 def test_an_ignored_field_can_be_taken_back_before_its_time(team: Team, person: Person) -> None:
     shop(team)
     words = ("ignore", person.shop, "ConfigMap/a", "/data/level")
@@ -173,6 +175,7 @@ def test_what_can_be_no_exception_is_refused(
     assert (done.code, told in done.err) == (code, True), done
 
 
+@pytest.mark.slow
 def test_a_frozen_cluster_takes_nothing_new_but_what_is_windlass_own(team: Team, person: Person) -> None:
     shop(team)
     path = f"/apis/{API}/installations/windlass"

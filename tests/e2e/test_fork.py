@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 import yaml
 
 from e2e.team import Team, git
@@ -36,6 +37,7 @@ def test_a_fork_runs_beside_the_first_and_its_end_takes_it_out_of_git_and_the_cl
     assert git(team.work, "log", "-1", "--format=%an").stdout == "windlass\n"
 
 
+@pytest.mark.slow
 def test_a_fork_into_a_namespace_of_its_own_needs_rights_there_and_says_so(team: Team, person: Person) -> None:
     shop(team)
     done = person("fork", person.shop, f"{team.namespace}-y", "--reason", "r", "--timeout", "8s")

@@ -94,6 +94,7 @@ def test_a_rollback_pins_the_last_healthy_commit_and_forward_follows_the_branch_
     assert live["spec"]["template"]["spec"]["containers"][0]["image"] == "registry.example/shop:3"
 
 
+@pytest.mark.slow
 def test_back_by_steps_or_to_a_tag_and_what_is_not_there_is_refused(team: Team, person: Person) -> None:
     first = shop(team)
     git(team.work, "tag", "v1.0", first)
@@ -144,6 +145,7 @@ def test_a_protected_branch_refuses_with_the_mend_and_nothing_moves(team: Team, 
     assert first in git(team.bare, "show", f"rollback-shop:{OWN}").stdout
 
 
+@pytest.mark.slow
 def test_who_signs_their_commits_signs_this_one_too(team: Team, person: Person, tmp_path: Path) -> None:
     first = shop(team)
     key, home = tmp_path / "key", Path(person.environment["HOME"])
@@ -205,6 +207,7 @@ def test_a_commit_that_stays_degraded_is_rolled_back_by_the_controller(team: Tea
     assert any("pins" in one for one in team.events("RolledBack"))
 
 
+@pytest.mark.slow
 def test_a_commit_that_becomes_healthy_in_time_is_left_alone(team: Team, person: Person) -> None:
     shop(team, **AUTOMATIC)
     writable(team, "clusters/*.yaml")
@@ -216,6 +219,7 @@ def test_a_commit_that_becomes_healthy_in_time_is_left_alone(team: Team, person:
     assert tip(team) == mended
 
 
+@pytest.mark.slow
 def test_without_rights_to_write_a_due_rollback_is_told_and_not_made(team: Team, person: Person) -> None:
     shop(team, **AUTOMATIC)
     bad = team.commit({"shop/web.yaml": deployment("web", "registry.example/crash:1")}, "Shop 2")
