@@ -91,6 +91,7 @@ async def running(folder: Path, *, port: int = 0, keep_state: bool = False) -> A
     options += ["--git-port", str(git_port), "--git-root", str(folder / "git")]
     options += ["--git-notify", f"http://127.0.0.1:{hook_port}/hooks/git/default/{REPOSITORY}"]
     options += ["--git-notify-secret-file", str(secret_file)]
+    options += ["--measured"]  # a trial's autoscalers are as well as anywhere with a metrics server
     options += ["--registry-port", str(registry_port), "--registry-root", str(folder / "registry")]
     options += ["--registry-notify", f"http://127.0.0.1:{hook_port}/hooks/registry/default/shop"]
     options += ["--registry-notify-token-file", str(secret_file)]

@@ -50,7 +50,8 @@ class RegistrySettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What to serve, and where. Port 0 takes a free one; without ``data`` everything is in memory."""
+    """What to serve, and where. Port 0 takes a free one; without ``data`` everything is in memory. ``measured``:
+    autoscalers act as if a metrics server were there."""
 
     port: int = 0
     kubeconfig: Path | None = None
@@ -59,6 +60,7 @@ class Settings:
     workloads: bool = True
     git: GitSettings | None = None
     registry: RegistrySettings | None = None
+    measured: bool = False
 
 
 Ready = Callable[[str, str], Awaitable[None] | None]
@@ -120,7 +122,11 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None, ready:
                 write_atomic(settings.kubeconfig, kubeconfig(server.url, ca, server.token))
             work = None
             if settings.workloads:
-                work = group.create_task(run_workloads(LocalApi(machine), clock=SystemClock(), root_ca=ca.decode()))
+                work = group.create_task(
+                    run_workloads(
+                        LocalApi(machine), clock=SystemClock(), root_ca=ca.decode(), measured=settings.measured
+                    )
+                )
             if ready is not None:
                 waiting = ready(server.url, server.token)
                 if waiting is not None:
@@ -171,6 +177,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--git-port", type=int, default=0, help="port of the Git server on 127.0.0.1")
     parser.add_argument("--git-notify", default="", metavar="URL", help="tell this URL of pushes, as GitHub does")
     parser.add_argument("--git-notify-secret-file", type=Path, metavar="FILE", help="the secret that signs them")
+    parser.add_argument("--measured", action="store_true", help="autoscalers act as if a metrics server were there")
     parser.add_argument(
         "--registry-root", type=Path, help="serve a registry that keeps everything in this folder as well"
     )
@@ -188,7 +195,9 @@ def main(arguments: list[str] | None = None) -> None:
         file = given.registry_notify_token_file
         token = file.read_text().strip() if file else ""
         registry = RegistrySettings(given.registry_root, given.registry_port, given.registry_notify, token)
-    settings = Settings(given.port, given.kubeconfig, given.data, given.token, not given.no_workloads, git, registry)
+    settings = Settings(
+        given.port, given.kubeconfig, given.data, given.token, not given.no_workloads, git, registry, given.measured
+    )
     try:
         import uvloop
     except ImportError:

@@ -1,5 +1,5 @@
-"""The HorizontalPodAutoscaler of a cluster without metrics: it keeps a workload inside its bounds, and says that it
-can measure nothing.
+"""The HorizontalPodAutoscaler: it keeps a workload inside its bounds. As in a cluster without a metrics server it says
+that it can measure nothing; where ``measured`` is asked for, that every Pod is just as busy as is wanted.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from windlass.devstack.workloads import api
 from windlass.devstack.workloads.api import ApiError
+from windlass.devstack.workloads.cluster import Cluster
 from windlass.devstack.workloads.engine import Controller, Key
 from windlass.devstack.workloads.owners import is_going, set_condition
 
@@ -35,6 +36,10 @@ class Autoscalers(Controller):
     resource = api.AUTOSCALERS
     watched = tuple(_TARGETS.values())
     component = "horizontal-pod-autoscaler"
+
+    def __init__(self, cluster: Cluster, *, measured: bool = False) -> None:
+        super().__init__(cluster)
+        self._measured = measured
 
     @override
     def keys(self, change: api.Change) -> Iterable[Key]:
@@ -88,6 +93,10 @@ class Autoscalers(Controller):
             conditions = self._with(conditions, "AbleToScale", "True", "SucceededRescale", words)
             await self._rescale(scaler, resource, target, wanted, reason)
             status["lastScaleTime"] = self.cluster.stamp()
+        elif self._measured:
+            words = f"the HPA was able to successfully calculate a replica count from {self._metric(spec)} resource "
+            words += "utilization (percentage of request)"
+            conditions = self._with(conditions, "ScalingActive", "True", "ValidMetricFound", words)
         else:
             why = _NO_METRICS.format(name=self._metric(spec))
             start = f"the HPA was unable to compute the replica count: failed to get {self._metric(spec)} utilization"
@@ -97,7 +106,7 @@ class Autoscalers(Controller):
         status.update(conditions=conditions, currentMetrics=[{"type": ""}])
         status.pop("observedGeneration", None)
         written = await self.cluster.write_status(self.resource, scaler, status)
-        if written is not scaler and current == wanted and current:
+        if written is not scaler and current == wanted and current and not self._measured:
             self._complain(scaler)
         return None
 

@@ -22,9 +22,9 @@ from windlass.devstack.workloads.stateful_set import StatefulSets
 from windlass.devstack.workloads.volumes import Claims, Volumes
 
 
-async def run(api: Api, *, clock: Clock, root_ca: str = "") -> None:
+async def run(api: Api, *, clock: Clock, root_ca: str = "", measured: bool = False) -> None:
     """Make the workloads behind ``api`` progress until cancelled. ``root_ca`` is the PEM that every namespace's
-    `kube-root-ca.crt` holds.
+    `kube-root-ca.crt` holds. ``measured``: autoscalers act as if a metrics server were there.
     """
     await bootstrap(api, clock)
     cluster = Cluster(api, clock)
@@ -36,7 +36,7 @@ async def run(api: Api, *, clock: Clock, root_ca: str = "") -> None:
         DaemonSets(cluster),
         Jobs(cluster),
         CronJobs(cluster),
-        Autoscalers(cluster),
+        Autoscalers(cluster, measured=measured),
         Budgets(cluster),
         Scheduler(cluster),
         Kubelet(cluster),
