@@ -189,6 +189,13 @@ def test_only_told_where_git_says_alert_and_a_sync_that_a_person_asks_for_puts_i
     items = shop.until(lambda: shop.status().get("drift", {}).get("items"), "it stands in the status")
     assert items[0]["response"] == "alert"
     assert replicas(shop) == 5
+    # Neither a restart nor a commit that says nothing new of it is a reason to put it back.
+    shop.windlass.stop()
+    shop.windlass.start("--local-charts")
+    commit = shop.commit({"shop/z.yaml": config_map("z")})
+    shop.until_synced(commit)
+    assert replicas(shop) == 5
+    assert shop.status()["drift"]["items"][0]["field"] == "spec.replicas"
     shop.patch(
         "windlass.dev/v1alpha1/applications/shop",
         {"metadata": {"annotations": {"windlass.dev/sync-requested": "2026-11-22T10:00:00Z ada"}}},

@@ -15,7 +15,7 @@ from windlass.core.model import Action, Change, Desired, LiveObject, ObjectRef, 
 from windlass.core.model.references import split_api_version
 from windlass.core.plan.intact import is_intact
 from windlass.core.plan.make import make_plan, unknown_to_us
-from windlass.core.plan.ownership import LABEL, LEAVING
+from windlass.core.plan.ownership import APPLIED, LABEL, LEAVING
 from windlass.core.plan.settings import Adopt, Conflicts, PlanSettings
 from windlass.errors import WindlassError
 from windlass.flows.desires import Desires
@@ -106,9 +106,18 @@ class Planner:
         if state.intact.get(desired.ref) == (desired.digest, entry.fields):
             return True
         if not is_intact(desired, entry):
-            return False
+            return only_told(state, desired, live)
         state.intact[desired.ref] = (desired.digest, entry.fields)
         return True
+
+
+def only_told(state: ApplicationState, desired: Desired, live: LiveObject) -> bool:
+    """Whether an object that somebody changed is left so: Git says to tell of it alone (``drift.action: alert``), says
+    nothing new of it, and nobody has asked for a sync. ``flows/drift`` has it open."""
+    written = state.written
+    action = desired.drift or (written.spec.drift.action if written is not None else "")
+    unasked = state.request == state.request_done
+    return action == "alert" and unasked and live.annotations.get(APPLIED) == desired.digest
 
 
 def is_partial(error: WindlassError) -> bool:

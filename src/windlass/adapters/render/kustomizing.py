@@ -43,9 +43,6 @@ def built(work: Work, folder: str) -> Iterator[Raw]:
     except GitRefused as error:
         work.found.problem(error.what, error.where.file or folder, hint=error.hint, slug=error.slug)
         return
-    finally:
-        if sum(map(len, parsing.trees)) > KEPT:
-            parsing.trees.clear()
     for one in result.objects:
         yield from expanded(_raw(one, folder), work)
 
@@ -63,7 +60,7 @@ def _raw(one: BuiltObject, folder: str) -> Raw:
 @functools.cache
 def _parsing() -> Parsing:
     """Parsed documents by their bytes, for as long as the process lives."""
-    return Parsing()
+    return Parsing(limit=KEPT)
 
 
 def _options(work: Work) -> Options:
