@@ -176,7 +176,8 @@ async def _talk(child: Process, stdin: bytes, most: int, name: str) -> Finished:
 async def _feed(pipe: asyncio.StreamWriter, data: bytes) -> None:
     # A child that does not want all of its input is no error: its exit code tells.
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        if data:
+        # One that ended before it was fed has closed the pipe: uvloop calls a write then a mistake of ours.
+        if data and not pipe.is_closing():
             pipe.write(data)
             await pipe.drain()
         pipe.close()
