@@ -77,3 +77,13 @@ def test_nothing_is_left_for_later() -> None:
         if any(word in line for word in words)
     ]
     assert left == []
+
+
+def test_test_files_that_are_in_no_package_are_named_apart() -> None:
+    """Pytest imports them by their name alone: two of one name end the whole run."""
+    tests = Path(__file__).parents[2]
+    names: dict[str, list[str]] = {}
+    for path in sorted(tests.rglob("test_*.py")):
+        if not (path.parent / "__init__.py").exists():
+            names.setdefault(path.name, []).append(str(path.relative_to(tests)))
+    assert [places for places in names.values() if len(places) > 1] == []
