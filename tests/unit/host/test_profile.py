@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -50,11 +51,15 @@ async def test_the_busy_function_is_named_and_the_stall_is_told(tmp_path: Path) 
 async def test_what_waits_is_not_counted(tmp_path: Path) -> None:
     """A loop without work, and threads of a pool without any, are no time spent."""
     await asyncio.to_thread(time.sleep, 0)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
     with profiling(tmp_path / "profile.txt") as (profiler, told):
         beating = asyncio.ensure_future(profiler.beat())
         await asyncio.sleep(0.5)
         beating.cancel()
         taken, counted = profiler.taken, sum(profiler.samples.values())
+    server.shutdown()
+    server.server_close()
     assert taken > 10
     assert counted <= taken / 4
     assert told == []

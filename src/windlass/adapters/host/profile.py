@@ -39,6 +39,7 @@ _WAITS = frozenset(
         ("asyncio.runners", "Runner.run"),
         ("selectors", "EpollSelector.select"),
         ("selectors", "SelectSelector.select"),
+        ("selectors", "_PollLikeSelector.select"),
         ("concurrent.futures.thread", "_worker"),
         ("threading", "Condition.wait"),
         ("threading", "Event.wait"),
