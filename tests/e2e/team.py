@@ -68,6 +68,7 @@ class Installed:
         self.kubeconfig = folder / "controller.kubeconfig"
         self.log = folder / "controller.log"
         self.child: Child | None = None
+        self.options: tuple[str, ...] = ()
         self._install()
         self.git = GitHost(folder / "git")
 
@@ -91,8 +92,10 @@ class Installed:
         return apply(self.cluster, content).code in (200, 201)
 
     def start(self, *options: str) -> None:
+        """``options`` hold for later starts too, where those name none."""
+        self.options = options or self.options
         command = [sys.executable, "-m", "windlass", "controller", "--kubeconfig", str(self.kubeconfig)]
-        command += ["--data", str(self.folder / "data"), "--port", str(self.port), *options]
+        command += ["--data", str(self.folder / "data"), "--port", str(self.port), *self.options]
         self.child = Child("controller", command, self.log)
         self.cluster.eventually(self.ready, "the controller is ready", 30)
 

@@ -191,7 +191,7 @@ def test_only_told_where_git_says_alert_and_a_sync_that_a_person_asks_for_puts_i
     assert replicas(shop) == 5
     # Neither a restart nor a commit that says nothing new of it is a reason to put it back.
     shop.windlass.stop()
-    shop.windlass.start("--local-charts")
+    shop.windlass.start()
     commit = shop.commit({"shop/z.yaml": config_map("z")})
     shop.until_synced(commit)
     assert replicas(shop) == 5

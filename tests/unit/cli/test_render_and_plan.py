@@ -161,7 +161,7 @@ def test_wrong_usage_has_its_own_exit_code(repo: Repo, run: Run) -> None:
 def test_breaking_the_glass_is_refused_with_the_way_that_works(run: Run) -> None:
     done = run("sync", "shop", "--commit", "3f2c1ab", "--break-glass")
     assert done.code == 3
-    assert "spec.source.at" in done.err
+    assert "windlass rollback shop --to COMMIT" in done.err
 
 
 def test_an_unknown_commit_says_where_to_look(repo: Repo, run: Run) -> None:
@@ -242,7 +242,9 @@ prod: a kustomization
 
 ConfigMap/prod-a-hmg6f82fh6  made by base/kustomization.yaml
   base/kustomization.yaml  configMapGenerator[0]
+  prod/kustomization.yaml  namePrefix
 Deployment/prod-web          base/web.yaml:1
+  prod/kustomization.yaml        namePrefix
   prod/kustomization.yaml        replicas[0]
   spec.render.substitute.values  ${TAG}
 
