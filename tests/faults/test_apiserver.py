@@ -94,6 +94,7 @@ def test_a_long_retry_after_is_waited_out_too_and_holds_up_no_other_application(
     assert len(rule.met) == 1
 
 
+@pytest.mark.slow
 @HERE
 @pytest.mark.parametrize("after", [False, True], ids=["before it was carried out", "after it was carried out"])
 @pytest.mark.parametrize(
@@ -196,6 +197,7 @@ def test_watches_that_end_again_and_again_lose_nothing(ground: Ground, team: Tea
     assert len(lists) <= 2, "a watch goes on where it ended, and does not list all again"
 
 
+@pytest.mark.slow
 @HERE
 @pytest.mark.parametrize(
     "line",
@@ -330,6 +332,7 @@ def test_a_group_that_does_not_answer_discovery_is_unknown_and_not_gone(ground: 
 # --- away and back ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_an_api_server_that_was_away_is_taken_up_again_by_itself(ground: Ground, team: Team) -> None:
     start(team)
     if ground.cluster.plane is not None:

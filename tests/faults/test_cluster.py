@@ -33,6 +33,7 @@ def outcome(team: Team, name: str) -> dict[str, Any]:
 # --- admission -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_webhook_that_denies_is_told_and_makes_no_hot_loop(ground: Ground, team: Team, tmp_path: Path) -> None:
     start(team)
     with Webhook(ground.cluster, team.namespace, tmp_path / "hook") as hook:
@@ -48,6 +49,7 @@ def test_a_webhook_that_denies_is_told_and_makes_no_hot_loop(ground: Ground, tea
         team.until_synced(commit)
 
 
+@pytest.mark.slow
 def test_a_webhook_that_mutates_is_told_once_and_not_fought(ground: Ground, team: Team, tmp_path: Path) -> None:
     start(team)
     with Webhook(ground.cluster, team.namespace, tmp_path / "hook", mutating=True) as hook:
@@ -75,6 +77,7 @@ def test_a_webhook_that_is_down_is_waited_for(ground: Ground, team: Team, tmp_pa
 # --- namespaces ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_namespace_that_is_terminating_is_waited_for_with_bounds(ground: Ground, team: Team) -> None:
     other = f"{team.namespace}-going"
     binding = {
@@ -137,6 +140,7 @@ def define(ground: Ground, group: str) -> None:
     assert made.code == 201, made.body
 
 
+@pytest.mark.slow
 def test_a_kind_that_comes_late_and_goes_leaves_the_others_going(ground: Ground, team: Team, group: str) -> None:
     start(team)
     widget = f"apiVersion: {group}/v1\nkind: Widget\nmetadata: {{name: w}}\nspec: {{size: 3}}\n"

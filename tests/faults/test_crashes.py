@@ -108,6 +108,7 @@ def test_a_leader_that_was_paused_wakes_up_late_and_writes_nothing(ground: Groun
         other.wait(10)
 
 
+@pytest.mark.slow
 def test_a_leader_that_can_not_renew_stops_writing_and_the_next_goes_on(ground: Ground, team: Team, seed: int) -> None:
     churn = Churn(team, 3, seed)
     churn.finish()

@@ -92,6 +92,7 @@ def test_a_start_on_a_full_disk_gets_well_by_itself(ground: Ground, team: Team, 
     oracle.equals_git(team)
 
 
+@pytest.mark.slow
 def test_a_read_only_disk_keeps_what_runs_and_goes_on_when_it_is_writable(
     ground: Ground, team: Team, disk: Path
 ) -> None:

@@ -78,6 +78,7 @@ def test_a_server_that_fails_costs_its_own_repository_only_and_for_as_long_as_it
     oracle.equals_git(team)
 
 
+@pytest.mark.slow
 def test_a_server_that_fails_is_not_asked_in_a_hot_loop(ground: Ground, team: Team, front: FaultyGit) -> None:
     start(team, front)
     front.fault = "error"
