@@ -101,14 +101,14 @@ async def _broken(teller: Teller, pusher: Pusher) -> None:
     teller.tell("push acme/shop:main-4-crash", f"taken, Degraded after {_ms(took)}")
     for line in told.splitlines()[:3]:
         teller.say(f"       {line}")
-    await _catch_up(teller)
+    await teller.pull()
     before = teller.commit
     await pusher.push("main-5", signed=True)
     await teller.until("the next one is taken", lambda: _tip_after(teller, before))
     told = await typed(teller, "forward", SHOP, "--timeout", "30s")
     teller.check("forward follows the branch again", "Healthy after" in told)
     _, took = await teller.until("the next one runs", lambda: _runs(teller, "main-5"))
-    await _catch_up(teller)
+    await teller.pull()
     await teller.until("all is as Git says", lambda: teller.healthy_at(teller.commit))
     teller.tell("push acme/shop:main-5", "taken; windlass forward shop: it runs, and main-4-crash stays held")
 
@@ -162,24 +162,8 @@ async def _runs(teller: Teller, tag: str) -> bool:
 
 async def _tip_after(teller: Teller, before: str) -> bool:
     """Whether the branch has moved on; the story then goes on from there."""
-    await _catch_up(teller)
+    await teller.pull()
     return teller.commit != before
-
-
-async def _catch_up(teller: Teller) -> None:
-    """What others pushed meanwhile: a person would type ``git pull``."""
-
-    def pull() -> str:
-        bare, own = Store(str(teller.stack.folder / "git" / f"{REPOSITORY}.git")), str(teller.stack.folder / "work.git")
-        tip = bare.resolve("refs/heads/main")
-        assert tip is not None, "it was pushed before"
-        if not Store(own).has(tip):
-            Store(own).repository.remotes.create_anonymous(bare.repository.path).fetch(
-                ["+refs/heads/main:refs/heads/main"]
-            )
-        return tip
-
-    teller.commit = await on_git_thread(pull)
 
 
 def _ms(seconds: float) -> str:

@@ -14,15 +14,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from windlass.adapters.git import Author, commit_files, init_repository, on_git_thread
+from windlass.adapters.git import Author, BranchMoved, Store, commit_files, init_repository, on_git_thread
 from windlass.adapters.git import push as push_commits
 from windlass.core.words.plain import plain
 from windlass.demo import recording, releasing, shop, turning_back
-from windlass.demo.stack import Stack, application_object, repository_object, running
+from windlass.demo.stack import REPOSITORY, Stack, application_object, repository_object, running
 from windlass.errors import WindlassError
 
 Say = Callable[[str], None]
 PATIENCE = 30.0
+PUSHES = 5
+"""So often a push is tried again that came second."""
 STOPPED = 130
 """The exit code after Ctrl-C, as of every command that a person waits for."""
 WEB = ("apps/v1", "Deployment", "default", "web")
@@ -75,11 +77,33 @@ class Teller:
         store = await on_git_thread(init_repository, str(self.stack.folder / "work.git"))
         edits = {path: text.encode() if text is not None else None for path, text in files.items()}
         author = Author("ada", "ada@acme.example", datetime.now(UTC))
-        parent = self.commit or None
-        made = await on_git_thread(commit_files, store, parent, edits, message, author, branch="main")
-        await push_commits(store, self.stack.repository_url, {"refs/heads/main": made})
-        self.commit = made
-        return made
+        for _ in range(PUSHES):
+            parent = self.commit or None
+            made = await on_git_thread(commit_files, store, parent, edits, message, author, branch="main")
+            try:
+                await push_commits(store, self.stack.repository_url, {"refs/heads/main": made})
+            except BranchMoved:
+                # As a person would: pull, and try again; a push whose answer was lost is found there.
+                await self.pull()
+                if self.commit != made:
+                    continue
+            self.commit = made
+            return made
+        raise CheckFailed(f"a push of {message!r} came second {PUSHES} times")
+
+    async def pull(self) -> None:
+        """The branch as it is on the server: what others pushed meanwhile is here then."""
+
+        def bring() -> str:
+            bare = Store(str(self.stack.folder / "git" / f"{REPOSITORY}.git"))
+            own = Store(str(self.stack.folder / "work.git"))
+            tip = bare.resolve("refs/heads/main")
+            if tip is not None and not own.has(tip):
+                remote = own.repository.remotes.create_anonymous(bare.repository.path)
+                remote.fetch(["+refs/heads/main:refs/heads/main"])
+            return tip or ""
+
+        self.commit = await on_git_thread(bring)
 
     async def patch(self, ref: tuple[str, str, str, str], patch: Any, manager: str, form: str = "merge") -> None:
         """What somebody does by hand, with a tool of theirs."""

@@ -40,6 +40,7 @@ class Desk:
         self._folder = str(teller.stack.folder / "work.git")
 
     async def tip(self) -> str:
+        await self._teller.pull()
         return self._teller.commit
 
     async def files(self, commit: str) -> CommitSnapshot:
