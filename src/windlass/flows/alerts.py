@@ -44,13 +44,6 @@ BOUND = 180.0
 LONGEST = 1024
 
 
-class Waiting(Protocol):
-    """One notice that waits."""
-
-    @property
-    def notice(self) -> Notice: ...
-
-
 class Outbox(Protocol):
     """Where notices wait (``adapters/notify``). Blocking; raises DiskFull, FileNotWritable."""
 
