@@ -15,6 +15,7 @@ from windlass.core.kinds.kind import API_VERSION
 from windlass.demo import shop
 from windlass.demo.pushing import Pusher
 from windlass.demo.recording import SHOP, typed
+from windlass.demo.shop import ms
 from windlass.demo.stack import HOOK_SECRET, REPOSITORY, application_object, repository_object
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ async def _taken(teller: Teller, pusher: Pusher, before: str) -> None:
     teller.check("and where the code is", "Image-Revision: 9c1f0e2" in said)
     teller.tell(
         "push acme/shop:main-2",
-        f"committed after {_ms(committed)}, Healthy {_ms(committed + live + healthy)} after the push",
+        f"committed after {ms(committed)}, Healthy {ms(committed + live + healthy)} after the push",
     )
 
 
@@ -98,7 +99,7 @@ async def _broken(teller: Teller, pusher: Pusher) -> None:
     status, back = await teller.until("what ran before runs", lambda: teller.healthy_at(good))
     teller.recoveries.append(back)
     teller.check("pinned", any(one["reason"] == "Pinned" for one in status["conditions"]))
-    teller.tell("push acme/shop:main-4-crash", f"taken, Degraded after {_ms(took)}")
+    teller.tell("push acme/shop:main-4-crash", f"taken, Degraded after {ms(took)}")
     for line in told.splitlines()[:3]:
         teller.say(f"       {line}")
     await teller.pull()
@@ -164,7 +165,3 @@ async def _tip_after(teller: Teller, before: str) -> bool:
     """Whether the branch has moved on; the story then goes on from there."""
     await teller.pull()
     return teller.commit != before
-
-
-def _ms(seconds: float) -> str:
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"

@@ -1,6 +1,11 @@
-"""The manifests of the demo's shop, as a person would write them."""
+"""The manifests of the demo's shop, as a person would write them, and how its story tells times."""
 
 from __future__ import annotations
+
+
+def ms(seconds: float) -> str:
+    """A time as a person reads it."""
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
 def files(version: str) -> dict[str, str | None]:

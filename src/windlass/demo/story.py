@@ -14,10 +14,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from windlass.adapters.git import Author, BranchMoved, Store, commit_files, init_repository, on_git_thread
+from windlass.adapters.git import Author, BranchMoved, PushUnknown, Store, commit_files, init_repository, on_git_thread
 from windlass.adapters.git import push as push_commits
 from windlass.core.words.plain import plain
 from windlass.demo import recording, releasing, shop, turning_back
+from windlass.demo.shop import ms
 from windlass.demo.stack import REPOSITORY, Stack, application_object, repository_object, running
 from windlass.errors import WindlassError
 
@@ -82,7 +83,7 @@ class Teller:
             made = await on_git_thread(commit_files, store, parent, edits, message, author, branch="main")
             try:
                 await push_commits(store, self.stack.repository_url, {"refs/heads/main": made})
-            except BranchMoved:
+            except (BranchMoved, PushUnknown):
                 # As a person would: pull, and try again; a push whose answer was lost is found there.
                 await self.pull()
                 if self.commit != made:
@@ -383,11 +384,6 @@ async def removed(teller: Teller) -> None:
 
 def image(deployment: dict[str, Any]) -> str:
     return str(deployment["spec"]["template"]["spec"]["containers"][0]["image"])
-
-
-def ms(seconds: float) -> str:
-    """A time as a person reads it."""
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
 def summary(teller: Teller, took: float) -> str:

@@ -20,6 +20,7 @@ from windlass.core.kinds.fields import stamp
 from windlass.core.kinds.kind import GROUP
 from windlass.core.plan.ownership import RELEASED_MANAGER
 from windlass.demo import shop
+from windlass.demo.shop import ms
 from windlass.demo.stack import application_object
 from windlass.flows.write import Writer
 
@@ -81,13 +82,13 @@ async def rolled_back(teller: Teller) -> None:
     teller.recoveries.append(took)
     teller.check("it says so", any(one["reason"] == "Pinned" for one in status["conditions"]))
     teller.check("with the image of then", await _image(teller, "1.4.2"))
-    teller.tell("windlass rollback shop", f"{made[:7]} pins {before[:7]}, Healthy after {_ms(took)}")
+    teller.tell("windlass rollback shop", f"{made[:7]} pins {before[:7]}, Healthy after {ms(took)}")
     await teller.push({"shop/web.yaml": shop.web("1.5.1")}, "Shop 1.5.1")
     await carry_out(teller, unpin(HOME, identity=uuid.uuid4().hex, was=before))
     _, took = await teller.until("forward again, the newest version is live", lambda: _image(teller, "1.5.1"))
     await teller.until("and Healthy", lambda: teller.healthy_at(teller.commit))
     teller.deployments.append(took)
-    teller.tell("windlass forward shop", f"1.5.1 is live after {_ms(took)}")
+    teller.tell("windlass forward shop", f"1.5.1 is live after {ms(took)}")
 
 
 async def exception(teller: Teller) -> None:
@@ -112,7 +113,7 @@ async def exception(teller: Teller) -> None:
     _, took = await teller.until("when it ends it is as Git says", lambda: _as_in_git(teller))
     told, _ = await teller.until("its end is told", lambda: teller.told("ignore Deployment/web"))
     teller.check("with whose it was", "ada@acme.example" in told)
-    teller.tell("windlass ignore shop ...", f"replicas 4 for {_ms(took)} more, then 2 again")
+    teller.tell("windlass ignore shop ...", f"replicas 4 for {ms(took)} more, then 2 again")
 
 
 async def _image(teller: Teller, version: str) -> bool:
@@ -133,7 +134,3 @@ async def _replicas(teller: Teller) -> int:
 
 async def _as_in_git(teller: Teller) -> bool:
     return await _replicas(teller) == 2
-
-
-def _ms(seconds: float) -> str:
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
