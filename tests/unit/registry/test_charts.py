@@ -30,6 +30,7 @@ from windlass.devstack.ociserver import Login as ServerLogin
 from windlass.devstack.ociserver import OciServer
 from windlass.ports import ChartWanted
 
+MODIFIED = "Sat, 28 Nov 2026 18:07:50 GMT"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
 
@@ -87,6 +88,30 @@ async def test_what_did_not_change_is_asked_for_conditionally(site: Site, store:
     clock.time += 61
     publish(site, "1.0.0", "1.1.0")
     assert (await store.resolve(wanted(site, "1.x"), {}, fresh=60)).version == "1.1.0"
+
+
+@pytest.mark.parametrize(
+    ("sent", "asks"),
+    [("Sat, 28 Nov 2026 18:07:51 GMT", ["", MODIFIED]), (MODIFIED, ["", ""]), ("", ["", ""]), ("today", ["", ""])],
+)
+async def test_a_change_within_the_second_of_an_index_is_not_missed(
+    sent: str, asks: list[str], site: Site, store: ChartStore, clock: HandClock
+) -> None:
+    publish(site, "1.0.0")
+
+    def answer(request: web.Request) -> web.StreamResponse | None:
+        if not request.path.endswith("index.yaml"):
+            return None
+        if request.headers.get("If-Modified-Since") == MODIFIED:
+            return web.Response(status=304)
+        return web.Response(body=site.files[request.path], headers={"Last-Modified": MODIFIED, "Date": sent})
+
+    site.answer = answer
+    await store.resolve(wanted(site), {}, fresh=60)
+    clock.time += 61
+    await store.resolve(wanted(site), {}, fresh=60)
+    indexes = [one for one in site.asked if one.path.endswith("index.yaml")]
+    assert [one.headers.get("If-Modified-Since", "") for one in indexes] == asks
 
 
 async def test_an_archive_that_is_not_what_the_index_promises_is_refused(site: Site, store: ChartStore) -> None:

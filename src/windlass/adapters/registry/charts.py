@@ -16,6 +16,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import ClassVar
 from urllib.parse import urljoin, urlsplit
@@ -175,7 +176,7 @@ class ChartStore(Charts):
         if answer.status == 200:
             async with self._reading:
                 known.offers = await shorten(answer.body, known.url)
-            known.etag, known.modified = answer.headers.get("ETag", ""), answer.headers.get("Last-Modified", "")
+            known.etag, known.modified = answer.headers.get("ETag", ""), _firm(answer.headers)
             known.reach = answer.reach
         known.asked = self._clock.monotonic()
 
@@ -316,6 +317,18 @@ def _no_version(wanted: ChartWanted, offered: list[str]) -> ChartMissing:
         f"no version of {wanted.name} is in {wanted.version or 'any range'}",
         hint=f"the newest are: {there}" if there else "it has no versions",
     )
+
+
+def _firm(headers: Mapping[str, str]) -> str:
+    """The Last-Modified of an answer, or "" where a second change could bear the same one: HTTP's dates are whole
+    seconds, so what changed in the second it was sent may change once more in it, and would be "not modified" for ever
+    (RFC 9110, 8.8.2.2)."""
+    modified = headers.get("Last-Modified", "")
+    try:
+        firm = parsedate_to_datetime(modified) < parsedate_to_datetime(headers.get("Date", ""))
+    except (TypeError, ValueError):
+        return ""
+    return modified if firm else ""
 
 
 def _basic(login: Login) -> str:
