@@ -191,7 +191,9 @@ class Controller:
         rollback = AutoRollback(fleet, commits, reporter, clock, record)
         stack.callback(rollback.queue.close)
         spoken = Spoken(record, clock)
-        reporter.listeners += [Expiry(commits, reporter, spoken, clock).look, rollback.look]
+        expiry = Expiry(fleet, commits, reporter, spoken, clock)
+        reporter.listeners += [expiry.look, rollback.look]
+        reporter.cluster_listeners.append(expiry.look_at_cluster)
         looks = Looks(reporter, health, drift)
         sync = Synchronizer(fleet, cluster, desires, effects, inventory, clock, syncs, looks, record)
         drift.attach(effects, sync.acting)
@@ -241,7 +243,7 @@ class Controller:
             gone=gone,
             source_gone=sources.gone,
             installed=installed,
-            spoken=spoken.tell,
+            spoken=spoken,
             synced=lambda kind: self._synced[kind].set(),
             record=record,
         )

@@ -455,3 +455,21 @@ def test_alerts_of_a_real_alertmanager_are_recorded(book: Book, team: Team, tmp_
     finally:
         child.ask_to_end()
         child.wait(10)
+
+
+def test_a_freeze_of_the_cluster_is_recorded_and_so_is_its_end(book: Book, team: Team) -> None:
+    until = datetime.fromtimestamp(time.time() + 4, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    freeze = {"until": until, "reason": f"of {team.namespace}", "by": "ada@acme.example"}
+    book.installation(ledger={"repository": "ledger", "push": "1s"}, freeze=freeze)
+
+    def told() -> list[str]:
+        of_us = [one for one in book.events() if one.kind.startswith("exception") and not one.subject]
+        return [one.kind for one in of_us if getattr(one.data, "until", "") == until]
+
+    team.until(lambda: told() == ["exception", "exception-ended"], "begin and end are in the ledger", 60)
+
+    def events_of_it() -> list[str]:
+        answer = book.cluster.request("GET", "/api/v1/namespaces/default/events")
+        return [one["message"] for one in answer.json["items"] if one["involvedObject"]["kind"] == "Installation"]
+
+    team.until(lambda: any(f"freeze ended at {until}" in one for one in events_of_it()), "an Event tells it", 60)

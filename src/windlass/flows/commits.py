@@ -49,14 +49,18 @@ class Commits:
     def home(self, state: ApplicationState) -> tuple[Key, Home] | None:
         """Where an Application itself is written: the Repository and the file, as the Application that applies it has
         rendered it. None where it is in no file."""
-        ref = ObjectRef(GROUP, application.KIND, *state.key)
+        return self.home_of(application.KIND, *state.key)
+
+    def home_of(self, kind: str, namespace: str, name: str) -> tuple[Key, Home] | None:
+        """The same of any object of ours."""
+        ref = ObjectRef(GROUP, kind, namespace, name)
         for parent in self._fleet.applications.values():
             desired = parent.desired.get(ref)
             source = parent.linked[0]
             if desired is not None and source is not None:
                 if desired.origin.repository != source.name:
                     source = Key(source.namespace, desired.origin.repository)
-                return source, Home(desired.origin.file, Target(GROUP, application.KIND, *state.key))
+                return source, Home(desired.origin.file, Target(GROUP, kind, namespace, name))
         return None
 
     def may_write(self, repository: Key) -> bool:

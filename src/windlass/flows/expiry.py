@@ -1,6 +1,7 @@
 """Exceptions that have ended: told once, and taken out of Git by a commit where the controller may write there.
 
-``look`` is called after each look of ``sync`` at an Application. That an exception ends needs nothing of this: it holds
+``look`` is called after each look of ``sync`` at an Application, ``look_at_cluster`` after each status of the
+Installation and as its freeze ends. That an exception ends needs nothing of this: it holds
 no longer, whatever the file says. The commit only removes the words, and only while they are still the same.
 """
 
@@ -12,12 +13,14 @@ from datetime import datetime
 import msgspec
 
 from windlass.core.edits.intents import expire, remove
+from windlass.core.kinds import installation
 from windlass.core.kinds.application import Application
 from windlass.core.kinds.exceptions import Held, as_written
 from windlass.core.kinds.fields import moment
 from windlass.core.kinds.reasons import Reason
 from windlass.flows.commits import Commits
-from windlass.flows.fleet import ApplicationState
+from windlass.flows.fleet import ApplicationState, Fleet
+from windlass.flows.holding import looks_again
 from windlass.flows.report import Reporter
 from windlass.flows.spoken import Spoken, mark, what
 from windlass.flows.write import Written
@@ -30,7 +33,8 @@ RECENT = 300.0
 class Expiry:
     """Remembers what it told and handed in; to lose that costs a second look at Git."""
 
-    def __init__(self, commits: Commits, reporter: Reporter, spoken: Spoken, clock: Clock) -> None:
+    def __init__(self, fleet: Fleet, commits: Commits, reporter: Reporter, spoken: Spoken, clock: Clock) -> None:
+        self._fleet = fleet
         self._commits = commits
         self._reporter = reporter
         self._spoken = spoken
@@ -56,14 +60,45 @@ class Expiry:
             self._tell(state, one, now)
         self._take_out(state, written, ended)
 
-    def _tell(self, state: ApplicationState, one: Held, now: datetime) -> None:
-        told = mark(state, one)
-        if told in self._told:
+    def look_at_cluster(self) -> None:
+        """The same of the Installation, whose freeze is nobody's but the cluster's."""
+        found, now = self._fleet.installation, self._clock.now()
+        freeze = found.spec.freeze if found is not None else None
+        if found is None or freeze is None:
             return
-        self._told.add(told)
-        if (now - moment(one.until)).total_seconds() <= RECENT:
+        if freeze.active(now):
+            self._reporter.installation_changed(looks_again(None, found, now))
+            return
+        uid = found.metadata.uid
+        if self._is_news(uid, freeze, now):
+            self._reporter.cluster_event(Reason.EXCEPTION_ENDED.value, ended_text(freeze))
+            self._spoken.ended("", uid, freeze)
+        home = self._commits.home_of(installation.KIND, "", installation.NAME)
+        if home is None or not self._commits.may_write(home[0]):
+            return
+        fields = {"freeze": as_written(freeze)}
+        identity = _identity([uid, fields, []])
+        if identity in self._asked:
+            return
+        self._asked.add(identity)
+
+        def done(written: Written) -> None:
+            if written.result == "written":
+                self._reporter.cluster_event(Reason.EXCEPTION_ENDED.value, taken_out(written))
+
+        self._commits.want(home[0], expire(home[1], identity=identity, ended=fields, ignored=[]), done)
+
+    def _tell(self, state: ApplicationState, one: Held, now: datetime) -> None:
+        if self._is_news(state.uid, one, now):
             self._reporter.event(state, Reason.EXCEPTION_ENDED.value, ended_text(one))
-            self._spoken.ended(state, one)
+            self._spoken.ended(state.name, state.uid, one)
+
+    def _is_news(self, uid: str, one: Held, now: datetime) -> bool:
+        told = mark(uid, one)
+        if told in self._told:
+            return False
+        self._told.add(told)
+        return (now - moment(one.until)).total_seconds() <= RECENT
 
     def _take_out(self, state: ApplicationState, written: Application, ended: list[Held]) -> None:
         home = self._commits.home(state)
@@ -72,8 +107,7 @@ class Expiry:
         spec = written.spec
         fields = {name: as_written(one) for name in ("suspend", "freeze") if (one := getattr(spec, name)) in ended}
         ignored = [as_written(one) for one in spec.ignore if one in ended]
-        content = msgspec.json.encode([state.uid, fields, ignored])
-        identity = hashlib.sha256(content).hexdigest()[:32]
+        identity = _identity([state.uid, fields, ignored])
         if identity in self._asked:
             return
         self._asked.add(identity)
@@ -93,8 +127,16 @@ class Expiry:
 
     def _done(self, state: ApplicationState, done: Written) -> None:
         if done.result == "written":
-            text = f"{done.commit[:7]} takes out what has ended ({', '.join(done.files)})"
-            self._reporter.event(state, Reason.EXCEPTION_ENDED.value, text)
+            self._reporter.event(state, Reason.EXCEPTION_ENDED.value, taken_out(done))
+
+
+def taken_out(done: Written) -> str:
+    """The commit that took the words out."""
+    return f"{done.commit[:7]} takes out what has ended ({', '.join(done.files)})"
+
+
+def _identity(told: list[object]) -> str:
+    return hashlib.sha256(msgspec.json.encode(told)).hexdigest()[:32]
 
 
 def ended_text(one: Held) -> str:

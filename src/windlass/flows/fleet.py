@@ -150,6 +150,7 @@ class ApplicationState:
     pods: dict[ObjectRef, PodFacts] = field(default_factory=dict)
     health: Health = field(default_factory=lambda: Health(HealthStatus.UNKNOWN))
     ended: bool = False  # the time of ``spec.expires`` is over: it is to leave Git, and that is no surprise
+    pinning: str = ""  # the commit that the controller is about to pin by itself, until that is seen in the spec
     rolls_back: str = ""  # what an automatic rollback is going to do, or why it is not made; for the status
     status: ApplicationStatus | None = None
 

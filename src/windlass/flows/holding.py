@@ -48,9 +48,11 @@ def is_frozen(written: Application, installation: Installation | None, at: datet
     return any(one is not None and one.active(at) for one in freezes)
 
 
-def looks_again(written: Application, installation: Installation | None, at: datetime) -> float | None:
-    """Seconds until the first exception ends that holds now, and a bit; None where none does."""
-    ends = [*written.exceptions, written.spec.expires, installation.spec.freeze if installation is not None else None]
+def looks_again(written: Application | None, installation: Installation | None, at: datetime) -> float | None:
+    """Seconds until the first exception ends that holds now, and a bit; None where none does. Without an Application:
+    those of the cluster alone."""
+    own = [*written.exceptions, written.spec.expires] if written is not None else []
+    ends = [*own, installation.spec.freeze if installation is not None else None]
     left = next_end(ends, at)
     return None if left is None else min(left + 0.1, LONGEST)
 

@@ -12,7 +12,6 @@ from typing import Any
 import structlog
 
 from windlass.core.kinds import application, installation, repository
-from windlass.core.kinds.application import Application
 from windlass.core.kinds.application_status import ApplicationStatus
 from windlass.core.kinds.deploy import REQUEST
 from windlass.core.kinds.fields import moment
@@ -23,6 +22,7 @@ from windlass.core.plan.ownership import LABEL, LEAVING, Claim, label_value
 from windlass.errors import NeedsHuman, Where
 from windlass.flows.fleet import ApplicationState, Fleet, Key, SourceState
 from windlass.flows.record import Recorder
+from windlass.flows.spoken import Spoken
 from windlass.ports import Cluster
 
 log = structlog.get_logger("windlass")
@@ -46,7 +46,7 @@ class Informers:
         gone: Callable[[ApplicationState], None],
         source_gone: Callable[[Key], None],
         installed: Callable[[], None],
-        spoken: Callable[[ApplicationState, Application, Application], None],
+        spoken: Spoken,
         synced: Callable[[str], None],
         record: Recorder,
     ) -> None:
@@ -96,6 +96,8 @@ class Informers:
                 self._fleet.installation_error = error
         now = self._fleet.installation
         if now is not None:
+            if before is not None and before.spec != now.spec:
+                self._spoken.tell_cluster(before, now)
             self._installed()
         if (before is None) != (now is None) or (before is not None and now is not None and before.spec != now.spec):
             for key in self._fleet.applications:
@@ -172,7 +174,7 @@ class Informers:
             state.written = application.decode(content)
             state.invalid = None
             if before is not None:
-                self._spoken(state, before, state.written)
+                self._spoken.tell(state, before, state.written)
         except NeedsHuman as error:
             # The last good spec stays in force: a poison field must not undo what runs.
             state.invalid = error.at(Where(application=state.name))

@@ -62,12 +62,14 @@ class Reporter:
         self._identity = identity
         self.listeners: list[Callable[[ApplicationState], None]] = []
         """Hear of an Application after its status was brought up to date: flows that decide by what it says."""
+        self.cluster_listeners: list[Callable[[], None]] = []
+        """The same of the Installation."""
         self.statuses: WorkQueue[tuple[str, Key]] = WorkQueue(base=0.5, cap=60.0)
         self.event_queue: WorkQueue[int] = WorkQueue(base=1.0, cap=60.0)
         self._events: dict[int, dict[str, Any]] = {}
         self._order: deque[int] = deque()
         self._number = 0
-        self._told: dict[tuple[Key, str, str], float] = {}
+        self._told: dict[tuple[str, Key, str, str], float] = {}
         self.ledger: LedgerKeeper | None = None
         self.status_writes = 0
         self.events_written = 0
@@ -79,20 +81,31 @@ class Reporter:
         """Something about the Application may read differently now."""
         self.statuses.add_after((application.KIND, state.key), SETTLE)
 
-    def installation_changed(self) -> None:
-        self.statuses.add_after((installation.KIND, Key("", installation.NAME)), SETTLE)
+    def installation_changed(self, after: float | None = None) -> None:
+        """The Installation may read differently now, or in so many seconds."""
+        self.statuses.add_after((installation.KIND, Key("", installation.NAME)), SETTLE if after is None else after)
 
     def source_changed(self, state: SourceState) -> None:
         self.statuses.add_after((repository.KIND, state.key), SETTLE)
 
     def event(self, state: ApplicationState, reason: str, message: str, *, warning: bool = False) -> None:
         """A Kubernetes Event on the Application. The same one within five minutes is told once."""
+        self._queue_event(application.KIND, state.key, state.uid, reason, message, warning)
+
+    def cluster_event(self, reason: str, message: str) -> None:
+        """The same on the Installation."""
+        found = self._fleet.installation
+        if found is not None:
+            key = Key("", installation.NAME)
+            self._queue_event(installation.KIND, key, found.metadata.uid, reason, message, warning=False)
+
+    def _queue_event(self, kind: str, key: Key, uid: str, reason: str, message: str, warning: bool) -> None:
         now = self._clock.monotonic()
-        told = (state.key, reason, message)
+        told = (kind, key, reason, message)
         if now - self._told.get(told, float("-inf")) < REPEAT:
             return
         if len(self._told) > 10 * MOST_EVENTS:
-            self._told = {key: at for key, at in self._told.items() if now - at < REPEAT}
+            self._told = {one: at for one, at in self._told.items() if now - at < REPEAT}
         self._told[told] = now
         if len(self._order) >= MOST_EVENTS:
             dropped = self._order.popleft()
@@ -100,7 +113,7 @@ class Reporter:
             self.event_queue.drop(dropped)
             self.events_dropped += 1
         self._number += 1
-        self._events[self._number] = self._event(state, reason, message, warning, self._clock.now())
+        self._events[self._number] = self._event(kind, key, uid, reason, message, warning)
         self._order.append(self._number)
         self.event_queue.add(self._number)
 
@@ -136,6 +149,8 @@ class Reporter:
                         listener(state)
             elif kind == installation.KIND:
                 await self._write_installation()
+                for hears in self.cluster_listeners:
+                    hears()
             else:
                 source = self._fleet.sources.get(key)
                 if source is not None and source.generation:
@@ -227,23 +242,23 @@ class Reporter:
             told = ", ".join(f"{number} {word}" for word, number in new.counts.items())
             self.event(state, Reason.SYNCED.value, f"{new.commit[:7]} applied: {told}")
 
-    def _event(
-        self, state: ApplicationState, reason: str, message: str, warning: bool, now: datetime
-    ) -> dict[str, Any]:
+    def _event(self, kind: str, key: Key, uid: str, reason: str, message: str, warning: bool) -> dict[str, Any]:
+        now = self._clock.now()
         at = stamp(now)
         return {
             "apiVersion": "v1",
             "kind": "Event",
             "metadata": {
-                "name": f"{state.key.name[:220]}.{int(now.timestamp() * 1e6):x}{self._number & 0xFFF:03x}",
-                "namespace": state.key.namespace,
+                "name": f"{key.name[:220]}.{int(now.timestamp() * 1e6):x}{self._number & 0xFFF:03x}",
+                # The API server takes Events about what has no namespace in this one only.
+                "namespace": key.namespace or "default",
             },
             "involvedObject": {
                 "apiVersion": API_VERSION,
-                "kind": application.KIND,
-                "namespace": state.key.namespace,
-                "name": state.key.name,
-                "uid": state.uid,
+                "kind": kind,
+                **({"namespace": key.namespace} if key.namespace else {}),
+                "name": key.name,
+                "uid": uid,
             },
             "reason": reason,
             "message": message[:LONGEST],

@@ -24,7 +24,6 @@ from windlass.flows.fleet import ApplicationState, Fleet, Key
 from windlass.flows.queue import WorkQueue
 from windlass.flows.record import Recorder
 from windlass.flows.report import Reporter
-from windlass.flows.spoken import pin_key
 from windlass.flows.write import Written
 from windlass.ports import Clock
 
@@ -89,12 +88,15 @@ class AutoRollback:
             reason = f"Degraded with {commit[:7]}, and not Healthy within {within}: {state.health.message}"
             intent = pin(home[1], target, identity=identity, reason=reason, was=commit)
             log.info("rolls back", application=state.name, commit=commit, to=target)
+            state.pinning = target  # seen in the spec before the answer of the push, it is known for our own
             self._commits.want(home[0], intent, lambda done: self._done(state, commit, target, reason, done))
 
     def _done(self, state: ApplicationState, commit: str, target: str, reason: str, done: Written) -> None:
         if done.error is not None:
+            state.pinning = ""
             self._stop(state, f"{commit[:7]} is not rolled back: {done.error}")
         elif done.result == "already":
+            state.pinning = ""
             did = f"{done.commit[:7]} did, and somebody went forward again"
             self._stop(state, f"{commit[:7]} is not rolled back a second time: {did}")
         else:
@@ -109,7 +111,7 @@ class AutoRollback:
                 reason=reason.partition(":")[0],
                 actor="windlass",
             )
-            self._record.tell(state.name, data, key=pin_key(state, commit, target))
+            self._record.tell(state.name, data, key=f"rollback {state.uid} {done.commit}")
 
     def _stop(self, state: ApplicationState, text: str) -> None:
         self._say(state, text)

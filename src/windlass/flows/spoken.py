@@ -1,7 +1,8 @@
 """What a person's commit newly says of an Application, as events of the ledger: pins and exceptions, begun and ended.
 
-``informers`` calls ``tell`` with the spec before and the one now. Who committed it stands in Git; whose word an
-exception is stands in it.
+``informers`` calls ``tell`` with the spec before and the one now, ``tell_cluster`` of the Installation. Who committed
+it stands in Git; whose word an exception is stands in it. What the controller pins by itself is told by ``rollback``,
+which says so beforehand (``ApplicationState.pinning``).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import msgspec
 
 from windlass.core.kinds.application import Application
 from windlass.core.kinds.exceptions import Held, Ignore, as_written
+from windlass.core.kinds.installation import Installation
 from windlass.core.model import events
 from windlass.flows.fleet import ApplicationState
 from windlass.flows.record import Recorder
@@ -17,7 +19,8 @@ from windlass.ports import Clock
 
 
 class Spoken:
-    """Stateless: what it tells has an id of its own, so that telling it again adds nothing."""
+    """Stateless: what it tells has an id of its own, so that telling it again adds nothing. The same word said again
+    later, after it was taken back, is another occurrence: the generation of the spec tells the two apart."""
 
     def __init__(self, record: Recorder, clock: Clock) -> None:
         self._record = record
@@ -26,34 +29,42 @@ class Spoken:
     def tell(self, state: ApplicationState, before: Application, now: Application) -> None:
         """Events for what is different."""
         was, at = before.spec.source.at, now.spec.source.at
-        if at and at != was:
+        if at and at != was and at == state.pinning:
+            state.pinning = ""
+        elif at and at != was:
             data = events.RolledBack(pins=at, was=was or state.applied_commit)
-            self._record.tell(state.name, data, key=pin_key(state, was or state.applied_commit, at))
+            self._record.tell(state.name, data, key=f"rollback {state.uid} {state.generation} {at}")
         elif was and not at:
             self._record.tell(state.name, events.RolledForward(was=was))
         old, new = before.exceptions, now.exceptions
         for one in new:
             if one not in old:
                 held = events.ExceptionHeld(what=what(one), until=one.until, reason=one.reason, actor=one.by)
-                self._record.tell(state.name, held, key=f"held {mark(state, one)}")
+                self._record.tell(state.name, held, key=f"held {state.generation} {mark(state.uid, one)}")
         for one in old:
             if one not in new and one.active(self._clock.now()):
-                self.ended(state, one, early=True)
+                self.ended(state.name, state.uid, one, early=state.generation)
 
-    def ended(self, state: ApplicationState, one: Held, *, early: bool = False) -> None:
-        """An exception holds no longer."""
-        data = events.ExceptionEnded(what=what(one), until=one.until, early=early, actor=one.by)
-        self._record.tell(state.name, data, key=f"ended {mark(state, one)}")
+    def tell_cluster(self, before: Installation, now: Installation) -> None:
+        """The same of the freeze of the whole cluster, whose subject is empty."""
+        old, new, uid = before.spec.freeze, now.spec.freeze, now.metadata.uid
+        generation = now.metadata.generation
+        if new is not None and new != old:
+            held = events.ExceptionHeld(what=what(new), until=new.until, reason=new.reason, actor=new.by)
+            self._record.tell("", held, key=f"held {generation} {mark(uid, new)}")
+        if old is not None and new != old and old.active(self._clock.now()):
+            self.ended("", uid, old, early=generation)
+
+    def ended(self, subject: str, uid: str, one: Held, *, early: int = 0) -> None:
+        """An exception holds no longer; ``early``: the generation that took it out before its time. By its time it ends
+        once, whichever process tells it."""
+        data = events.ExceptionEnded(what=what(one), until=one.until, early=bool(early), actor=one.by)
+        self._record.tell(subject, data, key=f"ended {early or ''} {mark(uid, one)}")
 
 
-def pin_key(state: ApplicationState, was: str, at: str) -> str:
-    """One pin, whoever tells of it."""
-    return f"rollback {state.uid} {was} {at}"
-
-
-def mark(state: ApplicationState, one: Held) -> str:
-    """One exception as it was written."""
-    return f"{state.uid} {msgspec.json.encode([what(one), as_written(one)]).decode()}"
+def mark(uid: str, one: Held) -> str:
+    """One exception of an object as it was written."""
+    return f"{uid} {msgspec.json.encode([what(one), as_written(one)]).decode()}"
 
 
 def what(one: Held) -> str:
