@@ -159,7 +159,7 @@ class Controller:
             helm=settings.helm,
         )
         await stack.enter_async_context(workers)
-        renderer = CachedRenderer(workers, settings.data / "renders", key, no_cache)
+        renderer = CachedRenderer(workers, settings.data / "renders", key, no_cache, program=settings.helm)
         stack.push_async_callback(renderer.close)
         syncs: WorkQueue[Key] = WorkQueue(base=5.0, cap=300.0)
         asks: WorkQueue[Key] = WorkQueue(base=1.0, cap=300.0)

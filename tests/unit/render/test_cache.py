@@ -49,10 +49,10 @@ class Direct(Renderer):
 class Start:
     """One life of a controller: a cache over the folder."""
 
-    def __init__(self, folder: Path, *, key: bytes = KEY, size: int = 1 << 20) -> None:
+    def __init__(self, folder: Path, *, key: bytes = KEY, size: int = 1 << 20, program: str = "") -> None:
         self.inner = Direct()
         self.told: list[WindlassError] = []
-        self.cache = CachedRenderer(self.inner, folder, key, self.told.append, size=size)
+        self.cache = CachedRenderer(self.inner, folder, key, self.told.append, size=size, program=program)
 
     async def renders(self, *requests: RenderRequest) -> list[Rendered]:
         """Asks for each, and ends."""
@@ -96,6 +96,34 @@ async def test_a_render_outlasts_a_restart_and_comes_back_as_it_was(commit: Comm
     again = Start(tmp_path / "renders")
     assert await again.renders(asked, asked) == [made, made]
     assert (again.inner.asked, again.cache.made, again.cache.hits) == (0, 0, 2)
+
+
+async def test_another_helm_program_makes_every_render_anew_and_the_same_one_none(
+    commit: Commit, tmp_path: Path
+) -> None:
+    asked = ask(tmp_path, commit({"shop/a.json": manifest("a", x="1")}))
+    helm, moved = tmp_path / "helm", tmp_path / "helm-4"
+
+    async def asks(program: str) -> int:
+        start = Start(tmp_path / "renders", program=program)
+        await start.renders(asked, asked)
+        return start.inner.asked
+
+    helm.write_bytes(b"one")
+    assert [await asks(str(helm)), await asks(str(helm))] == [1, 0]
+    assert await asks("") == 1, "the library is another program"
+    moved.write_bytes(b"one")
+    assert await asks(str(moved)) == 0, "it is the program that counts, not where it lies"
+    moved.write_bytes(b"two")
+    assert [await asks(str(moved)), await asks(str(moved))] == [1, 0]
+    helm.write_bytes(b"three")
+    start = Start(tmp_path / "renders", program=str(helm))
+    await start.cache.render(asked)
+    helm.write_bytes(b"one again")
+    await start.renders(asked)
+    assert start.inner.asked == 2, "a program that is replaced while the controller runs is seen too"
+    helm.unlink()
+    assert await asks(str(helm)) == 1
 
 
 async def test_a_commit_that_touches_nothing_of_it_needs_no_render_and_one_that_does_needs_one(

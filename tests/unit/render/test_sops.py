@@ -31,7 +31,7 @@ FILES = Path(__file__).parent / "sops"
 KEY = (FILES / "keys.txt").read_bytes()
 SETTINGS = Render(decrypt=Decrypt("sops-age"))
 VALUES = ClusterValues({"Secret/sops-age": {"age.agekey": KEY, "other": b"no key"}})
-UNDER_MAC = ["regex.yaml", "whole.yaml", "regex.json", "vars.env", "blob.bin"]
+UNDER_MAC = ["regex.yaml", "whole.yaml", "regex.json", "vars.env", "shop.ini", "blob.bin"]
 
 
 def text(name: str) -> str:
@@ -105,8 +105,40 @@ def test_dotenv_and_whole_files_are_opened_as_they_were() -> None:
     assert plain((FILES / "blob.bin").read_bytes(), "blob.bin") == b"hunter2\xff\x00\n"
 
 
+def test_an_ini_file_is_opened_to_the_text_that_sops_prints() -> None:
+    assert plain(text("shop.ini"), "shop.ini") == OPENED_INI.encode()
+    assert plain(text("shop.ini").replace("\n", "\r\n"), "shop.ini") == OPENED_INI.encode()
+
+
 @pytest.mark.parametrize(
-    "data", [b"a: 1\n", b"", b"sops", b"sops: true\n", b'{"sops": {}}', b"sops: {mac: x}\n", b"\xff sops:"]
+    ("old", "new"),
+    [
+        ("port_unencrypted = 5432", "port_unencrypted = 5433"),
+        ("port_unencrypted = 5432", "port_unencrypted = 5432\nport_unencrypted = 1"),
+        ("[database]", "[other]"),
+        ("[database]", "[database"),
+        ("[database]", "[database]\nmore = plain"),
+        ("[database]", "[database]\nword"),
+        ("mac ", "mac_only_encrypted = true\nmac "),
+    ],
+)
+def test_every_change_of_an_ini_file_is_refused(old: str, new: str) -> None:
+    refusal(lines("shop.ini", old, new), "shop.ini")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"a: 1\n",
+        b"[sops]\nmac = x\n",
+        b"# [sops]\nmac = x\nlastmodified = y\n",
+        b"",
+        b"sops",
+        b"sops: true\n",
+        b'{"sops": {}}',
+        b"sops: {mac: x}\n",
+        b"\xff sops:",
+    ],
 )
 def test_what_is_not_encrypted_is_left_alone(data: bytes) -> None:
     assert plain(data) is None
@@ -129,6 +161,30 @@ def test_no_key_that_fits_is_told_with_whom_it_is_encrypted_for() -> None:
     with pytest.raises(NotDecrypted, match="holds a line that is no age identity") as raised:
         identities(b"AGE-SECRET-KEY-1HUNTER2")
     assert "HUNTER2" not in f"{raised.value}{raised.value.hint}"
+
+
+OPENED_INI = """\
+; the shop
+name = shop
+
+; its database
+[database]
+user             = shop
+; hunter2!
+password         = hunter2
+port_unencrypted = 5432
+; said beside it
+note_unencrypted = a
+empty            = {}
+quoted           = "hunter2 "
+hash             = `hunter2 # ; x`
+lines            = \"""hunter2
+second
+\"""
+
+[a "sub"]
+equal = a=b
+""".replace("{}", "")
 
 
 def lines(name: str, old: str, new: str) -> str:
@@ -224,6 +280,10 @@ def _meaning(data: bytes, name: str) -> Any:
     """What the MAC is over: the values one behind the other. Names of keys that are not encrypted are not under it."""
     if name.endswith((".yaml", ".json")):
         return "".join(_leaves([one.value for one in read(data, name)]))
+    if name.endswith(".ini"):
+        # Comments and their marks are not under it either.
+        data = b"\n".join(line for line in data.split(b"\n") if not line.strip().startswith((b";", b"[")))
+        return [line.partition(b"=")[2].strip() for line in data.split(b"\n") if line.strip()]
     return [line.partition(b"=")[2] for line in data.split(b"\n") if line and not line.startswith(b"#")]
 
 
@@ -318,7 +378,7 @@ def test_a_value_that_is_wrong_where_it_stands_is_not_told() -> None:
         ("--encrypted-regex", "^data$", "--mac-only-encrypted"),
     ],
 )
-@pytest.mark.parametrize("name", ["a.yaml", "a.json", "a.env", "a.bin"])
+@pytest.mark.parametrize("name", ["a.yaml", "a.json", "a.env", "a.ini", "a.bin"])
 def test_fresh_files_of_the_real_program_open_as_it_opens_them(
     tmp_path: Path, name: str, options: tuple[str, ...]
 ) -> None:
@@ -344,6 +404,7 @@ def test_fresh_files_of_the_real_program_open_as_it_opens_them(
         "a.yaml": json.dumps(content, indent=1, ensure_ascii=False).encode(),
         "a.json": json.dumps(content).encode(),
         "a.env": b"A=1\n# word\nB_a=x y=z\nC=\n",
+        "a.ini": b'; x\n[data]\na = b # c\nB_a = "x y "\nC =\n[sub "a"]\nx.y = `#;`\nn = """a\nb"""\n',
         "a.bin": bytes(range(256)),
     }[name]
     (tmp_path / name).write_bytes(source)

@@ -18,6 +18,7 @@ import functools
 import hashlib
 import hmac
 import os
+import shutil
 import struct
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
@@ -55,16 +56,25 @@ _LIBRARIES = ("rjsonnet", "helm-python-sdk", "pyyaml", "msgspec")
 
 
 class CachedRenderer(Renderer):
-    """``key`` is the cluster's for digests; ``told`` hears when the folder can't be written to. ``made`` counts renders
-    that ``inner`` made, ``hits`` those that were here, ``refused`` entries that were thrown away."""
+    """``key`` is the cluster's for digests; ``told`` hears when the folder can't be written to; ``program`` is the
+    ``helm`` that ``inner`` runs, "" where that is the library. ``made`` counts renders that ``inner`` made, ``hits``
+    those that were here, ``refused`` entries that were thrown away."""
 
     def __init__(
-        self, inner: Renderer, folder: Path, key: bytes, told: Callable[[WindlassError], None], *, size: int = SIZE
+        self,
+        inner: Renderer,
+        folder: Path,
+        key: bytes,
+        told: Callable[[WindlassError], None],
+        *,
+        size: int = SIZE,
+        program: str = "",
     ) -> None:
         self._inner = inner
         self._told = told
         self._entries = Entries(folder, hmac.digest(key, b"windlass render cache", "sha256"), size)
         self._version = version()
+        self._program = Program(program)
         self._snapshots: OrderedDict[tuple[str, str], CommitSnapshot] = OrderedDict()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="renders")
         self._well = True
@@ -84,8 +94,7 @@ class CachedRenderer(Renderer):
     async def render(self, request: RenderRequest) -> Rendered:
         if self._closed:
             return await self._inner.render(request)
-        name = self._name(request)
-        entry = await asyncio.get_running_loop().run_in_executor(self._thread, self._entries.read, name)
+        name, entry = await asyncio.get_running_loop().run_in_executor(self._thread, self._find, request)
         found = entry.rendered if entry is not None else None
         right = entry is not None and (not entry.rendered.asked or entry.facts == _digest_of(request.facts))
         if found is not None and right and await self._holds(found, request):
@@ -107,6 +116,10 @@ class CachedRenderer(Renderer):
     def touched(self, changed: Iterable[str], reads: Mapping[str, Mapping[str, str]]) -> set[str]:
         return self._inner.touched(changed, reads)
 
+    def _find(self, request: RenderRequest) -> tuple[str, Entry | None]:
+        name = self._name(request)
+        return name, self._entries.read(name)
+
     def _name(self, request: RenderRequest) -> str:
         """What is known before a file is read, as a digest."""
         key = request.digest_key
@@ -122,7 +135,7 @@ class CachedRenderer(Renderer):
             others={name: OtherSource(one.repository, "", "") for name, one in sorted(request.others.items())},
             values=ClusterValues(),
         )
-        digest = hashlib.blake2b(self._version, digest_size=20)
+        digest = hashlib.blake2b(self._version + self._program.digest(), digest_size=20)
         digest.update(values)
         digest.update(msgspec.msgpack.encode(plain))
         return digest.hexdigest()
@@ -166,6 +179,31 @@ class CachedRenderer(Renderer):
         if error is not None and self._well:
             self._told(error)
         self._well = error is None
+
+
+class Program:
+    """A program by what it is, not by where it lies: its digest, taken again when the file is another one."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._seen: tuple[int, ...] = ()
+        self._digest = b""
+
+    def digest(self) -> bytes:
+        """b"" without a program. Of one that can't be read it is its path's: whoever runs it tells what is wrong."""
+        if not self._path:
+            return b""
+        try:
+            info = os.stat(shutil.which(self._path) or self._path)
+            seen = (info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns)
+            if seen != self._seen:
+                with open(shutil.which(self._path) or self._path, "rb") as file:
+                    self._digest = hashlib.file_digest(file, "sha256").digest()
+                self._seen = seen
+        except OSError:
+            self._seen = ()
+            return self._path.encode()
+        return self._digest
 
 
 class Entry(NamedTuple):

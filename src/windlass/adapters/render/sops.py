@@ -213,8 +213,14 @@ class Opener:
 
     def take_comment(self, text: str, path: Sequence[str], line: int = 0) -> None:
         """A comment that became an item of a list, as `sops` writes the last one. It is not under the MAC."""
+        self.comment(text, path, line)
+
+    def comment(self, text: str, path: Sequence[str], line: int = 0) -> str:
+        """An encrypted comment, opened. It is not under the MAC. Raises NotDecrypted."""
         opened, _ = self._open(text, ":".join([*path, ""]), path, line)
-        self.taken.add(opened.decode(errors="ignore"))
+        words = opened.decode(errors="replace")
+        self.taken.add(words)
+        return words
 
     def take_bytes(self, text: str, path: Sequence[str]) -> bytes:
         """An encrypted value that need not be text."""

@@ -1,4 +1,4 @@
-"""The formats of files that SOPS encrypts: YAML, JSON, dotenv, and anything else as a whole. Bytes to bytes.
+"""The formats of files that SOPS encrypts: YAML, JSON, dotenv, INI, and anything else as a whole. Bytes to bytes.
 
 ``opened`` is asked for every file that a render reads where the Application decrypts. What it gives back has the lines
 of the file, so that the place of a mistake is still the place in Git: in YAML each value is put where its ciphertext
@@ -28,6 +28,7 @@ from windlass.adapters.render.sops import (
     plain_float,
     refused,
 )
+from windlass.adapters.render.sops_ini import ini_opened, metadata_in
 from windlass.core.documents import DocumentError, read
 from windlass.errors import Where
 
@@ -103,6 +104,8 @@ def opened(data: bytes, path: str, identities: Callable[[], Identities]) -> Open
         )
         if _is_sops(block):
             return _yaml(data.decode(), block, identities())
+    if b"[sops]" in data:
+        return _ini(data, identities)
     return None
 
 
@@ -194,6 +197,21 @@ def _unflattened(flat: Mapping[str, str]) -> dict[str, Any]:
         items.extend({} for _ in range(index + 1 - len(items)))
         items[index][inner] = value
     return made
+
+
+# --- INI ------------------------------------------------------------------------------------------------------------
+
+
+def _ini(data: bytes, identities: Callable[[], Identities]) -> Opened | None:
+    text = data.decode(errors="replace").replace("\r\n", "\n")
+    flat = metadata_in(text)
+    if flat is None:
+        return None
+    metadata = metadata_of(_unflattened(flat))
+    opener = Opener(metadata, identities().data_key(metadata))
+    made = ini_opened(text, opener)
+    opener.check()
+    return Opened(made.encode(), opener.taken)
 
 
 # --- YAML -----------------------------------------------------------------------------------------------------------
