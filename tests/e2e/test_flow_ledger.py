@@ -473,3 +473,53 @@ def test_a_freeze_of_the_cluster_is_recorded_and_so_is_its_end(book: Book, team:
         return [one["message"] for one in answer.json["items"] if one["involvedObject"]["kind"] == "Installation"]
 
     team.until(lambda: any(f"freeze ended at {until}" in one for one in events_of_it()), "an Event tells it", 60)
+
+
+def test_what_no_named_key_signed_is_not_followed_and_the_signer_is_in_the_ledger(
+    book: Book, team: Team, tmp_path: Path
+) -> None:
+    subprocess.run(
+        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "ada@acme.example", "-f", str(tmp_path / "ada")],
+        check=True,
+    )
+    public = (tmp_path / "ada.pub").read_text().strip()
+    team.repository(verify={"signers": [{"ssh": public}]})
+    team.application()
+    git(team.work, "config", "gpg.format", "ssh")
+    git(team.work, "config", "user.signingkey", str(tmp_path / "ada"))
+    git(team.work, "config", "commit.gpgsign", "true")
+    first = team.commit({"shop/a.yaml": config_map("a", level="1")}, "Start\n\nApproved-by: Bob <bob@acme.example>")
+    team.until_synced(first)
+    git(team.work, "config", "commit.gpgsign", "false")
+    second = team.commit({"shop/a.yaml": config_map("a", level="2")}, "Sneaked in")
+
+    def repository() -> dict[str, Any]:
+        return dict((team.get("windlass.dev/v1alpha1/repositories/config") or {}).get("status") or {})
+
+    def held() -> bool:
+        return any(one["reason"] == "NotSigned" for one in repository().get("conditions", []))
+
+    team.until(held, "what is not signed is held", 60)
+    assert repository()["commit"] == first
+    assert repository()["signature"].startswith("ada@acme.example SHA256:")
+    assert team.status()["commit"] == first
+    found = team.get("v1/configmaps/a")
+    assert found is not None
+    assert found["data"] == {"level": "1"}
+    subject = f"Repository/{team.namespace}/config"
+    team.until(lambda: "held" in kinds(book.events(subject)), "it is in the ledger", 60)
+    (told,) = [one.data for one in book.events(subject) if isinstance(one.data, events.Held)]
+    assert (told.commit, told.held) == (first, second)
+    git(team.work, "config", "commit.gpgsign", "true")
+    third = team.commit({"shop/a.yaml": config_map("a", level="3")}, "Meant so")
+    team.until_synced(third, seconds=60)
+
+    def applied() -> list[events.Applied]:
+        found = [one.data for one in book.events(f"{team.namespace}/shop")]
+        return [one for one in found if isinstance(one, events.Applied)]
+
+    team.until(lambda: [one.commit for one in applied()] == [first, third], "both deployments are in the ledger", 60)
+    (evidence,) = applied()[0].commits
+    assert evidence.signer == repository()["signature"]
+    assert evidence.approvals == ("Bob <bob@acme.example>",)
+    assert [one.signer for one in applied()[1].commits] == [evidence.signer, ""], "the one that was sneaked in has none"

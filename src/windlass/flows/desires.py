@@ -19,6 +19,7 @@ from windlass.errors import NeedsHuman, Where, WindlassError
 from windlass.flows.charts import ChartFlow
 from windlass.flows.fleet import ApplicationState, Fleet, Key, RenderInputs, SourceState, Stamp
 from windlass.flows.inventory import Inventory
+from windlass.flows.signed import check_pinned
 from windlass.flows.values import Values
 from windlass.flows.waiting import RepositoryMissing, SourceNotReady
 from windlass.ports import ClusterFacts, OtherSource, Renderer, RenderRequest, Tracer
@@ -63,6 +64,12 @@ class Desires:
                 others = self._others(state, written)
                 if all(known.others[name].commit == other.commit for name, other in others.items()):
                     return known
+            if written.spec.source.at:
+                await check_pinned(source, commit)
+            for one in written.spec.sources:
+                other = self._fleet.sources.get(Key(state.key.namespace, one.repository))
+                if one.at and other is not None:
+                    await check_pinned(other, one.at)
             rendered, inputs = await self._render_at(state, source, written, commit)
             if not rendered.problems:
                 state.rendered, state.rendered_for = rendered, inputs

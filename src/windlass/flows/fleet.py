@@ -19,7 +19,7 @@ from windlass.core.kinds.application import Application, ChartSource
 from windlass.core.kinds.application_status import ApplicationStatus
 from windlass.core.kinds.installation import Installation
 from windlass.core.kinds.rendering import Render
-from windlass.core.kinds.repository import Ref, Repository, RepositoryStatus
+from windlass.core.kinds.repository import Ref, Repository, RepositoryStatus, Verify
 from windlass.core.model import Desired, Drift, Health, HealthStatus, ObjectHealth, ObjectRef, Outcome, Rendered
 from windlass.core.plan.ownership import Claim
 from windlass.errors import WindlassError
@@ -62,7 +62,7 @@ class RenderInputs(NamedTuple):
 class SourceState:
     """One Repository. ``commit`` is the newest one that was accepted, "" while none is known: then nothing is rendered.
 
-    ``held`` is the newer commit that is not followed (history rewritten), with ``error`` saying so.
+    ``held`` is the newer commit that is not followed (history rewritten, not signed), with ``error`` saying so.
     """
 
     key: Key
@@ -73,6 +73,8 @@ class SourceState:
     fetched_at: datetime | None = None
     held: str = ""
     followed: Ref | None = None  # what ``commit`` was found at, None where that was before this process
+    signature: str = ""  # who signed ``commit``, where that is asked for
+    judged: Verify | None = None  # by what it was asked for
     error: WindlassError | None = None
     status: RepositoryStatus | None = None
     folder: str = ""

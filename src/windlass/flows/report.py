@@ -393,7 +393,11 @@ def source_status(state: SourceState, old: RepositoryStatus, now: datetime) -> R
     fetched = old.fetched_at
     if state.fetched_at is not None and (state.commit != old.commit or not fetched):
         fetched = stamp(state.fetched_at)
-    return RepositoryStatus(state.commit, fetched, made, generation)
+    # Before the first look of a process, what the one before it found still says who it was.
+    signature = state.signature if state.judged is not None or state.commit != old.commit else old.signature
+    if state.written is not None and state.written.spec.verify is None:
+        signature = ""
+    return RepositoryStatus(state.commit, fetched, signature, made, generation)
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

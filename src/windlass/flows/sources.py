@@ -1,8 +1,9 @@
 """Repositories: what their ref says now, who has to look again because of it, and what is not followed.
 
 ``Sources.look`` is called for a Repository at its interval, at once after a push hook, and after a change of its spec.
-A remote that does not answer, or whose history was rewritten, changes nothing: the last good commit stays. Of the
-Applications only those are woken whose render read something that the new commit touched.
+A remote that does not answer, whose history was rewritten, or whose commit is not signed as asked, changes nothing:
+the last good commit stays. Of the Applications only those are woken whose render read something that the new commit
+touched.
 """
 
 from __future__ import annotations
@@ -21,13 +22,15 @@ from windlass.adapters.git.mirror import mirror_folder, mirror_folders, remove_f
 from windlass.core.kinds.fields import seconds
 from windlass.core.kinds.repository import Repository
 from windlass.core.model.events import Commit, stamp
+from windlass.core.words.commits import approvals_of
 from windlass.errors import NeedsHuman, TryLater, Where, WindlassError
 from windlass.flows.fleet import ApplicationState, Fleet, Key, SourceState
 from windlass.flows.metrics import Metrics
 from windlass.flows.queue import WorkQueue
 from windlass.flows.record import Recorder
 from windlass.flows.secrets import SecretReader
-from windlass.flows.waiting import HistoryRewritten
+from windlass.flows.signed import Signed
+from windlass.flows.waiting import HistoryRewritten, NotSigned
 from windlass.ports import Clock, Renderer
 
 log = structlog.get_logger("windlass")
@@ -78,6 +81,7 @@ class Sources:
         self._stories: dict[tuple[Key, str, str], list[tuple[CommitInfo, list[str]]]] = {}
         self._telling = asyncio.Lock()
         self._mirrors: dict[Key, tuple[tuple[str, Credentials | None], Mirror]] = {}
+        self._signed = Signed()
 
     async def look(self, key: Key) -> None:
         """One look at one Repository. Raises nothing of the two families: they become its status."""
@@ -150,8 +154,9 @@ class Sources:
         ref = written.spec.ref
         spec = RefSpec(branch=ref.branch, tag=ref.tag, semver=ref.semver, commit=ref.commit)
         if not state.commit:
-            # The process before this one may have died before it told: its mirror knows what it had followed.
-            state.commit = await mirror.last(spec)
+            # The process before this one may have died before it told: its mirror knows what it had followed, or what
+            # it did not follow.
+            state.commit = await self._signed.acceptable(mirror, written.spec.verify, await mirror.last(spec))
         if not state.folder and state.commit and await mirror.has(state.commit):
             # Git may be away at a start: what was fetched before it says what is wanted.
             state.folder = str(mirror.folder)
@@ -161,11 +166,18 @@ class Sources:
             # Another spec came while this was fetched (and another look with it): the answer is to an old question.
             return
         state.folder = str(mirror.folder)
-        if fetched.commit == state.commit and state.fetched_at is not None:
+        verify = written.spec.verify
+        if fetched.commit == state.commit and state.fetched_at is not None and state.judged == verify:
             state.held, state.followed = "", written.spec.ref
             return
         if state.commit and fetched.commit != state.commit:
             await self._check_history(state, written, mirror, fetched.commit)
+        try:
+            state.signature = await self._signed.check(mirror, verify, state.commit, fetched.commit)
+        except NotSigned:
+            state.held = fetched.commit
+            raise
+        state.judged = verify
         state.followed = written.spec.ref
         await self._advance(state, mirror, fetched.commit, began)
 
@@ -193,7 +205,7 @@ class Sources:
         if old != commit or state.fetched_at is None:
             state.fetched_at = self._clock.now()
         if info is not None:
-            self._record.fetched(state, told(info), old, len(changed or ()))
+            self._record.fetched(state, told(info, state.signature), old, len(changed or ()))
         woken = await self._spread(state, old, commit, changed)
         log.info(
             "fetched",
@@ -261,7 +273,11 @@ class Sources:
         reads = {"": state.rendered.read} if state.rendered is not None else {}
         touching = [info for info, changed in between if self._renderer.touched(changed, reads)] if old else []
         # Where none of them touches it (a pin, another path, the first time) the commit itself is what can be told.
-        return [told(info) for info in touching or [between[0][0]]]
+        chosen = touching or [between[0][0]]
+        asked = self._fleet.sources.get(key[0])
+        verify = asked.written.spec.verify if asked is not None and asked.written is not None else None
+        names = await self._signed.names(mirror, verify, [info.id for info in chosen])
+        return [told(info, names.get(info.id, "")) for info in chosen]
 
     async def _between(self, mirror: Mirror, old: str, new: str) -> list[tuple[CommitInfo, list[str]]]:
         """The commits from one to another with the paths they change, newest first, and the newest in any case."""
@@ -335,8 +351,14 @@ def move_on(user: ApplicationState, name: str, commit: str) -> None:
     user.rendered = msgspec.structs.replace(user.rendered, others=others)
 
 
-def told(info: CommitInfo) -> Commit:
+def told(info: CommitInfo, signer: str = "") -> Commit:
     """A commit as evidence."""
     return Commit(
-        id=info.id, subject=info.subject[:200], author=info.author[:100], email=info.email[:100], time=stamp(info.time)
+        id=info.id,
+        subject=info.subject[:200],
+        author=info.author[:100],
+        email=info.email[:100],
+        time=stamp(info.time),
+        signer=signer,
+        approvals=tuple(approvals_of(info.message)),
     )

@@ -64,6 +64,20 @@ class HistoryRewritten(NeedsHuman):
         )
 
 
+class NotSigned(NeedsHuman):
+    """A commit is not signed by a key that may. The last good commit stays in force."""
+
+    slug: ClassVar[str] = "not-signed"
+    reason: ClassVar[str] = Reason.NOT_SIGNED.value
+
+    def __init__(self, commit: str, why: str, old: str = "") -> None:
+        super().__init__(
+            f"{commit[:7]} is not followed: {why}",
+            hint="sign with a key of spec.verify.signers (git commit -S), or have the key added there",
+            then=f"{old[:7]} keeps running" if old else "nothing of it is applied",
+        )
+
+
 class DependencyNotReady(TryLater):
     slug: ClassVar[str] = "dependency-not-ready"
     reason: ClassVar[str] = Reason.DEPENDENCY_NOT_READY.value

@@ -57,10 +57,11 @@ def test_each_rule_of_the_crds_has_a_message() -> None:
     rules = [
         rule for crd in crds() for _, node in schemas(root(crd)) for rule in node.get("x-kubernetes-validations", [])
     ]
-    assert len(rules) == 15
+    assert len(rules) == 17
     assert all(":" in rule["message"] for rule in rules)
 
 
+SSH_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGpKH0nsA8ZDQnNHHYAhcVPVjF3iMPNRBQ3WhwVrY1Dp ada@acme.example"
 UPDATE = {"repository": "config", "paths": ["apps"]}
 IMAGE = {"image": "registry.example.com/acme/shop", "update": UPDATE}
 CHART = {"repository": "https://charts.example.com", "name": "redis"}
@@ -77,6 +78,8 @@ VERIFY = {"cosign": {"key": {"secret": "cosign-pub"}}}
         (repository.decode, {"url": "https://git.example.com:8443/a@b:c"}),
         (repository.decode, {"url": "https://a/b", "ref": {"branch": "main", "tag": "v1"}}),
         (repository.decode, {"url": "https://a/b", "ref": {"tag": "v1"}}),
+        (repository.decode, {"url": "https://a/b", "verify": {"signers": []}}),
+        (repository.decode, {"url": "https://a/b", "verify": {"signers": [{"ssh": SSH_KEY}], "mode": "all"}}),
         (application.decode, {"source": {"repository": "a", "path": "a/../b"}}),
         (application.decode, {"source": {"repository": "a", "path": "a/..b"}}),
         (application.decode, {"source": {"repository": "a"}}),

@@ -113,7 +113,9 @@ BAD = [
     (repo(ref={"branch": "a", "tag": "b"}), "spec.ref follows one thing, not branch and tag", "leave branch alone"),
     (repo(ref={"branch": "--upload-pack=x"}), "spec.ref.branch must be the name of a branch", "main"),
     (repo(ref={"branch": "a..b"}), "spec.ref.branch is not a name that Git allows", "main"),
-    (repo(verify={}), "spec.verify is not a known field", "known here:"),
+    (repo(verify={}), "spec.verify.signers is missing", ""),
+    (repo(verify={"signers": [{"ssh": "ada"}]}), "spec.verify.signers[0].ssh must be an SSH public key", "ssh-ed25519"),
+    (repo(include=[]), "spec.include is not a known field", "known here:"),
 ]
 
 

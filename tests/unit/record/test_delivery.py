@@ -128,6 +128,27 @@ def test_an_auditors_row_has_the_evidence_and_no_cell_is_a_formula() -> None:
     assert audit.row(health("Healthy", 1)) is None
 
 
+@pytest.mark.parametrize(
+    ("signer", "approvals", "told"),
+    [
+        (
+            "ada SHA256:x",
+            ["Bob <bob@acme.example>"],
+            ("ada SHA256:x", "Bob <bob@acme.example>", "claimed by who signed"),
+        ),
+        ("", ["Bob", "Eve"], ("", "Bob, Eve", "claimed by the commit, not proven")),
+        ("ada SHA256:x", [], ("ada SHA256:x", "", "")),
+    ],
+)
+def test_an_auditors_row_tells_signer_and_approver_and_how_far_that_is_known(
+    signer: str, approvals: list[str], told: tuple[str, str, str]
+) -> None:
+    commit = events.Commit(A, "Subject", "ada", signer=signer, approvals=approvals)
+    row = audit.row(event(events.Applied(commit=A, result="applied", commits=[commit]), 1))
+    assert row is not None
+    assert (row.signer, row.approver, row.approval) == told
+
+
 @pytest.mark.parametrize("kind", audit.KINDS)
 def test_every_act_has_its_row(kind: str) -> None:
     told = {name: ("x" if field is str else 1 if field is int else []) for name, field in needed(events.KINDS[kind])}

@@ -13,6 +13,7 @@ from windlass.adapters.git.errors import BadPath, BranchMoved, GitRefused, GitUn
 from windlass.adapters.git.mirror import Fetched, Mirror, mirror_folder
 from windlass.adapters.git.program import Transport
 from windlass.adapters.git.refs import RefSpec
+from windlass.adapters.git.seals import Seal, openpgp_signers, seals
 from windlass.adapters.git.signatures import SigningKey, fingerprint, signer
 from windlass.adapters.git.snapshot import (
     CommitSnapshot,
@@ -48,6 +49,7 @@ __all__ = [
     "Pushed",
     "RefMissing",
     "RefSpec",
+    "Seal",
     "SigningKey",
     "Snapshot",
     "Store",
@@ -65,7 +67,9 @@ __all__ = [
     "mirror_folder",
     "on_git_thread",
     "open_snapshot",
+    "openpgp_signers",
     "parse_url",
     "push",
+    "seals",
     "signer",
 ]

@@ -129,6 +129,7 @@ class Reason(StrEnum):
         "The controller may not write that file: write.paths of the Repository does not name it.",
     )
     HISTORY_REWRITTEN = "HistoryRewritten", "The branch moved backwards or sideways; history.rewritten says what to do."
+    NOT_SIGNED = "NotSigned", "A commit is not signed by a key of spec.verify.signers; it is not followed."
     AUTHENTICATION_FAILED = "AuthenticationFailed", "The repository refused the credentials, or wants some."
     SECRET_MISSING = "SecretMissing", "A Secret that is named is missing or lacks a key."
     NO_LEDGER = "NoLedger", "The Installation names no ledger: what happens is not recorded in Git."

@@ -6,6 +6,8 @@ asked of the outside. Whether ``file:`` may be read is the flow's decision: only
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 from typing import Annotated, Any, Literal
 
@@ -55,6 +57,22 @@ PATHS = Form(
     "a pattern for paths of the repository, without a slash in front",
     "apps/*/staging",
     512,
+)
+
+
+SSH = Form(
+    r"(?:ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp256|ecdsa-sha2-nistp384|ecdsa-sha2-nistp521) [A-Za-z0-9+/=]+"
+    r"(?: [^\x00-\x1f\x7f]+)?",
+    "an SSH public key as in a .pub file: ssh-ed25519, ssh-rsa or ecdsa-sha2-nistp* (keys on a security key, sk-*, "
+    "are not known)",
+    "ssh-ed25519 AAAA... ada@acme.example",
+    4096,
+)
+OPENPGP = Form(
+    r"\s*-----BEGIN PGP PUBLIC KEY BLOCK-----[\x09\x0a\x0d\x20-\x7e]+-----END PGP PUBLIC KEY BLOCK-----\s*",
+    "a public key as gpg --export --armor prints it",
+    "-----BEGIN PGP PUBLIC KEY BLOCK----- ...",
+    65536,
 )
 
 
@@ -120,6 +138,32 @@ class History(Part, frozen=True):
     ] = "hold"
 
 
+class Signer(Part, frozen=True):
+    """One key that may sign: exactly one of these."""
+
+    ssh: Annotated[
+        str, SSH, Says("An SSH public key. Its comment is whose it is, in status and ledger.", SSH.example)
+    ] = ""
+    openpgp: Annotated[str, OPENPGP, Says("An OpenPGP public key, armored. It is checked by the program `gpgv`.")] = ""
+
+    rules = (Rule("has(self.ssh) != has(self.openpgp)", "a signer is one key: name ssh or openpgp"),)
+
+
+class Verify(Part, frozen=True):
+    """Which commits are followed: those that one of these keys signed."""
+
+    signers: Annotated[list[Signer], Says("The keys that may sign. The controller's own, where it writes, is one.")]
+    mode: Annotated[
+        Literal["head", "all"],
+        Says(
+            "What has to be signed: the newest commit (`head`), which vouches for those before it, or each that came "
+            "since the last one that was accepted (`all`)."
+        ),
+    ] = "head"
+
+    rules = (Rule("self.signers.size() > 0", "name at least one key: signers: [{ssh: ssh-ed25519 AAAA...}]"),)
+
+
 class RepositorySpec(Part, frozen=True):
     """The spec of a Repository."""
 
@@ -145,6 +189,10 @@ class RepositorySpec(Part, frozen=True):
         SecretRef | None,
         Says("The Secret whose key `token` signs push hooks (HMAC-SHA256). Without it no push hook is accepted."),
     ] = None
+    verify: Annotated[
+        Verify | None,
+        Says("Whose signature a commit has to have. One that lacks it is not followed; what runs keeps running."),
+    ] = None
     history: Annotated[History, Says("What to do when history changes under us.")] = msgspec.field(
         default_factory=History
     )
@@ -162,6 +210,7 @@ class RepositoryStatus(Part, frozen=True):
 
     commit: Annotated[str, Says("The commit that the ref stood at when it was asked last.")] = ""
     fetched_at: Annotated[str, Says("When `commit` was first seen. Asking again without news writes nothing.")] = ""
+    signature: Annotated[str, Says("Who signed `commit`, where `spec.verify` asks for it.")] = ""
     conditions: Annotated[
         list[Condition], Says("`Ready`, and `Reconciling` or `Stalled` while so."), Keyed(("type",))
     ] = msgspec.field(default_factory=list)
@@ -194,6 +243,14 @@ def _check(spec: RepositorySpec) -> None:
             raise mistake(f"spec.ref.{word}", f"is not a name that Git allows: {shown(name)}", f"{word}: main")
     if spec.ref.commit and re.fullmatch(COMMIT.pattern, spec.ref.commit) is None:
         raise mistake("spec.ref.commit", f"must be {COMMIT.words}", f"commit: {COMMIT.example}")
+    for place, one in enumerate(spec.verify.signers if spec.verify is not None else []):
+        field = f"spec.verify.signers[{place}]"
+        if bool(one.ssh) == bool(one.openpgp):
+            raise mistake(field, "is one key, under ssh or openpgp", f"- ssh: {SSH.example}")
+        if one.ssh and not _is_key(one.ssh):
+            raise mistake(f"{field}.ssh", "is not a whole public key", f"ssh: {SSH.example}")
+    if spec.verify is not None and not spec.verify.signers:
+        raise mistake("spec.verify.signers", "names no key", f"signers: [{{ssh: {SSH.example}}}]")
     authority = spec.url.partition("://")[2].partition("/")[0]
     user, at, _ = authority.rpartition("@")
     if at and (spec.url.startswith("http") or ":" in user):
@@ -204,6 +261,16 @@ def _check(spec: RepositorySpec) -> None:
         )
     if authority.startswith("-"):
         raise mistake("spec.url", f"has no host: {shown(spec.url)}", f"url: {URL.example}")
+
+
+def _is_key(ssh: str) -> bool:
+    """Whether the text holds what it says: the key begins with the name of its own kind."""
+    kind, _, rest = ssh.partition(" ")
+    try:
+        blob = base64.b64decode(rest.split(" ")[0], validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return blob[4 : 4 + len(kind)] == kind.encode() and int.from_bytes(blob[:4], "big") == len(kind)
 
 
 DEFINITION = Kind(

@@ -34,7 +34,8 @@ class Data(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename
 
 
 class Commit(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
-    """One commit, as evidence. ``time`` is the committer's. ``signer`` where a signature was verified."""
+    """One commit, as evidence. ``time`` is the committer's. ``signer`` where a signature was verified. ``approvals``
+    are people whom its message names as having approved it: a claim of whoever wrote it."""
 
     id: str
     subject: str = ""
@@ -42,6 +43,7 @@ class Commit(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     email: str = ""
     time: str = ""
     signer: str = ""
+    approvals: tuple[str, ...] = ()
 
 
 class PlannedChange(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
@@ -193,7 +195,8 @@ class Fetched(Data, frozen=True):
 
 
 class Held(Data, frozen=True):
-    """A Repository's ref came to a commit that is not followed: its history was rewritten."""
+    """A Repository's ref came to a commit that is not followed: its history was rewritten, or the commit is not signed
+    by who may."""
 
     kind: ClassVar[str] = "held"
     severe: ClassVar[bool] = True

@@ -18,8 +18,9 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Row(msgspec.Struct, frozen=True, rename="camel"):
-    """One row. ``who`` is the author of the commit, the person who asked, or a field manager; ``evidence`` the event's
-    id."""
+    """One row. ``who`` is the author of the commit, the person who asked, or a field manager; ``signer`` whose
+    signature on the commit was verified. ``approver`` is whom the commit's message names, and ``approval`` how that is
+    known: it is a claim, of the signer where there is one. ``evidence`` is the event's id."""
 
     time: str
     what: str
@@ -33,6 +34,8 @@ class Row(msgspec.Struct, frozen=True, rename="camel"):
     committed: str = ""
     requested_by: str = ""
     signer: str = ""
+    approver: str = ""
+    approval: str = ""
     details: str = ""
     evidence: str = ""
 
@@ -56,6 +59,8 @@ def row(event: Event) -> Row | None:
                 committed=newest.time,
                 requested_by=asked[1] if len(asked) > 1 else "",
                 signer=newest.signer,
+                approver=", ".join(newest.approvals),
+                approval=_claim(newest),
                 details=", ".join(f"{number} {word}" for word, number in data.counts.items()),
             )
         case events.Refused():
@@ -92,6 +97,13 @@ def row(event: Event) -> Row | None:
             return msgspec.structs.replace(made, outcome=event.kind, details=words)
         case _:
             return None
+
+
+def _claim(commit: events.Commit) -> str:
+    """How far an approval is known."""
+    if not commit.approvals:
+        return ""
+    return "claimed by who signed" if commit.signer else "claimed by the commit, not proven"
 
 
 def cells(made: Row) -> list[str]:

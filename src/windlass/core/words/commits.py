@@ -55,6 +55,16 @@ def fact_of(message: str, key: str) -> str:
     return next((value for name, value in trailers_of(message) if name == key), "")
 
 
+APPROVALS = ("approved-by", "reviewed-by", "acked-by")
+_MOST = 10
+
+
+def approvals_of(message: str) -> list[str]:
+    """Who is said to have approved a commit, by its trailers. Whoever wrote the message could write that: a claim."""
+    found = {_line(value)[:100]: None for key, value in trailers_of(message) if key.lower() in APPROVALS}
+    return list(found)[:_MOST]
+
+
 def _told(intent: Intent) -> str:
     return f"{intent.summary}: {intent.reason}" if intent.reason else intent.summary
 
