@@ -84,10 +84,12 @@ and by Python's own numbers there is one every few thousand objects; what Windla
 
 
 class Controller:
-    """One controller on one cluster. ``started`` is set once it leads and knows what there is."""
+    """One controller on one cluster. ``started`` is set once it leads and knows what there is. ``listener`` is a socket
+    that listens already, in place of the settings' address and port."""
 
-    def __init__(self, settings: Settings, access: Access) -> None:
+    def __init__(self, settings: Settings, access: Access, listener: socket.socket | None = None) -> None:
         self.settings = settings
+        self._listener = listener
         self.access = access
         self.clock = SystemClock()
         self.fleet = Fleet()
@@ -352,7 +354,7 @@ class Controller:
             timeout_graceful_shutdown=2,
         )
         server = Server(config)
-        task = supervisor.spawn(server.serve(), "pages")
+        task = supervisor.spawn(server.serve([self._listener] if self._listener is not None else None), "pages")
         while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn tells it by nothing else
             await asyncio.sleep(0.005)
         if not server.started:

@@ -66,9 +66,10 @@ class RegistryHost:
     def push_blob(self, name: str, content: bytes) -> None:
         self.ask("POST", f"/v2/{name}/blobs/uploads/?digest={digest(content)}", content)
 
-    def push(self, tag: str, name: str = "acme/shop", **labels: str) -> str:
-        """An image, another one for each tag. Returns its digest."""
-        config = json.dumps({"os": "linux", "architecture": "amd64", "config": {"Labels": labels}}).encode()
+    def push(self, tag: str, name: str = "acme/shop", *, created: str = "", **labels: str) -> str:
+        """An image, another one for each tag. Returns its digest. ``created`` is when it says that it was built."""
+        about: dict[str, Any] = {"os": "linux", "architecture": "amd64", "config": {"Labels": labels}}
+        config = json.dumps({**about, "created": created} if created else about).encode()
         layer = tag.encode()
         for content in (config, layer):
             self.push_blob(name, content)

@@ -22,6 +22,15 @@ from windlass.cli.options import Moment, cluster_options, ledger_options, namesp
 @click.option(
     "--changes", default="", metavar="A..B", help="What changed from one deployed commit to another, rendered."
 )
+@click.option(
+    "--trace",
+    "trace",
+    is_flag=False,
+    flag_value="",
+    default=None,
+    metavar="[IMAGE]",
+    help="Images from the push to Healthy, with times: of an image, a tag, a policy, a commit, a digest, or all.",
+)
 @namespace_option
 @ledger_options
 @cluster_options
@@ -36,6 +45,7 @@ def command(
     at: datetime | None,
     commits: bool,
     changes: str,
+    trace: str | None,
     namespace: str,
     ledger_url: str,
     cluster_name: str,
@@ -51,12 +61,13 @@ def command(
     windlass log --at 2026-11-28T14:00:00Z    what ran at that time
     windlass log shop --commits               the commits and people that led to what runs now
     windlass log shop --changes 3f2c1ab..8e1f0c2
+    windlass log --trace acme/shop:1.4.2      pushed, verified, committed, applied, Healthy: when
 
     The ledger's ref is fetched with your own Git rights. Plans are left out unless they are asked for by --kind: what
     came of them is told. With --ledger no cluster is asked.
     """
-    if sum((at is not None, commits, bool(changes))) > 1:
-        raise click.UsageError("--at, --commits and --changes are one question each")
+    if sum((at is not None, commits, bool(changes), trace is not None)) > 1:
+        raise click.UsageError("--at, --commits, --changes and --trace are one question each")
     if (commits or changes) and not app:
         raise click.UsageError("name the Application")
     first, dots, second = changes.partition("..")
@@ -68,6 +79,10 @@ def command(
 
     which = Which(ledger_url, cluster_name, kubeconfig, context)
     asked = timelines.Asked(app, namespace, kinds, since, until, actor, limit, output)
+    if trace is not None:
+        from windlass.cli import tracing
+
+        return run_person(lambda: tracing.trace(which, asked, trace))
     if at is not None:
         return run_person(lambda: timelines.ran_at(which, asked, at))
     if commits:

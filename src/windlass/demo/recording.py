@@ -13,18 +13,24 @@ from typing import TYPE_CHECKING
 
 from windlass import settings
 from windlass.core.words.plain import plain
+from windlass.demo.shop import ms
 
 if TYPE_CHECKING:
     from windlass.demo.story import Teller
 
-SHOP = "default/shop"
 PERSON = "[user]\n\tname = ada\n\temail = ada@acme.example\n"
 """Whose commits the commands make: settings of Git that are the story's own."""
+
+
+def shop_of(teller: Teller) -> str:
+    """The shop, as one types it."""
+    return f"{teller.stack.namespace}/shop"
 
 
 async def typed(teller: Teller, *arguments: str, codes: tuple[int, ...] = (0,)) -> str:
     """What a command of ``windlass`` prints; "" where it ends with another exit code than these."""
     command = [sys.executable, "-m", "windlass", *arguments, "--kubeconfig", str(teller.stack.kubeconfig)]
+    command += ["--context", teller.stack.context] if teller.stack.context else []
     own = teller.stack.folder / "gitconfig"
     await asyncio.to_thread(own.write_text, PERSON)
     more = {"XDG_CACHE_HOME": str(teller.stack.folder / "cache"), "GIT_CONFIG_GLOBAL": str(own)}
@@ -40,7 +46,7 @@ async def recorded(teller: Teller) -> None:
     running = (await teller.status())["commit"]
 
     async def pushed() -> list[str]:
-        lines = (await typed(teller, "log", SHOP, "--limit", "1000")).splitlines()
+        lines = (await typed(teller, "log", shop_of(teller), "--limit", "1000")).splitlines()
         applied = [line for line in lines if "  applied " in line]
         return lines if applied and f" {running[:7]} " in applied[0] else []
 
@@ -51,11 +57,18 @@ async def recorded(teller: Teller) -> None:
     for words in ("applied", "refused", "drift"):
         teller.say(f"       {plain(next(line for line in lines if f'  {words} ' in line))}")
     told, proven = await asyncio.gather(
-        typed(teller, "metrics", SHOP, "-o", "json"), typed(teller, "ledger", "verify", "-o", "json")
+        typed(teller, "metrics", shop_of(teller), "-o", "json"), typed(teller, "ledger", "verify", "-o", "json")
     )
     numbers, (proof,) = json.loads(told)["all"], json.loads(proven)
     teller.check("each deployment is counted", numbers["deployments"] >= len(teller.deployments))
     failed = f"change-failure rate {numbers['changeFailureRate']:.0%}"
     teller.tell("windlass metrics shop", f"{numbers['deployments']} deployments, {failed}")
+    (trace,) = json.loads(await typed(teller, "log", shop_of(teller), "--trace", "main-2", "-o", "json"))
+    (delivered,) = trace["applications"]
+    way = [trace["pushed"], trace["decided"], trace["committed"], delivered["applied"], delivered["healthy"]]
+    teller.check("an image's way is known from its push to Healthy", all(way))
+    teller.check("and that it was verified", trace["verified"])
+    took = ms(trace["seconds"])
+    teller.tell("windlass log shop --trace", f"main-2: pushed, verified, committed, applied, Healthy: {took} in all")
     teller.check("the ledger is whole", proof["whole"])
     teller.tell("windlass ledger verify", f"whole: {proof['events']} events in {proof['commits']} commits")

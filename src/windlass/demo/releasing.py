@@ -14,14 +14,14 @@ from windlass.core.documents import write as yaml_text
 from windlass.core.kinds.kind import API_VERSION
 from windlass.demo import shop
 from windlass.demo.pushing import Pusher
-from windlass.demo.recording import SHOP, typed
+from windlass.demo.recording import shop_of, typed
 from windlass.demo.shop import ms
-from windlass.demo.stack import HOOK_SECRET, REPOSITORY, application_object, repository_object
+from windlass.demo.stack import HOOK_SECRET, REPOSITORY, Stack
 
 if TYPE_CHECKING:
     from windlass.demo.story import Teller
 
-WEB = ("apps/v1", "Deployment", "default", "web")
+WEB = ("apps/v1", "Deployment", "web")
 IMAGE = "acme/shop"
 WRITE = {
     "secret": "config-write",
@@ -41,8 +41,8 @@ async def released(teller: Teller) -> None:
         first = await teller.push(
             {
                 "shop/web.yaml": _web(stack.registry, "main-1"),
-                "clusters/demo/shop.yaml": yaml_text([application_object("shop", "shop", health={"timeout": "2s"})]),
-                "clusters/demo/policy.yaml": yaml_text([_policy(stack.registry)]),
+                "clusters/demo/shop.yaml": yaml_text([teller.application("shop", "shop", health={"timeout": "2s"})]),
+                "clusters/demo/policy.yaml": yaml_text([_policy(stack)]),
             },
             "Take images from the registry",
         )
@@ -75,7 +75,7 @@ async def _not_signed(teller: Teller, pusher: Pusher) -> None:
     await pusher.push("main-3", signed=False)
 
     async def refused() -> str:
-        lines = (await typed(teller, "image", "check", SHOP, codes=(0, 2))).splitlines()
+        lines = (await typed(teller, "image", "check", shop_of(teller), codes=(0, 2))).splitlines()
         return next((line.strip() for line in lines if "main-3" in line), "")
 
     line, _ = await teller.until("it says why it is not taken", refused)
@@ -93,9 +93,9 @@ async def _broken(teller: Teller, pusher: Pusher) -> None:
         return (await teller.status()).get("health") == "Degraded"
 
     _, took = await teller.until("it is told that it does not run", degraded)
-    told = await typed(teller, "rollback", SHOP, "--reason", "crash loop", "--timeout", "30s")
+    told = await typed(teller, "rollback", shop_of(teller), "--reason", "crash loop", "--timeout", "30s")
     teller.check("the command brings back what ran", "Healthy after" in told)
-    teller.check("and holds the tag", "holds main-4-crash of ImagePolicy default/shop" in told)
+    teller.check("and holds the tag", f"holds main-4-crash of ImagePolicy {shop_of(teller)}" in told)
     status, back = await teller.until("what ran before runs", lambda: teller.healthy_at(good))
     teller.recoveries.append(back)
     teller.check("pinned", any(one["reason"] == "Pinned" for one in status["conditions"]))
@@ -106,7 +106,7 @@ async def _broken(teller: Teller, pusher: Pusher) -> None:
     before = teller.commit
     await pusher.push("main-5", signed=True)
     await teller.until("the next one is taken", lambda: _tip_after(teller, before))
-    told = await typed(teller, "forward", SHOP, "--timeout", "30s")
+    told = await typed(teller, "forward", shop_of(teller), "--timeout", "30s")
     teller.check("forward follows the branch again", "Healthy after" in told)
     _, took = await teller.until("the next one runs", lambda: _runs(teller, "main-5"))
     await teller.pull()
@@ -125,22 +125,22 @@ async def _prepare(teller: Teller, pusher: Pusher) -> None:
             {
                 "apiVersion": "v1",
                 "kind": "Secret",
-                "metadata": {"name": name, "namespace": "default"},
+                "metadata": {"name": name, "namespace": stack.namespace},
                 "stringData": data,
             }
         )
-    source = repository_object(stack.repository_url, "main")
+    source = teller.repository()
     source["spec"]["write"] = WRITE
     await stack.apply(source)
 
 
-def _policy(registry: str) -> dict[str, Any]:
+def _policy(stack: Stack) -> dict[str, Any]:
     return {
         "apiVersion": API_VERSION,
         "kind": "ImagePolicy",
-        "metadata": {"name": "shop", "namespace": "default"},
+        "metadata": {"name": "shop", "namespace": stack.namespace},
         "spec": {
-            "image": f"{registry}/{IMAGE}",
+            "image": f"{stack.registry}/{IMAGE}",
             "insecure": True,
             "select": {"numeric": {"pattern": "^main-(?P<n>[0-9]+)"}},
             "pin": "tag+digest",

@@ -14,9 +14,10 @@ import socket
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -34,7 +35,10 @@ from windlass.ports import ApplyRequest
 
 OWN = {one.kind: Resource(GROUP, VERSION, one.plural, one.kind, one.namespaced) for one in KINDS}
 """Our own kinds, known without asking: their definitions were applied a moment ago."""
+CRDS = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", False)
 NAMESPACE = "windlass-system"
+DEMO_NAMESPACE = "windlass-demo"
+"""The story's own namespace in a person's cluster."""
 MANAGER = "windlass-up"
 REPOSITORY = "config"
 LEDGER = "ledger"
@@ -45,7 +49,8 @@ START = 30.0
 
 @dataclass
 class Stack:
-    """What runs: where it is, and what to ask it with. ``folder`` holds everything; ``registry`` is host:port."""
+    """What runs: where it is, and what to ask it with. ``folder`` holds everything; ``registry`` is host:port.
+    ``namespace`` is where the trial's own objects are."""
 
     folder: Path
     kubeconfig: Path
@@ -55,6 +60,7 @@ class Stack:
     registry: str
     hook_secret: str
     namespace: str = "default"
+    context: str = ""
 
     @property
     def repository_url(self) -> str:
@@ -78,78 +84,118 @@ class Stack:
         return await self.cluster.read(resource, ObjectRef(resource.group, kind, namespace, name))
 
 
+class Theirs(NamedTuple):
+    """A person's own cluster: how it is reached, here and by the commands that are typed."""
+
+    access: Access
+    kubeconfig: Path
+    context: str = ""
+
+
 @contextlib.asynccontextmanager
-async def running(folder: Path, *, port: int = 0, keep_state: bool = False) -> AsyncIterator[Stack]:
-    """A devstack with a controller. ``keep_state`` keeps the cluster's objects in the folder for the next start."""
+async def running(
+    folder: Path, *, port: int = 0, keep_state: bool = False, theirs: Theirs | None = None
+) -> AsyncIterator[Stack]:
+    """A devstack with a controller. ``keep_state`` keeps the cluster's objects in the folder for the next start.
+
+    With ``theirs`` only the Git server and the registry are the devstack's, and the cluster is a person's: Windlass is
+    put into it, with a namespace of its own for the trial, and taken out again. One that has Windlass is refused.
+    """
     git_program()
-    kubeconfig = folder / "kubeconfig"
-    secret_file = folder / "hook-secret"
-    await asyncio.to_thread(_prepare, folder, kubeconfig, secret_file)
-    git_port, hook_port, registry_port = free_port(), free_port(), free_port()
-    # Its end of the pipe closes when this process ends, however: nothing is left running after a kill.
-    options = ["--port", str(port), "--kubeconfig", str(kubeconfig), "--end-with-stdin"]
-    options += ["--git-port", str(git_port), "--git-root", str(folder / "git")]
-    options += ["--git-notify", f"http://127.0.0.1:{hook_port}/hooks/git/default/{REPOSITORY}"]
-    options += ["--git-notify-secret-file", str(secret_file)]
-    options += ["--measured"]  # a trial's autoscalers are as well as anywhere with a metrics server
-    options += ["--registry-port", str(registry_port), "--registry-root", str(folder / "registry")]
-    options += ["--registry-notify", f"http://127.0.0.1:{hook_port}/hooks/registry/default/shop"]
-    options += ["--registry-notify-token-file", str(secret_file)]
-    if keep_state:
-        options += ["--data", str(folder / "cluster")]
-    async with devstack(options, kubeconfig):
-        for name in (REPOSITORY, LEDGER):
-            await GitServer(str(folder / "git")).create(name)
-        access = from_kubeconfig([kubeconfig])
-        async with connect(access, SystemClock()) as cluster:
-            made = Stack(
-                folder=folder,
-                kubeconfig=kubeconfig,
-                cluster=cluster,
-                controller=controller(access, folder, hook_port),
-                git_url=f"http://127.0.0.1:{git_port}",
-                registry=f"127.0.0.1:{registry_port}",
-                hook_secret=await asyncio.to_thread(secret_file.read_text),
-            )
-            await _install(made)
-            ended = asyncio.Event()
-            work = asyncio.ensure_future(made.controller.run(ended))
-            try:
-                await _first(work, made.controller.started.wait())
-                yield made
-            finally:
-                ended.set()
-                await asyncio.wait([work])
-                work.result()
+    kubeconfig = theirs.kubeconfig if theirs is not None else folder / "kubeconfig"
+    namespace = DEMO_NAMESPACE if theirs is not None else "default"
+    addresses, secret_file = folder / "addresses.json", folder / "hook-secret"
+    await asyncio.to_thread(_prepare, folder, addresses, secret_file)
+    # Whoever chooses a free port and binds it later may come second: each is bound by whom it serves, then told.
+    with _listener() as listener:
+        hooks = f"http://127.0.0.1:{listener.getsockname()[1]}/hooks"
+        # Its end of the pipe closes when this process ends, however: nothing is left running after a kill.
+        options = ["--end-with-stdin", "--git-root", str(folder / "git")]
+        options += ["--git-notify", f"{hooks}/git/{namespace}/{REPOSITORY}"]
+        options += ["--git-notify-secret-file", str(secret_file)]
+        options += ["--registry-root", str(folder / "registry")]
+        options += ["--registry-notify", f"{hooks}/registry/{namespace}/shop"]
+        options += ["--registry-notify-token-file", str(secret_file)]
+        if theirs is not None:
+            options += ["--no-cluster"]
+        else:
+            # A trial's autoscalers are as well as anywhere with a metrics server.
+            options += ["--port", str(port), "--kubeconfig", str(kubeconfig), "--measured"]
+        if keep_state:
+            options += ["--data", str(folder / "cluster")]
+        async with devstack(options, addresses) as at:
+            for name in (REPOSITORY, LEDGER):
+                await GitServer(str(folder / "git")).create(name)
+            access = theirs.access if theirs is not None else from_kubeconfig([kubeconfig])
+            async with connect(access, SystemClock()) as cluster:
+                made = Stack(
+                    folder=folder,
+                    kubeconfig=kubeconfig,
+                    cluster=cluster,
+                    controller=controller(access, folder, listener),
+                    git_url=at["git"],
+                    registry=at["registry"].removeprefix("http://"),
+                    hook_secret=await asyncio.to_thread(secret_file.read_text),
+                    namespace=namespace,
+                    context=theirs.context if theirs is not None else "",
+                )
+                async with AsyncExitStack() as last:
+                    if theirs is not None:
+                        await _refuse_installed(made)
+                        last.push_async_callback(_take_out, made)
+                    await _install(made)
+                    async with _controlled(made):
+                        yield made
 
 
-def _prepare(folder: Path, kubeconfig: Path, secret_file: Path) -> None:
+@contextlib.asynccontextmanager
+async def _controlled(made: Stack) -> AsyncIterator[None]:
+    """The controller, from leading to ended."""
+    ended = asyncio.Event()
+    work = asyncio.ensure_future(made.controller.run(ended))
+    try:
+        await _first(work, made.controller.started.wait())
+        yield
+    finally:
+        ended.set()
+        await asyncio.wait([work])
+        work.result()
+
+
+def _listener() -> socket.socket:
+    """A socket that listens on a free port of 127.0.0.1: who asks before it is served waits."""
+    made = socket.socket()
+    made.bind(("127.0.0.1", 0))
+    made.listen(64)
+    return made
+
+
+def _prepare(folder: Path, addresses: Path, secret_file: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    kubeconfig.unlink(missing_ok=True)
+    addresses.unlink(missing_ok=True)
     if not secret_file.exists():
         secret_file.touch(mode=0o600)
         secret_file.write_text(secrets.token_urlsafe(32))
 
 
-def controller(access: Access, folder: Path, port: int) -> Controller:
+def controller(access: Access, folder: Path, listener: socket.socket) -> Controller:
     """A controller of this process, with everything that it keeps in the folder."""
     made = settings.Settings(
         namespace=NAMESPACE,
         data=folder / "controller",
-        port=port,
         lease=True,
         identity="windlass-up",
         renderers=2,
         local_charts=True,
     )
-    return Controller(made, access)
+    return Controller(made, access, listener)
 
 
 @contextlib.asynccontextmanager
-async def devstack(options: Sequence[str], kubeconfig: Path) -> AsyncIterator[None]:
-    """The child process, from ready to stopped."""
-    log = kubeconfig.with_name("devstack.log")
-    command = [sys.executable, "-m", "windlass.devstack.serve", *options]
+async def devstack(options: Sequence[str], addresses: Path) -> AsyncIterator[dict[str, str]]:
+    """The child process, from ready to stopped. Gives the URLs that it wrote to the file ``addresses``."""
+    log = addresses.with_name("devstack.log")
+    command = [sys.executable, "-m", "windlass.devstack.serve", *options, "--addresses", str(addresses)]
     out = await asyncio.to_thread(log.open, "wb")
     try:
         child = await asyncio.create_subprocess_exec(
@@ -158,8 +204,8 @@ async def devstack(options: Sequence[str], kubeconfig: Path) -> AsyncIterator[No
     finally:
         out.close()
     try:
-        await _ready(child, kubeconfig, log)
-        yield
+        await _ready(child, addresses, log)
+        yield msgspec.json.decode(await asyncio.to_thread(addresses.read_bytes), type=dict[str, str])
     finally:
         if child.returncode is None:
             child.terminate()
@@ -171,10 +217,10 @@ async def devstack(options: Sequence[str], kubeconfig: Path) -> AsyncIterator[No
                 await child.wait()
 
 
-async def _ready(child: Process, kubeconfig: Path, log: Path) -> None:
+async def _ready(child: Process, addresses: Path, log: Path) -> None:
     try:
         async with asyncio.timeout(START):
-            while not await asyncio.to_thread(kubeconfig.exists):
+            while not await asyncio.to_thread(addresses.exists):
                 if child.returncode is not None:
                     raise await asyncio.to_thread(_ended, child.returncode, log)
                 await asyncio.sleep(0.01)
@@ -192,7 +238,8 @@ def _ended(code: int, log: Path) -> NeedsHuman:
 async def _install(stack: Stack) -> None:
     """What ``windlass install`` would put into a real cluster, as far as a trial needs it."""
     await asyncio.gather(*(stack.apply(one) for one in definitions()))
-    await stack.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+    for name in sorted({NAMESPACE, stack.namespace} - {"default"}):
+        await stack.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     await established(stack.cluster)
     made = installation(Deploy(image="", cluster="devstack", apply_as="controller"))
     made["spec"]["ledger"] = {"repository": LEDGER, "push": LEDGER_PUSH}
@@ -202,32 +249,64 @@ async def _install(stack: Stack) -> None:
         {
             "apiVersion": "v1",
             "kind": "Secret",
-            "metadata": {"name": HOOK_SECRET, "namespace": "default"},
+            "metadata": {"name": HOOK_SECRET, "namespace": stack.namespace},
             "stringData": {"token": stack.hook_secret},
         }
     )
 
 
+async def _refuse_installed(stack: Stack) -> None:
+    """A cluster that has Windlass, or our namespaces, is somebody's: nothing of it is touched."""
+    namespaces = Resource("", "v1", "namespaces", "Namespace", False)
+    wanted = [(CRDS, one["metadata"]["name"]) for one in definitions()]
+    wanted += [(namespaces, NAMESPACE), (namespaces, stack.namespace)]
+    for resource, name in wanted:
+        if await stack.cluster.read(resource, ObjectRef(resource.group, resource.kind, "", name)) is not None:
+            raise NeedsHuman(
+                f"this cluster has the {resource.kind} {name} already: the demo needs one without Windlass",
+                hint="name another cluster, or leave --kubeconfig out: then it brings one of its own",
+            )
+
+
+async def _take_out(stack: Stack) -> None:
+    """What ``_install`` put into a person's cluster, and with the namespaces and kinds everything that the story made.
+    The controller has ended: nothing puts it back."""
+    namespaces = Resource("", "v1", "namespaces", "Namespace", False)
+    mine = [(namespaces, one) for one in (stack.namespace, NAMESPACE)]
+    mine += [(CRDS, one["metadata"]["name"]) for one in definitions()]
+    for resource, name in mine:
+        ref = ObjectRef(resource.group, resource.kind, "", name)
+        found = await stack.cluster.read(resource, ref)
+        if found is not None:
+            await stack.cluster.delete(resource, ref, uid=found["metadata"]["uid"])
+    # A cluster whose controllers are slow takes them away later; a second demo says what is in its way until then.
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(START):
+            for resource, name in mine:
+                ref = ObjectRef(resource.group, resource.kind, "", name)
+                while await stack.cluster.read(resource, ref) is not None:  # noqa: ASYNC110 - a cluster tells nobody
+                    await asyncio.sleep(0.1)
+
+
 async def established(cluster: KubeCluster) -> None:
     """Waits until the cluster serves our kinds."""
-    crds = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", False)
     async with asyncio.timeout(START):
         waiting = {one["metadata"]["name"] for one in definitions()}
         while waiting:
-            for content in await cluster.select(crds, ""):
-                conditions = content.get("status", {}).get("conditions", [])
+            for content in await cluster.select(CRDS, ""):
+                conditions = (content.get("status") or {}).get("conditions") or []
                 if any(one["type"] == "Established" and one["status"] == "True" for one in conditions):
                     waiting.discard(content["metadata"]["name"])
             if waiting:
                 await asyncio.sleep(0.02)
 
 
-def repository_object(url: str, branch: str, *, interval: str = "5m") -> dict[str, Any]:
+def repository_object(url: str, branch: str, *, interval: str = "5m", namespace: str = "default") -> dict[str, Any]:
     """The Repository of a trial. The push hook makes news arrive at once; the interval is the net below it."""
     return {
         "apiVersion": API_VERSION,
         "kind": "Repository",
-        "metadata": {"name": REPOSITORY, "namespace": "default"},
+        "metadata": {"name": REPOSITORY, "namespace": namespace},
         "spec": {"url": url, "ref": {"branch": branch}, "interval": interval, "hook": {"secret": HOOK_SECRET}},
     }
 
@@ -252,12 +331,12 @@ def ledger_objects(url: str) -> list[dict[str, Any]]:
     ]
 
 
-def application_object(name: str, path: str, **spec: Any) -> dict[str, Any]:
-    """An Application of the trial's repository, into the namespace ``default``."""
+def application_object(name: str, path: str, namespace: str = "default", **spec: Any) -> dict[str, Any]:
+    """An Application of the trial's repository, into its own namespace."""
     return {
         "apiVersion": API_VERSION,
         "kind": "Application",
-        "metadata": {"name": name, "namespace": "default"},
+        "metadata": {"name": name, "namespace": namespace},
         "spec": {"source": {"repository": REPOSITORY, "path": path}, **spec},
     }
 
@@ -266,14 +345,6 @@ def git_program() -> None:
     """Fails early, with what to install, where Git is missing."""
     if shutil.which("git", path=settings.variable("PATH")) is None:
         raise NeedsHuman("the program git is not installed", hint="install Git, and try again")
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody has at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def _first(work: asyncio.Future[None], started: Coroutine[Any, Any, Any]) -> None:

@@ -19,16 +19,18 @@ from windlass.adapters.git import push as push_commits
 from windlass.core.words.plain import plain
 from windlass.demo import recording, releasing, shop, turning_back
 from windlass.demo.shop import ms
-from windlass.demo.stack import REPOSITORY, Stack, application_object, repository_object, running
+from windlass.demo.stack import REPOSITORY, Stack, Theirs, application_object, repository_object, running
 from windlass.errors import WindlassError
 
 Say = Callable[[str], None]
-PATIENCE = 30.0
+Named = tuple[str, str, str]
+"""An object of the story's namespace: API version, kind, name."""
+PATIENCE = 60.0
 PUSHES = 5
 """So often a push is tried again that came second."""
 STOPPED = 130
 """The exit code after Ctrl-C, as of every command that a person waits for."""
-WEB = ("apps/v1", "Deployment", "default", "web")
+WEB = ("apps/v1", "Deployment", "web")
 
 
 class CheckFailed(Exception):
@@ -102,27 +104,37 @@ class Teller:
             if tip is not None and not own.has(tip):
                 remote = own.repository.remotes.create_anonymous(bare.repository.path)
                 remote.fetch(["+refs/heads/main:refs/heads/main"])
+            if tip is not None:
+                # A commit of ours that did not arrive is no part of the branch: the next one goes on from its tip.
+                own.set_ref("refs/heads/main", tip)
             return tip or ""
 
         self.commit = await on_git_thread(bring)
 
-    async def patch(self, ref: tuple[str, str, str, str], patch: Any, manager: str, form: str = "merge") -> None:
+    async def patch(self, ref: Named, patch: Any, manager: str, form: str = "merge") -> None:
         """What somebody does by hand, with a tool of theirs."""
         from windlass.core.model import ObjectRef
 
-        api_version, kind, namespace, name = ref
+        api_version, kind, name = ref
         resource = await self.stack.resource(api_version, kind)
         await self.stack.cluster.patch(
-            resource, ObjectRef(resource.group, kind, namespace, name), patch, form=form, manager=manager
+            resource, ObjectRef(resource.group, kind, self.stack.namespace, name), patch, form=form, manager=manager
         )
 
     # --- what a person sees ------------------------------------------------------------------------------------------
 
-    async def read(self, ref: tuple[str, str, str, str]) -> dict[str, Any] | None:
-        return await self.stack.read(*ref)
+    async def read(self, ref: Named) -> dict[str, Any] | None:
+        api_version, kind, name = ref
+        return await self.stack.read(api_version, kind, self.stack.namespace, name)
+
+    def application(self, name: str, path: str, **spec: Any) -> dict[str, Any]:
+        return application_object(name, path, self.stack.namespace, **spec)
+
+    def repository(self) -> dict[str, Any]:
+        return repository_object(self.stack.repository_url, "main", namespace=self.stack.namespace)
 
     async def status(self) -> dict[str, Any]:
-        found = await self.stack.read("windlass.dev/v1alpha1", "Application", "default", "shop")
+        found = await self.read(("windlass.dev/v1alpha1", "Application", "shop"))
         status: dict[str, Any] = (found or {}).get("status") or {}
         return status
 
@@ -135,21 +147,28 @@ class Teller:
         """The Event on the Application that says so."""
         from windlass.flows.report import EVENTS
 
-        events = await self.stack.cluster.select(EVENTS, "default")
+        events = await self.stack.cluster.select(EVENTS, self.stack.namespace)
         return next((one["message"] for one in events if words in one.get("message", "")), "")
 
 
-async def tell(stop: asyncio.Event, say: Say, *, keep: bool, folder: Path | None) -> int:
-    """The whole story. 0 when every check passed, 130 when it was stopped, else 1."""
+async def tell(stop: asyncio.Event, say: Say, *, keep: bool, folder: Path | None, theirs: Theirs | None = None) -> int:
+    """The whole story, on the devstack or on a person's own cluster (``theirs``). 0 when every check passed, 130 when
+    it was stopped, else 1."""
     loop = asyncio.get_running_loop()
     began = loop.time()
     async with AsyncExitStack() as context:
         if folder is None:
             folder = Path(context.enter_context(tempfile.TemporaryDirectory(prefix="windlass-demo-")))
-        stack = await context.enter_async_context(running(folder))
-        say("Everything runs on this machine, and nothing leaves it.")
+        stack = await context.enter_async_context(running(folder, theirs=theirs))
+        kubectl = f"--kubeconfig {stack.kubeconfig}"
+        if theirs is not None:
+            kubectl += (f" --context {theirs.context}" if theirs.context else "") + f" -n {stack.namespace}"
+        if theirs is None:
+            say("Everything runs on this machine, and nothing leaves it.")
+        else:
+            say(f"It plays in namespace {stack.namespace} of your cluster; Git, registry and controller run here.")
         say(f"  Kubernetes  {stack.cluster.client.access.server}")
-        say(f"              try: kubectl --kubeconfig {stack.kubeconfig} get all")
+        say(f"              try: kubectl {kubectl} get all")
         say(f"  Git         {stack.repository_url}")
         say(f"  Registry    {stack.registry}")
         teller = Teller(stack, say)
@@ -160,7 +179,7 @@ async def tell(stop: asyncio.Event, say: Say, *, keep: bool, folder: Path | None
             say(summary(teller, took))
             say("Next: windlass up --repo <your repository>, docs/tour.md")
         if keep and not stop.is_set():
-            say(f"It goes on until Ctrl-C. kubectl --kubeconfig {stack.kubeconfig} get applications -A")
+            say(f"It goes on until Ctrl-C. kubectl {kubectl} get applications -A")
             await stop.wait()
     return code
 
@@ -212,8 +231,8 @@ async def _told(teller: Teller) -> int:
 
 async def first_commit(teller: Teller) -> None:
     teller.title("A commit becomes the running state")
-    await teller.stack.apply(repository_object(teller.stack.repository_url, "main"))
-    await teller.stack.apply(application_object("shop", "shop"))
+    await teller.stack.apply(teller.repository())
+    await teller.stack.apply(teller.application("shop", "shop"))
     commit = await teller.push(shop.files("1.4.0"), "Shop 1.4.0")
     _, live = await teller.until("the Deployment is created", lambda: teller.read(WEB))
     status, healthy = await teller.until("the shop is Healthy", lambda: teller.healthy_at(commit))
@@ -230,7 +249,7 @@ async def first_commit(teller: Teller) -> None:
 
 async def next_commit(teller: Teller) -> None:
     teller.title("The next commit changes what it changes, and nothing else")
-    before = await teller.read(("v1", "ConfigMap", "default", "settings"))
+    before = await teller.read(("v1", "ConfigMap", "settings"))
     commit = await teller.push({"shop/web.yaml": shop.web("1.4.1")}, "Shop 1.4.1")
 
     async def rolled() -> bool:
@@ -241,7 +260,7 @@ async def next_commit(teller: Teller) -> None:
     status, healthy = await teller.until("the shop is Healthy again", lambda: teller.healthy_at(commit))
     teller.deployments.append(live + healthy)
     teller.check("one object was configured", status["counts"] == {"configured": 1, "unchanged": 3})
-    after = await teller.read(("v1", "ConfigMap", "default", "settings"))
+    after = await teller.read(("v1", "ConfigMap", "settings"))
     assert before is not None
     assert after is not None
     untouched = before["metadata"]["resourceVersion"] == after["metadata"]["resourceVersion"]
@@ -292,14 +311,14 @@ async def addition(teller: Teller) -> None:
 
 async def deleted(teller: Teller) -> None:
     teller.title("Somebody deletes an object")
-    ref = ("v1", "Service", "default", "web")
+    ref = ("v1", "Service", "web")
     found = await teller.read(ref)
     assert found is not None
     from windlass.core.model import ObjectRef
 
     resource = await teller.stack.resource("v1", "Service")
     await teller.stack.cluster.delete(
-        resource, ObjectRef("", "Service", "default", "web"), uid=found["metadata"]["uid"]
+        resource, ObjectRef("", "Service", teller.stack.namespace, "web"), uid=found["metadata"]["uid"]
     )
 
     async def again() -> bool:
@@ -327,7 +346,7 @@ async def broken(teller: Teller) -> None:
     message, took = await teller.until("it is refused", refused)
     teller.check("with the file and line", "shop/web.yaml:" in message)
     teller.check("with the commit", commit[:7] in message)
-    now, settings = await teller.read(WEB), await teller.read(("v1", "ConfigMap", "default", "settings"))
+    now, settings = await teller.read(WEB), await teller.read(("v1", "ConfigMap", "settings"))
     assert now is not None
     assert web is not None
     assert settings is not None
@@ -367,17 +386,21 @@ async def broken_image(teller: Teller) -> None:
 
 async def removed(teller: Teller) -> None:
     teller.title("What leaves Git leaves the cluster, and nothing else")
-    foreign = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "theirs", "namespace": "default"}}
+    foreign = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "theirs", "namespace": teller.stack.namespace},
+    }
     await teller.stack.apply(foreign, manager="somebody-else")
     commit = await teller.push({"shop/extra.yaml": None}, "Take the extra out")
 
     async def gone() -> bool:
-        return await teller.read(("v1", "ConfigMap", "default", "extra")) is None
+        return await teller.read(("v1", "ConfigMap", "extra")) is None
 
     _, took = await teller.until("it is pruned", gone)
     status, _ = await teller.until("in sync", lambda: teller.healthy_at(commit))
     teller.check("one object was pruned", status["counts"].get("pruned") == 1)
-    theirs = await teller.read(("v1", "ConfigMap", "default", "theirs"))
+    theirs = await teller.read(("v1", "ConfigMap", "theirs"))
     teller.check("what is somebody else's is still there", theirs is not None)
     teller.tell("git rm shop/extra.yaml", f"pruned after {ms(took)}")
 

@@ -21,15 +21,13 @@ from windlass.core.kinds.kind import GROUP
 from windlass.core.plan.ownership import RELEASED_MANAGER
 from windlass.demo import shop
 from windlass.demo.shop import ms
-from windlass.demo.stack import application_object
 from windlass.flows.write import Writer
 
 if TYPE_CHECKING:
     from windlass.demo.story import Teller
 
 FILE = "clusters/demo/shop.yaml"
-HOME = Home(FILE, Target(GROUP, "Application", "default", "shop"))
-WEB = ("apps/v1", "Deployment", "default", "web")
+WEB = ("apps/v1", "Deployment", "web")
 LASTS = 3
 
 
@@ -59,6 +57,11 @@ class Desk:
         self._teller.commit = commit
 
 
+def home(teller: Teller) -> Home:
+    """Where the shop's Application is written."""
+    return Home(FILE, Target(GROUP, "Application", teller.stack.namespace, "shop"))
+
+
 async def carry_out(teller: Teller, intent: Intent) -> str:
     """One intent as one commit; its id."""
     (done,) = await Writer(Desk(teller), SystemClock(), repository="config").write([intent])
@@ -70,13 +73,13 @@ async def rolled_back(teller: Teller) -> None:
     """A pin holds one Application where it was; the branch goes on."""
     teller.title("What ran before comes back, while sync goes on")
     before = teller.commit
-    own = yaml_text([application_object("shop", "shop")])
+    own = yaml_text([teller.application("shop", "shop")])
     await teller.push({FILE: own, "shop/web.yaml": shop.web("1.5.0")}, "Shop 1.5.0, and the Application in Git")
-    await teller.stack.apply(application_object("root", "clusters/demo", sync={"adopt": "all"}))
+    await teller.stack.apply(teller.application("root", "clusters/demo", sync={"adopt": "all"}))
     await teller.until("the new version is live", lambda: _image(teller, "1.5.0"))
     await teller.until("and Healthy", lambda: teller.healthy_at(teller.commit))
     await teller.until("the Application itself comes from Git", lambda: _labelled(teller))
-    intent = pin(HOME, before, identity=uuid.uuid4().hex, reason="the new version is slow", was=teller.commit)
+    intent = pin(home(teller), before, identity=uuid.uuid4().hex, reason="the new version is slow", was=teller.commit)
     made = await carry_out(teller, intent)
     status, took = await teller.until("what ran before runs again", lambda: teller.healthy_at(before))
     teller.recoveries.append(took)
@@ -84,7 +87,7 @@ async def rolled_back(teller: Teller) -> None:
     teller.check("with the image of then", await _image(teller, "1.4.2"))
     teller.tell("windlass rollback shop", f"{made[:7]} pins {before[:7]}, Healthy after {ms(took)}")
     await teller.push({"shop/web.yaml": shop.web("1.5.1")}, "Shop 1.5.1")
-    await carry_out(teller, unpin(HOME, identity=uuid.uuid4().hex, was=before))
+    await carry_out(teller, unpin(home(teller), identity=uuid.uuid4().hex, was=before))
     _, took = await teller.until("forward again, the newest version is live", lambda: _image(teller, "1.5.1"))
     await teller.until("and Healthy", lambda: teller.healthy_at(teller.commit))
     teller.deployments.append(took)
@@ -99,7 +102,7 @@ async def exception(teller: Teller) -> None:
         "kind": "Deployment", "name": "web", "fields": ["/spec/replicas"],
         "until": until, "reason": "load test", "by": "ada@acme.example",
     }  # fmt: skip
-    await carry_out(teller, ignore(HOME, item, identity=uuid.uuid4().hex))
+    await carry_out(teller, ignore(home(teller), item, identity=uuid.uuid4().hex))
 
     async def released() -> bool:
         web = await teller.read(WEB)
@@ -123,7 +126,7 @@ async def _image(teller: Teller, version: str) -> bool:
 
 
 async def _labelled(teller: Teller) -> bool:
-    found = await teller.read((f"{GROUP}/v1alpha1", "Application", "default", "shop"))
+    found = await teller.read((f"{GROUP}/v1alpha1", "Application", "shop"))
     return found is not None and "windlass.dev/application" in (found["metadata"].get("labels") or {})
 
 

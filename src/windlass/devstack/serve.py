@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import sys
@@ -51,7 +52,9 @@ class RegistrySettings:
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What to serve, and where. Port 0 takes a free one; without ``data`` everything is in memory. ``measured``:
-    autoscalers act as if a metrics server were there."""
+    autoscalers act as if a metrics server were there. ``addresses`` is a file that is written when all of it answers:
+    JSON, the URLs of what there is of ``kubernetes``, ``git`` and ``registry``. Without ``cluster`` there is no API
+    server: only what is beside it."""
 
     port: int = 0
     kubeconfig: Path | None = None
@@ -61,6 +64,8 @@ class Settings:
     git: GitSettings | None = None
     registry: RegistrySettings | None = None
     measured: bool = False
+    addresses: Path | None = None
+    cluster: bool = True
 
 
 Ready = Callable[[str, str], Awaitable[None] | None]
@@ -76,27 +81,27 @@ def _strategies(machine: Callable[[], Machine]) -> Strategies:
 
 
 @contextlib.asynccontextmanager
-async def _git(settings: GitSettings | None) -> AsyncIterator[None]:
+async def _git(settings: GitSettings | None) -> AsyncIterator[str]:
     if settings is None:
-        yield
+        yield ""
         return
     from windlass.devstack.gitserver import GitServer, Notifier  # with its HTTP client a quarter of the start-up
 
     notify = Notifier(settings.notify, settings.secret) if settings.notify else None
-    async with GitServer(str(settings.root), notify=notify).serve(port=settings.port):
-        yield
+    async with GitServer(str(settings.root), notify=notify).serve(port=settings.port) as url:
+        yield url
 
 
 @contextlib.asynccontextmanager
-async def _registry(settings: RegistrySettings | None) -> AsyncIterator[None]:
+async def _registry(settings: RegistrySettings | None) -> AsyncIterator[str]:
     if settings is None:
-        yield
+        yield ""
         return
     from windlass.devstack.ociserver import Notifier, OciServer  # as above
 
     notify = Notifier(settings.notify, settings.token) if settings.notify else None
-    async with OciServer(str(settings.root), notify=notify).serve(port=settings.port):
-        yield
+    async with OciServer(str(settings.root), notify=notify).serve(port=settings.port) as url:
+        yield url
 
 
 def _logs(pod: dict[str, Any], container: str, previous: bool) -> str:
@@ -109,17 +114,27 @@ def _logs(pod: dict[str, Any], container: str, previous: bool) -> str:
 
 async def serve(settings: Settings, *, stop: asyncio.Event | None = None, ready: Ready | None = None) -> None:
     """Serve until ``stop`` is set or the task is cancelled."""
+    if not settings.cluster:
+        async with _git(settings.git) as git, _registry(settings.registry) as registry:
+            _tell_addresses(settings, "", git, registry)
+            await (stop or asyncio.Event()).wait()
+        return
     server = ApiServer(port=settings.port, data=settings.data, token=settings.token)
     machine = await server.start(_strategies, _logs)
     try:
         # Before the kubeconfig is there, which is what tells others that everything is ready.
-        async with _git(settings.git), _registry(settings.registry), asyncio.TaskGroup() as group:
+        async with (
+            _git(settings.git) as git,
+            _registry(settings.registry) as registry,
+            asyncio.TaskGroup() as group,
+        ):
             serving = group.create_task(server.run())
             await server.answering.wait()
             ca = server.certificates.ca
             if settings.kubeconfig is not None:
                 settings.kubeconfig.parent.mkdir(parents=True, exist_ok=True)
                 write_atomic(settings.kubeconfig, kubeconfig(server.url, ca, server.token))
+            _tell_addresses(settings, server.url, git, registry)
             work = None
             if settings.workloads:
                 work = group.create_task(
@@ -139,6 +154,13 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None, ready:
                 server.stop()
     finally:
         await server.close()
+
+
+def _tell_addresses(settings: Settings, kubernetes: str, git: str, registry: str) -> None:
+    if settings.addresses is not None:
+        found = {"kubernetes": kubernetes, "git": git, "registry": registry}
+        settings.addresses.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(settings.addresses, json.dumps({name: url for name, url in found.items() if url}).encode())
 
 
 async def _main(settings: Settings, *, end_with_stdin: bool) -> None:
@@ -184,6 +206,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--registry-port", type=int, default=0, help="port of the registry on 127.0.0.1")
     parser.add_argument("--registry-notify", default="", metavar="URL", help="tell this URL of pushes")
     parser.add_argument("--registry-notify-token-file", type=Path, metavar="FILE", help="the token that is sent along")
+    parser.add_argument("--no-cluster", action="store_true", help="serve no Kubernetes API, only what is beside it")
+    parser.add_argument("--addresses", type=Path, metavar="FILE", help="file to write all URLs to as JSON, when ready")
     parser.add_argument("--end-with-stdin", action="store_true", help="end when standard input closes: with the parent")
     given = parser.parse_args(arguments)
     git = None
@@ -196,7 +220,16 @@ def main(arguments: list[str] | None = None) -> None:
         token = file.read_text().strip() if file else ""
         registry = RegistrySettings(given.registry_root, given.registry_port, given.registry_notify, token)
     settings = Settings(
-        given.port, given.kubeconfig, given.data, given.token, not given.no_workloads, git, registry, given.measured
+        port=given.port,
+        kubeconfig=given.kubeconfig,
+        data=given.data,
+        token=given.token,
+        workloads=not given.no_workloads,
+        git=git,
+        registry=registry,
+        measured=given.measured,
+        addresses=given.addresses,
+        cluster=not given.no_cluster,
     )
     try:
         import uvloop

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 import structlog
@@ -24,6 +24,7 @@ from windlass.core.kinds import image_policy
 from windlass.core.kinds.fields import stamp
 from windlass.core.kinds.image_policy import ImagePolicy, ImagePolicySpec
 from windlass.core.kinds.kind import GROUP
+from windlass.core.model import events
 from windlass.core.model.events import ImageMoved
 from windlass.core.words.commits import trailers_of
 from windlass.flows.commits import Commits
@@ -44,9 +45,16 @@ _REVISION = "org.opencontainers.image.revision"
 _SOURCE = "org.opencontainers.image.source"
 
 
+class Sighting(msgspec.Struct, frozen=True):
+    """When a registry first told of an image, and how that came: ``events.ImageMoved.by``."""
+
+    time: datetime
+    by: str
+
+
 class Decision(msgspec.Struct, frozen=True):
     """What a policy wants to be written: its goal, and the files. ``was`` are the tags that stand there; ``about`` are
-    labels of the image."""
+    labels of the image, ``built`` when it says that it was made; ``decided`` is when all that had to be checked was."""
 
     policy: Key
     goal: Goal
@@ -54,6 +62,9 @@ class Decision(msgspec.Struct, frozen=True):
     was: tuple[str, ...]
     why: str
     about: dict[str, str]
+    seen: Sighting
+    decided: datetime
+    built: datetime | None = None
 
     @property
     def text(self) -> str:
@@ -92,7 +103,7 @@ class ImageCommits:
             note(done.commit if done.result != "unchanged" else "", "")
             if done.result == "written":
                 log.info("image", policy=str(decision.policy), tag=decision.goal.tag, commit=done.commit)
-                self._tell(written.spec, source, decision, "taken", done)
+                self._tell(written.spec, source, decision, "taken", done, intent.id)
 
         self._commits.want(source.key, intent, answer, branch=written.spec.update.branch, gather=GATHER)
 
@@ -125,11 +136,13 @@ class ImageCommits:
             note("", why)
             if done.result == "written":
                 log.info("image held", policy=str(decision.policy), tag=tag, reverted=last.id)
-                self._tell(written.spec, source, decision, "held", done)
+                self._tell(written.spec, source, decision, "held", done, intent.id)
 
         self._commits.want(home, intent, answer)
 
-    def _tell(self, spec: ImagePolicySpec, source: SourceState, decision: Decision, result: str, done: Written) -> None:
+    def _tell(
+        self, spec: ImagePolicySpec, source: SourceState, decision: Decision, result: str, done: Written, intent: str
+    ) -> None:
         data = ImageMoved(
             policy=str(decision.policy),
             image=image_name(spec),
@@ -144,6 +157,11 @@ class ImageCommits:
             link=decision.about.get(_SOURCE, "")[:200],
             verified=spec.verify is not None,
             why=decision.why,
+            intent=intent,
+            built=events.stamp(decision.built) if decision.built is not None else "",
+            seen=events.stamp(decision.seen.time),
+            by=decision.seen.by,
+            decided=events.stamp(decision.decided),
         )
         self._record.tell(str(decision.policy), data, key=f"image {result} {decision.text} {done.commit}")
 

@@ -24,7 +24,7 @@ from windlass.core.kinds.reasons import Reason
 from windlass.core.model import ObjectRef, Resource
 from windlass.errors import NeedsHuman, TryLater, Where, WindlassError
 from windlass.flows.fleet import Fleet, Key, SourceState
-from windlass.flows.image_commits import Decision, ImageCommits
+from windlass.flows.image_commits import Decision, ImageCommits, Sighting
 from windlass.flows.image_search import Credentials, Found, ImageSearch, keys_of, search, wanted_of
 from windlass.flows.queue import WorkQueue
 from windlass.flows.report import difference
@@ -50,7 +50,9 @@ class PolicyState:
     invalid: WindlassError | None = None
     error: WindlassError | None = None
     request: str = ""
-    hooked: bool = False  # a registry says that there is news: nothing kept is fresh enough
+    news: Sighting | None = None  # a registry or a person says that there is news: nothing kept is fresh enough
+    tags: frozenset[str] | None = None  # what was offered at the last look
+    sightings: dict[str, Sighting] = field(default_factory=dict)  # of tags that are new since, and of what they become
     found: Found | None = None
     found_for: tuple[str, int] = ("", 0)
     tag: str = ""
@@ -103,7 +105,8 @@ class ImageFlow:
         generation = metadata.get("generation", 0)
         if generation == state.generation and request == state.request:
             return
-        state.hooked = state.hooked or (request != state.request and state.generation > 0)
+        if request != state.request and state.generation > 0:
+            state.news = state.news or Sighting(self._clock.now(), "request")
         state.generation, state.request = generation, request
         before = state.written
         try:
@@ -140,7 +143,7 @@ class ImageFlow:
             and self._is_named(state.written, names)
         ]
         for state in told or [first]:
-            state.hooked = True
+            state.news = state.news or Sighting(self._clock.now(), "push hook")
             self._queue.add(state.key)
         return len(told) or 1
 
@@ -179,14 +182,21 @@ class ImageFlow:
 
     async def _look(self, state: PolicyState, written: ImagePolicy, interval: float) -> None:
         spec = written.spec
-        fresh, state.hooked = 0.0 if state.hooked else interval * 0.9, False
         credentials = await self._credentials(state, written)
         source = self._fleet.sources.get(self._repository(written))
         if source is None or source.written is None:
             raise RepositoryMissing(written.spec.update.repository, written.metadata.namespace)
         if not source.commit or not source.folder:
             raise SourceNotReady(source.error)
-        tags = await self._finder.tags(spec, credentials.pull, fresh=fresh)
+        news, state.news = state.news, None
+        fresh = 0.0 if news is not None else interval * 0.9
+        try:
+            tags = await self._finder.tags(spec, credentials.pull, fresh=fresh)
+        except WindlassError:
+            state.news = news or state.news
+            raise
+        look = news or Sighting(self._clock.now(), "poll" if state.tags is not None else "start")
+        _sight(state, tags, look)
         found = await self._places(state, written, source)
         choices: dict[str, Selection] = {}
         currents = sorted({place.current.tag for places in found.places.values() for place in places})
@@ -196,7 +206,7 @@ class ImageFlow:
             )
         best = next((one for one in choices.values() if one.tag), choices[currents[-1] if currents else ""])
         state.tag, state.digest, state.why = best.tag or (currents[-1] if currents else ""), best.digest, best.why
-        decision = await self._decision(state.key, spec, wanted_of(written), found, choices, credentials)
+        decision = await self._decision(state, spec, wanted_of(written), found, choices, credentials, look)
         if decision is None:
             state.refused = ""
             return
@@ -204,6 +214,7 @@ class ImageFlow:
         def note(commit: str, refused: str) -> None:
             if commit:
                 state.commit = commit
+                state.sightings.pop(decision.goal.tag, None)
                 state.lifted.pop(decision.goal.tag, None)
             if refused != state.refused:
                 state.refused = refused
@@ -213,12 +224,13 @@ class ImageFlow:
 
     async def _decision(
         self,
-        key: Key,
+        state: PolicyState,
         spec: ImagePolicySpec,
         wanted: Wanted,
         found: Found,
         choices: dict[str, Selection],
         credentials: Credentials,
+        look: Sighting,
     ) -> Decision | None:
         """The places that are to move, all to one tag; None where all is so."""
         moving: dict[str, list[Place]] = {}
@@ -238,13 +250,18 @@ class ImageFlow:
         # What a branch of its own says meanwhile is not what the followed one says: there any place is moved.
         seen = frozenset() if spec.update.branch else frozenset(map(str, standing))
         digest = chosen.digest or (facts.digest if facts is not None else "")
+        # A tag that moved is news when its digest is: what was told of the tag before is of another image.
+        first = state.sightings.get(chosen.tag) or state.sightings.setdefault(f"{chosen.tag}@{digest}", look)
         return Decision(
-            policy=key,
+            policy=state.key,
             goal=Goal(wanted=wanted, tag=chosen.tag, digest=digest, pin=spec.pin, seen=seen),
             files=tuple(moving),
             was=tuple(sorted({current.tag for current in standing})),
             why=chosen.why,
             about=dict(facts.labels) if facts is not None else {},
+            seen=first,
+            decided=self._clock.now(),
+            built=facts.created if facts is not None else None,
         )
 
     async def _places(self, state: PolicyState, written: ImagePolicy, source: SourceState) -> Found:
@@ -318,5 +335,17 @@ class ImageFlow:
         )
 
 
+def _sight(state: PolicyState, tags: Sequence[str], look: Sighting) -> None:
+    """Notes of each tag that was not there at the last look when and how it was seen: a signature may come later, and
+    what is taken then was pushed before."""
+    here = frozenset(tags)
+    if state.tags is not None and here != state.tags:
+        state.sightings |= dict.fromkeys(here - state.tags, look)
+    for old in list(state.sightings)[:-MOST_SIGHTINGS]:
+        del state.sightings[old]
+    state.tags = here
+
+
+MOST_SIGHTINGS = 200
 REQUEST = "windlass.dev/image-requested"
 """The annotation by which a person asks for a look now."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
+import aiohttp
 import pytest
 
-from windlass.adapters.git import Store, folder_snapshot, open_snapshot
+from windlass.adapters.git import Author, Store, commit_files, folder_snapshot, open_snapshot
 from windlass.demo.stack import devstack
 from windlass.demo.story import STOPPED, Teller, _until_stopped
 from windlass.demo.up import Wish, checked, copy_folder, copy_head, is_url, name_of, repository_at
@@ -123,8 +126,25 @@ def test_the_application_is_named_after_the_path_or_the_repository() -> None:
 
 async def test_a_devstack_that_can_not_start_says_why_in_its_own_words(tmp_path: Path) -> None:
     with pytest.raises(NeedsHuman, match="port must be"):
-        async with devstack(["--port", "99999"], tmp_path / "kubeconfig"):
+        async with devstack(["--port", "99999"], tmp_path / "addresses.json"):
             raise AssertionError("it started")
+
+
+async def test_what_is_beside_a_cluster_binds_its_own_ports_and_tells_them(tmp_path: Path) -> None:
+    def options(name: str) -> list[str]:
+        roots = ["--git-root", str(tmp_path / name / "git"), "--registry-root", str(tmp_path / name / "registry")]
+        return ["--no-cluster", "--end-with-stdin", *roots]
+
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    async with (
+        devstack(options("a"), tmp_path / "a" / "addresses.json") as one,
+        devstack(options("b"), tmp_path / "b" / "addresses.json") as two,
+    ):
+        assert set(one) == set(two) == {"git", "registry"}
+        assert len({*one.values(), *two.values()}) == 4
+        async with aiohttp.ClientSession() as session, session.get(f"{one['registry']}/v2/") as answer:
+            assert answer.status == 200
 
 
 async def test_ctrl_c_ends_the_story_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,3 +165,20 @@ async def test_ctrl_c_ends_the_story_in_the_middle(monkeypatch: pytest.MonkeyPat
     assert await _until_stopped(teller, stop) == STOPPED
     assert cancelled.is_set()
     assert said == ["stopped"]
+
+
+async def test_a_commit_of_the_story_that_never_arrived_is_not_in_the_way_of_the_next(tmp_path: Path) -> None:
+    server = GitServer(str(tmp_path / "git"))
+    await server.create("config")
+    async with server.serve() as url:
+        stack = SimpleNamespace(folder=tmp_path, repository_url=f"{url}/config.git")
+        teller = Teller(stack, say=print)  # type: ignore[arg-type]
+        first = await teller.push({"a.yaml": MAP}, "First")
+        author = Author("ada", "ada@acme.example", datetime.now(UTC))
+        work = Store(str(tmp_path / "work.git"))
+        lost = commit_files(work, first, {"a.yaml": b"lost"}, "Lost on its way", author, branch="main")
+        await teller.pull()
+        assert teller.commit == first
+        second = await teller.push({"b.yaml": MAP}, "Second")
+        assert [one.id for one in work.log(None, second)] == [second, first]
+        assert lost not in (first, second)

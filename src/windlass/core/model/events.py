@@ -210,7 +210,10 @@ class ImageMoved(Data, frozen=True):
     """An image policy wrote a tag into Git, or holds one that a person reverted (``result``: "taken", "held").
 
     ``was`` are the tags that stood there, ``revision`` and ``link`` what the image says of where it comes from.
-    ``verified`` where a signature was asked for and is good.
+    ``verified`` where a signature was asked for and is good. ``intent`` is the commit's ``Intent-Id``. What led to the
+    commit, in ISO times: ``built`` as the image says, ``seen`` when the registry first told of it (``by``: "push hook",
+    "request", "poll", or "start" where it was there when the controller began to look), ``decided`` when it was chosen
+    and all that had to be checked was.
     """
 
     kind: ClassVar[str] = "image"
@@ -228,6 +231,11 @@ class ImageMoved(Data, frozen=True):
     link: str = ""
     verified: bool = False
     why: str = ""
+    intent: str = ""
+    built: str = ""
+    seen: str = ""
+    by: str = ""
+    decided: str = ""
 
 
 class Requested(Data, frozen=True):
