@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from real.cluster import Cluster
+
 TICKS = os.sysconf("SC_CLK_TCK")
 AGENT = "windlass/"
 
@@ -26,6 +28,11 @@ def own_cpu_seconds(pid: int) -> float:
     """CPU seconds of the one process."""
     fields = _stat(pid)
     return sum(int(field) for field in fields[11:13]) / TICKS if fields else 0.0
+
+
+def server_cpu_seconds(cluster: Cluster) -> float:
+    """CPU seconds of the API server and etcd; 0 where they are not processes of ours."""
+    return sum(map(cpu_seconds, cluster.plane.pids().values())) if cluster.plane else 0.0
 
 
 def memory(pid: int) -> tuple[int, int]:

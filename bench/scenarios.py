@@ -33,28 +33,32 @@ def breakdown(spent: Spent) -> str:
     return told if spent.audited else f"{told} (by the controller's own count)"
 
 
-async def bare_writes(options: Options, fleet: Fleet) -> float:
-    """The seconds that the API server needs for the bare writes of the same objects: fresh, so many at a time."""
+async def bare_writes(options: Options, fleet: Fleet) -> tuple[float, float]:
+    """The seconds that the API server needs for the bare writes of the same objects (fresh, so many at a time), and the
+    CPU seconds of it and of etcd meanwhile."""
     name = f"bare-{fleet.objects}{'-overlays' if fleet.overlays else ''}"
     async with started_cluster(options, name) as cluster, Lean(cluster, "bench-bare") as client:
         await prepare(client, fleet, "bare")
+        before = measure.server_cpu_seconds(cluster)
         seconds = await client.apply_all(fleet.bodies("bare"))
+        cpu = measure.server_cpu_seconds(cluster) - before
         if not cluster.plane:
             for path in {path.split("/namespaces/")[1].split("/")[0] for path, _ in fleet.bodies("bare")}:
                 await client.request("DELETE", f"/api/v1/namespaces/{path}")
-        return seconds
+        return seconds, cpu
 
 
 async def cold(world: World) -> Result:
     """From the start of the controller's process until every Application is synced and healthy."""
     result = result_of("cold", world)
-    bare = await bare_writes(world.options, world.fleet)
+    bare, bare_cpu = await bare_writes(world.options, world.fleet)
     head, objects = world.team.head(), world.fleet.objects
     mark = await world.mark()
     ready = await world.start()
     mark.metrics = await world.metrics()
     await world.until(lambda: world.all_at(head, healthy=False), "every Application is synced")
     seconds = time.monotonic() - mark.at
+    server = measure.server_cpu_seconds(world.cluster) - mark.server
     await world.until(lambda: world.all_at(head, healthy=True), "every Application is healthy")
     healthy = time.monotonic() - mark.at
     await asyncio.sleep(5)
@@ -68,6 +72,10 @@ async def cold(world: World) -> Result:
     result.add("the bare writer", bare, "s", note="32 at a time, the same bodies, on a server of its own")
     result.add("start of the process to all synced", seconds, "s", note=f"ready after {ready:.1f} s")
     result.add("ratio to the bare writer", seconds / bare, "x", aim=1.3)
+    if world.cluster.plane:
+        result.add(
+            "CPU of API server and etcd until all synced", server, "s", note=f"{bare_cpu:.1f} s for the bare writer"
+        )
     result.add("start of the process to all healthy", healthy, "s")
     result.add("event-loop lag, p99 at most", spent.lag * 1000, "ms", aim=20)
     one, all_ = measure.memory(world.pid)

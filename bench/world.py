@@ -49,12 +49,14 @@ class Mark:
     own: float
     audit: int
     metrics: dict[str, float]
+    server: float = 0.0
 
 
 @dataclass
 class Spent:
     """What was used and asked between two moments. ``lag`` is the p99's bucket in seconds; ``audited`` tells whether
-    the API server counted the requests, or the controller itself."""
+    the API server counted the requests, or the controller itself; ``server_cpu`` is of the API server and etcd, where
+    they are ours."""
 
     seconds: float
     cpu: float
@@ -63,6 +65,7 @@ class Spent:
     lag: float
     metrics: dict[str, float]
     audited: bool
+    server_cpu: float = 0.0
 
     def count(self, wanted: Callable[[str], bool] = lambda word: True) -> int:
         return sum(number for word, number in self.requests.items() if wanted(word))
@@ -172,6 +175,7 @@ class World:
             measure.own_cpu_seconds(self.pid) if running else 0.0,
             self.cluster.plane.audit_position() if self.cluster.plane else 0,
             await self.metrics() if running else {},
+            measure.server_cpu_seconds(self.cluster),
         )
 
     async def since(self, mark: Mark) -> Spent:
@@ -185,7 +189,8 @@ class World:
         )
         lag = measure.quantile(mark.metrics, now.metrics, "windlass_loop_lag_seconds", 0.99)
         told = {name: value - mark.metrics.get(name, 0.0) for name, value in now.metrics.items()}
-        return Spent(now.at - mark.at, now.cpu - mark.cpu, now.own - mark.own, requests, lag, told, plane is not None)
+        cpu, own, server = now.cpu - mark.cpu, now.own - mark.own, now.server - mark.server
+        return Spent(now.at - mark.at, cpu, own, requests, lag, told, plane is not None, server)
 
 
 @asynccontextmanager

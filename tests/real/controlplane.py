@@ -173,6 +173,10 @@ class ControlPlane:
             counts[agent, event["verb"]] += 1
         return counts
 
+    def pids(self) -> dict[str, int]:
+        """The process of each running program."""
+        return {name: child.pid for name, child in self._children.items()}
+
     def memory(self) -> dict[str, int]:
         """Resident bytes of each running program."""
         sizes = {}

@@ -33,10 +33,13 @@ def ref(name: str) -> ObjectRef:
 
 
 class Play:
-    """A server that answers lists from `lists` and serves each watch by the next of `streams`."""
+    """A server that answers lists from `lists` and serves each watch by the next of `watches`. Lists that are the
+    beginning of a watch are refused, as by servers before 1.27, or served by the next of `watches` where it `streams`.
+    """
 
-    def __init__(self, server: Scripted) -> None:
+    def __init__(self, server: Scripted, *, streams: bool = False) -> None:
         self.server = server
+        self.streams = streams
         self.lists: list[web.Response] = []
         self.watches: list[Stream | web.Response] = []
         self.discovery: dict[str, Any] = {}
@@ -48,6 +51,8 @@ class Play:
             return web.json_response(self.discovery.get(request.path, {"kind": "APIGroupDiscoveryList", "items": []}))
         if "watch" not in request.query:
             return self.lists.pop(0) if self.lists else status(500, "the test gave no list")
+        if "sendInitialEvents" in request.query and not self.streams:
+            return status(422, "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled")
         if not self.watches:
             await asyncio.sleep(60)
         found = self.watches.pop(0)
@@ -57,7 +62,8 @@ class Play:
         return await found.serve(request)
 
     def asked(self, what: str) -> list[str]:
-        return [path for path in self.server.requests if what in path]
+        taken = [path for path in self.server.requests if self.streams or "sendInitialEvents" not in path]
+        return [path for path in taken if what in path]
 
 
 class Followed:
@@ -98,13 +104,14 @@ async def test_list_then_watch(server: Scripted) -> None:
         stream.send(event("MODIFIED", obj("a", 6)) + event("ADDED", obj("c", 7)), event("DELETED", obj("b", 8)))
         await until(lambda: followed.versions == {"a": "6", "c": "7"})
         await followed.cluster.watch(MAPS)
-    first, second, third = server.requests
+    refused, first, second, third = server.requests
+    assert "sendInitialEvents=true" in refused
     assert "limit=1000" in first
     assert "labelSelector=windlass.dev%2Fapplication" in first
     assert "continue=next" in second
     assert "resourceVersion=5&allowWatchBookmarks=true&timeoutSeconds=" in third
-    assert server.headers[0]["Accept"] == "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-    assert server.headers[2]["Accept"] == "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+    assert server.headers[1]["Accept"] == "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+    assert server.headers[3]["Accept"] == "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
     assert [change.replayed for change in followed.told] == [True, True, False, False, False]
 
 
@@ -186,7 +193,7 @@ async def test_a_token_that_runs_out_in_the_middle_of_a_list_takes_nothing_out(s
         await until(stream.opened.is_set)
         assert followed.versions == {"a": "1", "b": "2"}
         assert followed.cluster.live.synced("", "ConfigMap")
-    assert "limit" not in server.requests[4]
+    assert "limit" not in server.requests[5]
 
 
 async def test_a_silent_watch_is_dropped_and_opened_anew(server: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:

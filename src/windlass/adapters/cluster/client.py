@@ -70,7 +70,7 @@ class Call:
         return self.method == "GET" or self.verb == "apply"
 
 
-class _Unsent(ports.ClusterUnavailable):
+class Unsent(ports.ClusterUnavailable):
     """The request surely had no effect: no connection, or 429."""
 
 
@@ -89,6 +89,7 @@ class Client:
         self.access = access
         self.on_request = on_request
         self.fence: Callable[[], bool] | None = None
+        self.streams_lists = True  # until the API server refuses a list that is the beginning of a watch
         self.writes = WriteLimiter()
         self._reads = asyncio.Semaphore(READS)
         self._pool: Pool | None = None
@@ -217,7 +218,7 @@ class Client:
         if reply.code >= 400:
             error = to_error(reply.code, reply.headers, reply.body, call.asked)
             if reply.code == 429 and isinstance(error, ports.ClusterUnavailable):
-                raise _Unsent(error.what, after=error.after)
+                raise Unsent(error.what, after=error.after)
             raise error
         if reply.code >= 300 and reply.code != 304:
             raise ports.ClusterUnavailable(f"can't {call.asked}: {self.access.server} sends elsewhere: no API server?")
@@ -251,7 +252,7 @@ class Client:
         """Seconds until the next attempt, None for none."""
         if attempt >= ATTEMPTS or isinstance(error, HistoryGone) or error.after > LONGEST_WAIT:
             return None
-        if not isinstance(error, _Unsent) and not (call.repeatable and isinstance(error, Passing)):
+        if not isinstance(error, Unsent) and not (call.repeatable and isinstance(error, Passing)):
             return None
         if isinstance(error, _Dropped) and attempt == 1:
             return 0.0
@@ -269,7 +270,7 @@ class Client:
                 )
                 told.hint = "the kubeconfig's certificate-authority has to be the one that signed it"
                 return told
-            return _Unsent(f"can't {call.asked}: can't reach {where}: {_reason(cause)}")
+            return Unsent(f"can't {call.asked}: can't reach {where}: {_reason(cause)}")
         if isinstance(error, TimeoutError):
             return ports.ClusterUnavailable(f"can't {call.asked}: {where} gave no answer in time")
         if isinstance(error, Malformed):

@@ -1,23 +1,26 @@
 """List, then watch, for ever: the objects of one resource as a stream of steps, whatever happens to the connection.
 
 `watch.py` feeds the live index from it, `follow.py` those who want whole objects. It decodes no object (its consumers
-do, in slices), decides nothing about absence, and ends only when it is cancelled.
+do, in slices), decides nothing about absence, and ends only when it is cancelled. The list is the beginning of the
+watch itself (`sendInitialEvents`), one request for both; of a server that refuses that, or never says where the list
+ends, it is asked for by itself, in pages.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TypeAlias
 
 import msgspec
 
 from windlass import ports
 from windlass.adapters.cluster.answers import Asked, HistoryGone, Status, bounded
-from windlass.adapters.cluster.client import LIST_TIMEOUT, Call, Client
+from windlass.adapters.cluster.client import LIST_TIMEOUT, Call, Client, Unsent
 from windlass.adapters.cluster.decode import built_in, version_of
 from windlass.adapters.cluster.live import SILENCE
 from windlass.adapters.host.wire import Stream
@@ -32,6 +35,7 @@ WATCH_SECONDS = (300, 600)  # how long one watch lasts: spread, so that not all 
 SLOWEST = 10.0  # seconds between attempts at most: a server that comes back is seen soon
 SLOWEST_REFUSED = 60.0  # the same for 403 and 404, which pass only when somebody does something
 STEADY = 5.0  # a watch that lived so long ended well; one that ends sooner is a failure, or it would spin
+QUIET = 10.0  # seconds without an event, in a list that is a watch, after which its end is taken not to come
 LARGEST_EVENT = 1 << 26  # bytes of one line of a watch; the API server itself takes objects of some megabytes
 
 _METADATA = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1"
@@ -67,6 +71,8 @@ class Events:
 
     events: list[tuple[str, msgspec.Raw]]
     version: str
+    listed: tuple[int, str] | None = None
+    """Where a list that is a watch ends: after so many of the events, at this version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +101,24 @@ class _Event(msgspec.Struct):
     object: msgspec.Raw
 
 
+class _Marked(msgspec.Struct):
+    resourceVersion: str = ""  # noqa: N815
+    annotations: dict[str, str] | None = None
+
+
+class _Mark(msgspec.Struct):
+    metadata: _Marked
+
+
+class _NoEnd(ports.ClusterUnavailable):
+    """A server that takes a list by watch for an ordinary watch: it never says where the list ends."""
+
+
 _LIST = msgspec.json.Decoder(_List)
 _EVENT = msgspec.json.Decoder(_Event)
 _STATUS = msgspec.json.Decoder(Status)
+_MARK = msgspec.json.Decoder(_Mark)
+_INITIAL_END = "k8s.io/initial-events-end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +208,7 @@ class Source:
         self._list_due = True
         self._expired = 0  # in a row; after two the list is asked for in one answer, which can't run out in the middle
         self._failures = 0
+        self._pages = False  # the list is asked for by itself
 
     async def steps(self) -> AsyncGenerator[Step, None]:
         """Never ends. Use `contextlib.aclosing`, so that its connection ends with the one who reads."""
@@ -194,9 +216,11 @@ class Source:
         while True:
             failure: WindlassError | None = None
             begun = clock()
+            streamed = self._list_due and self._streams()
             try:
                 if self._list_due:
                     yield Listing()
+                if self._list_due and not streamed:
                     token, first = "", True
                     limit = 0 if self._expired > 1 else PAGE
                     while token or first:
@@ -206,7 +230,12 @@ class Source:
                         self._version = page.version
                     yield Listed(self._version)
                     self._list_due, self._expired, begun = False, 0, clock()
-                async with self._watch() as stream:
+                async with self._watch(listing=streamed) as stream:
+                    if streamed:
+                        async with aclosing(self._initial(stream)) as initial:
+                            async for step in initial:
+                                yield step
+                        self._list_due, self._expired, begun = False, 0, clock()
                     yield Opened()
                     async for batch in stream:
                         self._version = batch.version or self._version
@@ -217,6 +246,10 @@ class Source:
                 self._list_due = True
                 self._expired += 1
                 failure = error if self._expired > 1 else None  # the first is all in a day's work
+            except (_NoEnd, Unsent, ports.ObjectRejected, ports.NotAllowed) as error:
+                failure = None if streamed else error
+                if streamed:
+                    self._without_streams(error)
             except WindlassError as error:
                 failure = error
             if clock() - begun >= STEADY and not self._list_due:
@@ -225,6 +258,41 @@ class Source:
                 delay = self._delay(failure)
                 yield Failed(failure, delay)
                 await asyncio.sleep(delay)
+
+    async def _initial(self, stream: AsyncGenerator[Events, None]) -> AsyncGenerator[Step, None]:
+        """The list at the beginning of a watch. What changes while it is sent comes between: a state is a state, and
+        only a deletion is an event. Raises _NoEnd where the end does not come."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + LIST_TIMEOUT
+        while True:
+            try:
+                async with asyncio.timeout(min(QUIET, until - loop.time())):
+                    batch = await anext(stream, None)
+            except TimeoutError:
+                raise _NoEnd(f"the API server does not say where the list of {self.scope.kind} ends") from None
+            if batch is None:
+                raise ports.ClusterUnavailable(f"the watch of {self.scope.kind} was ended in its list")
+            count, version = batch.listed or (len(batch.events), "")
+            for step in _states(batch.events[:count]):
+                yield step
+            if batch.listed is not None:
+                self._version = version
+                yield Listed(version)
+                self._version = batch.version or version
+                if rest := batch.events[count:]:
+                    yield Events(rest, batch.version)
+                return
+
+    def _streams(self) -> bool:
+        """Whether to ask for the list as a watch. Not where it was refused, nor after failures that may come of it."""
+        return not self._pages and self._expired < 2 and self._failures < 2 and self._client.streams_lists
+
+    def _without_streams(self, error: WindlassError) -> None:
+        """From now on by pages; all kinds where it is the API server itself that does not know it. It answers 429 to
+        the watch of a kind that is new to it (its cache is not filled yet), and a list of it at once."""
+        self._pages = True
+        if isinstance(error, ports.ObjectRejected) and built_in(self.scope.resource.group):
+            self._client.streams_lists = False
 
     def restart(self) -> None:
         """Begins with a list again before the next watch."""
@@ -239,14 +307,14 @@ class Source:
         return max(after, backoff * random.uniform(0.5, 1.0))  # noqa: S311 - spreads load, guards nothing
 
     @asynccontextmanager
-    async def _watch(self) -> AsyncIterator[AsyncGenerator[Events, None]]:
+    async def _watch(self, *, listing: bool = False) -> AsyncIterator[AsyncGenerator[Events, None]]:
         seconds = random.randint(*WATCH_SECONDS)  # noqa: S311 - spreads load, guards nothing
-        query = {
-            "watch": "true",
-            "resourceVersion": self._version,
-            "allowWatchBookmarks": "true",
-            "timeoutSeconds": str(seconds),
-        }
+        begin = (
+            {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
+            if listing
+            else {"resourceVersion": self._version}
+        )
+        query = {"watch": "true"} | begin | {"allowWatchBookmarks": "true", "timeoutSeconds": str(seconds)}
         async with self._client.stream(self.scope.call("watch", query), self._silence) as content:
             stream = self._events(content)
             try:
@@ -278,6 +346,7 @@ class Source:
         """The events up to the end or the first that is none: what was whole counts."""
         events: list[tuple[str, msgspec.Raw]] = []
         last: msgspec.Raw | None = None
+        listed: tuple[int, str] | None = None
         error: WindlassError | None = None
         try:
             for line in lines.split(b"\n"):
@@ -290,13 +359,15 @@ class Source:
                 last = event.object
                 if event.type != "BOOKMARK":
                     events.append((event.type, event.object))
+                elif ((mark := _MARK.decode(last).metadata).annotations or {}).get(_INITIAL_END) == "true":
+                    listed = (len(events), mark.resourceVersion)
         except UNREADABLE:
             error = ports.ClusterUnavailable(f"the watch of {self.scope.kind} sent what is no event")
         try:
             version = version_of(last) if last is not None else ""
         except UNREADABLE:
             return Events([], ""), ports.ClusterUnavailable(f"the watch of {self.scope.kind} sent what is no object")
-        return Events(events, version), error
+        return Events(events, version, listed), error
 
     def _error(self, raw: msgspec.Raw) -> WindlassError:
         status = _STATUS.decode(raw)
@@ -304,3 +375,10 @@ class Source:
             return HistoryGone(f"the history of {self.scope.kind} that the watch asks for is gone")
         words = status.reason if self.scope.secret else bounded(status.message, 300)
         return ports.ClusterUnavailable(f"the watch of {self.scope.kind} ended with an error: {words}")
+
+
+def _states(events: list[tuple[str, msgspec.Raw]]) -> Iterator[Step]:
+    """Events within a list, in order: runs of states as a page of it, deletions by themselves."""
+    for gone, run in groupby(events, key=lambda event: event[0] == "DELETED"):
+        found = list(run)
+        yield Events(found, "") if gone else Items([raw for _, raw in found])
