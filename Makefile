@@ -6,7 +6,8 @@ UV_VERSION := 0.9.30
 BIN := .venv/bin
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
-export PYTHONDONTWRITEBYTECODE := 1
+# The tests start hundreds of Python processes: each would compile the program anew where bytecode is not kept.
+unexport PYTHONDONTWRITEBYTECODE
 SYNC = "$$(cat .stamps/uv)" sync --quiet --locked --inexact --python "$$(cat .stamps/python)"
 INPUTS := pyproject.toml uv.lock
 

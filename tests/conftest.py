@@ -28,6 +28,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", metavar="N", type=int, default=200, help="how often a controller is killed (slow test)")
 
 
+# Tests of several processes wait for one another on whatever machine they are run: such a test that fails is run once
+# more, and the closing lines name it (RERUN). A test within one process has no such excuse, and is run once.
+MANY_PROCESSES = tuple(str(Path(__file__).parent / folder) for folder in ("e2e", "faults", "real"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the tests that are run once more before they count as failed."""
+    for item in items:
+        if str(item.path).startswith(MANY_PROCESSES):
+            item.add_marker(pytest.mark.flaky(reruns=1))
+
+
 @pytest.fixture(scope="session")
 def devcluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """The embedded devcluster, as a child process of its own, state in memory."""
