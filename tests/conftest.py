@@ -12,12 +12,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from real.cluster import Cluster, kubectl_program
 from real.controlplane import ControlPlane, missing
 from real.devcluster import running_devcluster
+
+# How long a machine takes to draw is nothing that a test is about: a busy one must not fail for it.
+settings.register_profile("windlass", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("windlass")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

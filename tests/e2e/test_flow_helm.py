@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 import yaml
+from pysequoia import SignatureMode, Tsk, sign
+from pysequoia.packet import Packet, PacketPile
 
 from e2e.team import Team, apply, config_map
 
@@ -190,6 +192,42 @@ def test_a_chart_that_is_not_there_is_told_with_what_is(team: Team, charts: Char
     team.commit({"README.md": "x"})
     team.until(lambda: team.ready("web").get("reason") == "ChartMissing", "the missing version is told")
     assert "mend: the newest are: 1.0.0" in team.status("web")["messages"]
+
+
+def test_a_chart_is_applied_only_while_somebody_of_the_keyring_vouches_for_it(team: Team, charts: ChartHost) -> None:
+    charts.publish("1.0.0")
+    key, other = (Tsk.generate(user_id=f"{name} <{name}@acme.example>") for name in ("ada", "ben"))
+    digest = hashlib.sha256((charts.folder / "web-1.0.0.tgz").read_bytes()).hexdigest()
+    body = f"name: web\nversion: 1.0.0\n\n...\nfiles:\n  web-1.0.0.tgz: sha256:{digest}\n".encode()
+    (charts.folder / "web-1.0.0.tgz.prov").write_bytes(sign(key.signer(), body, mode=SignatureMode.CLEAR))
+    team.put("v1", "Secret", "ada", stringData={"a.asc": str(key.extract_certificate())})
+    team.put("v1", "Secret", "ben", stringData={"b.asc": str(other.extract_certificate())})
+    team.repository()
+    commit = team.commit({"README.md": "x"})
+
+    def ask(secret: str) -> None:
+        chart = {"repository": charts.url, "name": "web", "verify": {"keyring": {"secret": secret}}}
+        spec = {"source": {"repository": "config", "chart": chart}}
+        team.put("windlass.dev/v1alpha1", "Application", "web", spec=spec)
+
+    ask("ben")
+    team.until(lambda: team.ready("web").get("reason") == "ChartUnverified", "the strange signature is told")
+    assert "which is not in the keyring" in team.ready("web")["message"]
+    assert data(team, "web") == {}
+    ask("ada")
+    team.until_synced(commit, "web")
+    signer = next(one.fingerprint for one in PacketPile.from_bytes(bytes(key.extract_certificate())) if _signs(one))
+    team.until(lambda: team.status("web")["chart"].endswith(f" signed by {signer.upper()}"), "the signer is told")
+    assert data(team, "web")["version"] == "1.0.0"
+    ask("nobody")
+    team.until(lambda: team.ready("web").get("reason") == "ChartUnverified", "a keyring that is gone is told")
+    assert "there is no Secret nobody" in team.ready("web")["message"]
+    assert data(team, "web")["version"] == "1.0.0", "what runs stays"
+
+
+def _signs(packet: Packet) -> bool:
+    """The first subkey is the one that signs."""
+    return str(packet.tag).endswith("PublicSubkey")
 
 
 def test_a_chart_of_git_with_a_dependency_that_is_fetched(team: Team, charts: ChartHost) -> None:

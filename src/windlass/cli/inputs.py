@@ -23,8 +23,8 @@ from windlass.core.documents import read
 from windlass.core.kinds.application import Application
 from windlass.errors import NeedsHuman, Where, WindlassError
 from windlass.flows.secrets import SecretReader
-from windlass.flows.values import read_values
-from windlass.ports import ChartFound, ChartWanted, ClusterValues, OtherSource
+from windlass.flows.values import KEYRING, keyring_in, read_keyring, read_values
+from windlass.ports import ChartFound, ChartUnverified, ChartWanted, ClusterValues, OtherSource
 from windlass.settings import cache_folder
 
 
@@ -78,14 +78,35 @@ async def with_inputs(to: Reach, app: Application, place: Place) -> Place:
         others[one.name] = OtherSource(one.repository, fetched.folder, one.at or fetched.commit)
     values = await read_values(to.cluster, app.metadata.namespace, app.spec.render)
     secret: Mapping[str, bytes] = {}
+    keyring = None
+    if app.spec.source.chart is not None and app.spec.source.chart.verify is not None:
+        keyring = await read_keyring(to.cluster, app.metadata.namespace, app.spec.source.chart.verify.keyring)
     if app.spec.source.chart is not None and app.spec.source.chart.secret:
         secret = await SecretReader(to.cluster, SystemClock()).read(
             app.metadata.namespace, app.spec.source.chart.secret
         )
-    return replace(place, others=others, values=values, chart=await fetched_chart(app, secret))
+    return replace(place, others=others, values=values, chart=await fetched_chart(app, secret, keyring))
 
 
-async def fetched_chart(app: Application, secret: Mapping[str, bytes] | None = None) -> ChartFound | None:
+def given_keyring(app: Application, values: ClusterValues) -> list[bytes] | None:
+    """The keyring that an Application names, from files in place of the cluster's; None where it names none. Raises
+    ChartUnverified."""
+    chart = app.spec.source.chart
+    if chart is None or chart.verify is None:
+        return None
+    keyring = chart.verify.keyring
+    if keyring.named.key not in values.objects:
+        raise ChartUnverified(
+            f"{keyring.named.kind} {keyring.named.name} with the keyring is not here",
+            where=Where(field=KEYRING),
+            hint="name a file with its manifest: --values-from keyring.yaml",
+        )
+    return keyring_in(keyring, values.objects[keyring.named.key])
+
+
+async def fetched_chart(
+    app: Application, secret: Mapping[str, bytes] | None = None, keyring: Sequence[bytes] | None = None
+) -> ChartFound | None:
     """The chart that an Application names, fetched from this machine into the cache; None where it names none."""
     chart = app.spec.source.chart
     if chart is None:
@@ -95,6 +116,6 @@ async def fetched_chart(app: Application, secret: Mapping[str, bytes] | None = N
         store = ChartStore(cache_folder() / "charts", http, SystemClock())
         wanted = ChartWanted(chart.repository, chart.name, chart.version, chart.plain_http)
         try:
-            return await store.resolve(wanted, secret or {}, fresh=0.0)
+            return await store.resolve(wanted, secret or {}, fresh=0.0, keyring=keyring)
         except WindlassError as error:
             raise error.at(Where(field="spec.source.chart")) from None

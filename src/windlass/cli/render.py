@@ -83,7 +83,7 @@ def command(
     import msgspec
 
     from windlass.adapters.render import render_folder
-    from windlass.cli.inputs import fetched_chart, given_sources, given_values
+    from windlass.cli.inputs import fetched_chart, given_keyring, given_sources, given_values
     from windlass.cli.running import run_person
     from windlass.cli.telling import ERROR, emit, say, width_of
     from windlass.cli.trees import local, of_application, request_of
@@ -97,7 +97,8 @@ def command(
         place, namespace = of_application(written, replace(place, include=())), written.namespace
         check_inputs(written, given_values(values_from), given_sources(sources))
         if written.spec.source.chart is not None:
-            place = replace(place, chart=run_person(lambda: fetched_chart(written)))
+            keyring = given_keyring(written, given_values(values_from))
+            place = replace(place, chart=run_person(lambda: fetched_chart(written, keyring=keyring)))
     place = replace(place, others=given_sources(sources), values=given_values(values_from))
     place = replace(place, given=tuple((str(file), file.read_bytes()) for file in values_files))
     if against:

@@ -3,8 +3,9 @@
 ``desires`` asks ``found`` for each render; ``look`` is called for an Application at the interval of its chart, by
 workers of its own, and wakes it where the answer is another one. Many Applications of one repository share one question
 to it: the port holds what was answered. No sync waits for a repository. One that does not answer changes nothing: the
-chart that was found last stays, and the Application's messages say so. Credentials are read with the Application's own
-account, kept for minutes, never told.
+chart that was found last stays, and the Application's messages say so. One that nobody vouches for any more is not
+rendered again: a keyring is read at each look. Credentials are read with the Application's own account, kept for
+minutes, never told.
 """
 
 from __future__ import annotations
@@ -15,15 +16,17 @@ from typing import ClassVar, NamedTuple
 
 import structlog
 
-from windlass.core.kinds.application import Application, ChartSource
+from windlass.core.kinds.application import Application
+from windlass.core.kinds.chart_source import ChartSource
 from windlass.core.kinds.fields import seconds
 from windlass.core.model import ObjectRef
 from windlass.errors import NeedsHuman, TryLater, Where, WindlassError
 from windlass.flows.fleet import ApplicationState, Fleet, Key
 from windlass.flows.queue import WorkQueue
 from windlass.flows.secrets import SECRETS, Credential, decoded
+from windlass.flows.values import read_keyring
 from windlass.flows.waiting import SourceNotReady
-from windlass.ports import ChartFound, Charts, ChartWanted, Clock, Cluster
+from windlass.ports import ChartFound, Charts, ChartUnverified, ChartWanted, Clock, Cluster
 
 log = structlog.get_logger("windlass")
 KEEP = 600.0
@@ -132,7 +135,11 @@ class ChartFlow:
         wanted = ChartWanted(chart.repository, chart.name, chart.version, chart.plain_http)
         interval = seconds(chart.interval)
         secret = await self._secret(state, written, chart) if chart.secret else Credential()
-        found = await self._charts.resolve(wanted, secret, fresh=interval)
+        keyring = None
+        if chart.verify is not None:
+            user = self._fleet.user_of(state, written)
+            keyring = await read_keyring(self._cluster, state.key.namespace, chart.verify.keyring, user)
+        found = await self._charts.resolve(wanted, secret, fresh=interval, keyring=keyring)
         state.chart, state.chart_for, state.chart_error = found, chart, None
         self.queue.forget(state.key)
         self.queue.add_after(state.key, interval * (1.0 + JITTER * random.random()))  # noqa: S311 - spreads load
@@ -140,6 +147,8 @@ class ChartFlow:
     def _note(self, state: ApplicationState, chart: ChartSource, error: WindlassError) -> None:
         news = state.chart_error is None or state.chart_error.what != error.what
         state.chart_error, state.chart_error_for = error.at(Where(field="spec.source.chart")), chart
+        if isinstance(error, ChartUnverified):
+            state.chart = state.chart_for = None
         # A rotated credential works at the next question.
         self._kept.pop(state.key, None)
         if news:

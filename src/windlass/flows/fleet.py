@@ -15,8 +15,9 @@ from typing import Literal, NamedTuple, TypeAlias
 from typing_extensions import override
 
 from windlass.core.health.pods import PodFacts
-from windlass.core.kinds.application import Application, ChartSource
+from windlass.core.kinds.application import Application
 from windlass.core.kinds.application_status import ApplicationStatus
+from windlass.core.kinds.chart_source import ChartSource
 from windlass.core.kinds.installation import Installation
 from windlass.core.kinds.rendering import Render
 from windlass.core.kinds.repository import Ref, Repository, RepositoryStatus, Verify

@@ -317,7 +317,9 @@ def chart_words(state: ApplicationState, old: str) -> str:
     if state.rendered_for is None:
         return old if state.written is not None and state.written.spec.source.chart is not None else ""
     chart = state.rendered_for.chart
-    return f"{chart.name} {chart.version} {chart.digest}" if chart is not None else ""
+    if chart is None:
+        return ""
+    return f"{chart.name} {chart.version} {chart.digest}" + (f" signed by {chart.signer}" if chart.signer else "")
 
 
 def is_well(state: ApplicationState) -> bool:

@@ -11,22 +11,24 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, ClassVar
 
+from windlass.core.kinds.chart_source import Keyring
 from windlass.core.kinds.rendering import Named, Render
 from windlass.core.model import ObjectRef, Resource
 from windlass.errors import NeedsHuman, Where
 from windlass.flows.fleet import Key, Stamp
 from windlass.flows.supervise import Supervisor
-from windlass.ports import Cluster, ClusterValues, NotAllowed
+from windlass.ports import ChartUnverified, Cluster, ClusterValues, NotAllowed
 
 RESOURCES = {
     "ConfigMap": Resource("", "v1", "configmaps", "ConfigMap", True),
     "Secret": Resource("", "v1", "secrets", "Secret", True),
 }
+KEYRING = "spec.source.chart.verify.keyring"
 PATIENCE = 2.0
 """Seconds that a render waits for the watch of a value to be there; the value is read all the same after that."""
 
@@ -40,24 +42,56 @@ class ValuesMissing(NeedsHuman):
 
 async def read_values(cluster: Cluster, namespace: str, settings: Render, user: str = "") -> ClusterValues:
     """What ``settings`` names, read as ``user``. Raises ValuesMissing, NotAllowed, ClusterUnavailable."""
-    found: dict[str, dict[str, bytes]] = {}
-    for named in settings.named:
-        ref = ObjectRef("", named.kind, namespace, named.name)
-        try:
-            content = await cluster.read(RESOURCES[named.kind], ref, user=user)
-        except NotAllowed as error:
-            who = user.rpartition(":")[2] or "this account"
-            error.hint = f"let {who} get the {named.kind} {named.name} in namespace {namespace} (a Role, a RoleBinding)"
-            raise error.at(Where(field="spec.render")) from None
-        if content is not None:
-            found[named.key] = _decoded(content, named)
-        elif not named.optional:
-            raise ValuesMissing(
-                f"there is no {named.kind} {named.name} in namespace {namespace}",
-                where=Where(field="spec.render"),
-                hint="make it there, or say optional: true where it is named",
-            )
-    return ClusterValues(found)
+    return ClusterValues(
+        {
+            named.key: content
+            for named in settings.named
+            if (content := await read_named(cluster, namespace, named, user, "spec.render")) is not None
+        }
+    )
+
+
+async def read_named(cluster: Cluster, namespace: str, named: Named, user: str, field: str) -> dict[str, bytes] | None:
+    """One object, None where it is missing and may be. Raises as ``read_values`` does, in the name of ``field``."""
+    ref = ObjectRef("", named.kind, namespace, named.name)
+    try:
+        content = await cluster.read(RESOURCES[named.kind], ref, user=user)
+    except NotAllowed as error:
+        who = user.rpartition(":")[2] or "this account"
+        error.hint = f"let {who} get the {named.kind} {named.name} in namespace {namespace} (a Role, a RoleBinding)"
+        raise error.at(Where(field=field)) from None
+    if content is not None:
+        return _decoded(content, named)
+    if named.optional:
+        return None
+    hint = "make it there, or say optional: true where it is named" if field == "spec.render" else "make it there"
+    raise ValuesMissing(
+        f"there is no {named.kind} {named.name} in namespace {namespace}", where=Where(field=field), hint=hint
+    )
+
+
+async def read_keyring(cluster: Cluster, namespace: str, keyring: Keyring, user: str = "") -> list[bytes]:
+    """The files of a keyring, read as ``user``. Raises ChartUnverified where they can't be had, ClusterUnavailable."""
+    try:
+        content = await read_named(cluster, namespace, keyring.named, user, KEYRING)
+    except NeedsHuman as error:
+        raise ChartUnverified(f"the keyring can't be read: {error.what}", where=error.where, hint=error.hint) from None
+    return keyring_in(keyring, content)
+
+
+def keyring_in(keyring: Keyring, content: Mapping[str, bytes] | None) -> list[bytes]:
+    """The files of a keyring in what was read. Raises ChartUnverified where there is none."""
+    held = dict(content or {})
+    named = keyring.named
+    files = [held[name] for name in sorted(held) if not keyring.key or name == keyring.key]
+    if not files:
+        what = f"has no key {keyring.key}" if keyring.key else "has no key in it"
+        raise ChartUnverified(
+            f"{named.kind} {named.name} {what}: there is no keyring",
+            where=Where(field=KEYRING),
+            hint="gpg --export --armor <key> writes what belongs into it",
+        )
+    return files
 
 
 def _decoded(content: dict[str, Any], named: Named) -> dict[str, bytes]:

@@ -21,6 +21,7 @@ from windlass.ports.people import Destination as Destination
 from windlass.ports.people import Notifier as Notifier
 from windlass.ports.registries import ChartFound as ChartFound
 from windlass.ports.registries import Charts as Charts
+from windlass.ports.registries import ChartUnverified as ChartUnverified
 from windlass.ports.registries import ChartWanted as ChartWanted
 from windlass.ports.registries import ImageFacts as ImageFacts
 from windlass.ports.registries import Images as Images

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 import msgspec
+
+from windlass.errors import NeedsHuman
 
 
 class ChartWanted(msgspec.Struct, frozen=True):
@@ -20,21 +22,38 @@ class ChartWanted(msgspec.Struct, frozen=True):
 
 
 class ChartFound(msgspec.Struct, frozen=True):
-    """One version, fetched and verified: ``digest`` ("sha256:...") is that of the file ``archive``."""
+    """One version, fetched and verified: ``digest`` ("sha256:...") is that of the file ``archive``; ``signer`` the
+    fingerprint of the key that vouches for it, "" where nobody was asked to."""
 
     name: str
     version: str
     digest: str
     archive: str
+    signer: str = ""
+
+
+class ChartUnverified(NeedsHuman):
+    """Nobody of the keyring vouches for a chart: it has no provenance, or one that is wrong."""
+
+    slug: ClassVar[str] = "chart-unverified"
+    reason: ClassVar[str] = "ChartUnverified"
 
 
 class Charts(Protocol):
-    """Chart repositories and registries. Raises NeedsHuman (no such chart, refused, another digest than promised) and
-    TryLater (not reached, asked to wait)."""
+    """Chart repositories and registries. Raises NeedsHuman (no such chart, refused, another digest than promised,
+    ChartUnverified) and TryLater (not reached, asked to wait)."""
 
-    async def resolve(self, wanted: ChartWanted, secret: Mapping[str, bytes], *, fresh: float) -> ChartFound:
+    async def resolve(
+        self,
+        wanted: ChartWanted,
+        secret: Mapping[str, bytes],
+        *,
+        fresh: float,
+        keyring: Sequence[bytes] | None = None,
+    ) -> ChartFound:
         """The newest version that is wanted, on disk. What the repository offers is asked for again when the answer is
-        older than ``fresh`` seconds, once for all who ask with the same credentials."""
+        older than ``fresh`` seconds, once for all who ask with the same credentials. With ``keyring`` (files with
+        OpenPGP keys) its provenance has to hold, now, or ChartUnverified is raised and nothing gets on disk."""
         ...
 
     async def holds(self, found: ChartFound) -> bool:

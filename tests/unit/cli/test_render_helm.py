@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 from desk import Done, Repo
+from pysequoia import SignatureMode, Tsk, sign
 
 Run = Callable[..., Done]
 
@@ -92,6 +93,10 @@ def test_a_chart_that_an_application_names_is_fetched(repo: Repo, run: Run, char
     ("repository", '"https://ada:pw@a.example"', "the address of a chart repository"),
     ("name", '"../../x"', "the name of a chart"),
     ("interval", "1s", "must be 10s or more"),
+    ("verify", "{keyring: {}}", "names not one object"),
+    ("verify", "{keyring: {secret: a, configMap: b}}", "names not one object"),
+    ("verify", "{keyring: {secret: a, key: ../x}}", "a key of a ConfigMap"),
+    ("verify", "{}", "keyring"),
 ])  # fmt: skip
 def test_what_is_wrong_with_the_chart_that_is_named_is_told_by_its_field(
     field: str, value: str, words: str, repo: Repo, run: Run
@@ -103,3 +108,30 @@ def test_what_is_wrong_with_the_chart_that_is_named_is_told_by_its_field(
     assert done.code == 1
     assert f"spec.source.chart.{field}" in done.err
     assert words in done.err
+
+
+def test_a_chart_is_taken_only_with_the_signature_that_the_application_asks_for(
+    repo: Repo, run: Run, charts: str, tmp_path: Path
+) -> None:
+    key, other = (Tsk.generate(user_id=f"{name} <{name}@acme.example>") for name in ("ada", "ben"))
+    digest = hashlib.sha256((tmp_path / "charts/web.tgz").read_bytes()).hexdigest()
+    body = f"{CHART}\n...\nfiles:\n  web.tgz: sha256:{digest}\n".encode()
+    verify = APP.replace("version: 1.x", "version: 1.x, verify: {keyring: {configMap: signers}}") % charts
+    repo.commit("Values", **{"env/prod.yaml": "level: warn\n", "app.yaml": verify})
+
+    def render(*keys: Tsk) -> Done:
+        held = {f"{number}.asc": str(one.extract_certificate()) for number, one in enumerate(keys)}
+        signers = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "signers"}, "data": held}
+        repo.write("signers.yaml", yaml.safe_dump(signers))
+        return run("render", "env", "--app", "app.yaml", *(["--values-from", "signers.yaml"] if keys else []))
+
+    assert "mend name a file with its manifest: --values-from" in render().err
+    assert "there is no provenance at" in render(key).err
+    (tmp_path / "charts/web.tgz.prov").write_bytes(sign(key.signer(), body, mode=SignatureMode.CLEAR))
+    done = render(other, key)
+    assert (done.code, done.err) == (0, "")
+    assert yaml.safe_load(done.out)["data"] == {"level": "warn"}
+    done = render(other)
+    assert done.code == 1
+    assert "which is not in the keyring" in done.err
+    assert "docs/errors.md#chart-unverified" in done.err

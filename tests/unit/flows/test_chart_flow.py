@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ from windlass.core.plan.ownership import Claim
 from windlass.errors import NeedsHuman, TryLater, WindlassError
 from windlass.flows.charts import ChartFlow, ChartPending
 from windlass.flows.fleet import ApplicationState, Fleet, Key
-from windlass.ports import ChartFound, ChartWanted
+from windlass.ports import ChartFound, ChartUnverified, ChartWanted
 
 KEY = Key("team", "web")
 
@@ -24,10 +24,19 @@ class Offered:
     def __init__(self) -> None:
         self.answer: ChartFound | WindlassError = ChartFound("web", "1.0.0", "sha256:1", "/1.tgz")
         self.asked: list[tuple[ChartWanted, dict[str, bytes]]] = []
+        self.keyrings: list[list[bytes] | None] = []
         self.here = True
 
-    async def resolve(self, wanted: ChartWanted, secret: Mapping[str, bytes], *, fresh: float) -> ChartFound:
+    async def resolve(
+        self,
+        wanted: ChartWanted,
+        secret: Mapping[str, bytes],
+        *,
+        fresh: float,
+        keyring: Sequence[bytes] | None = None,
+    ) -> ChartFound:
         self.asked.append((wanted, dict(secret)))
+        self.keyrings.append(list(keyring) if keyring is not None else None)
         if isinstance(self.answer, WindlassError):
             raise self.answer
         return self.answer
@@ -44,7 +53,12 @@ class Secrets:
 
     async def read(self, resource: Any, ref: Any, *, user: str = "") -> dict[str, Any] | None:
         self.readers.append(user)
-        return {"data": {"username": "YWRh", "password": "cHc="}} if ref.name == "login" else None
+        held = {
+            "login": {"data": {"username": "YWRh", "password": "cHc="}},
+            "signers": {"data": {"a.asc": "YWRh", "b.asc": "YmVu"}},
+            "texts": {"data": {"a.asc": "ada"}, "binaryData": {"b.gpg": "YmVu"}},
+        }
+        return held.get(ref.name)
 
 
 class Clock:
@@ -179,3 +193,50 @@ async def test_a_secret_is_read_in_the_applications_own_name_and_again_when_it_w
     with pytest.raises(NeedsHuman, match="Secret other is not in namespace team"):
         await world.found()
     world.flow.queue.close()
+
+
+@pytest.mark.parametrize(
+    ("keyring", "files"),
+    [
+        ({"secret": "signers"}, [b"ada", b"ben"]),
+        ({"secret": "signers", "key": "b.asc"}, [b"ben"]),
+        ({"configMap": "texts"}, [b"ada", b"ben"]),
+    ],
+)
+async def test_a_keyring_is_read_in_the_name_of_the_application_at_each_look(
+    keyring: dict[str, str], files: list[bytes]
+) -> None:
+    world = World(verify={"keyring": keyring})
+    await world.flow.look(KEY)
+    await world.flow.look(KEY)
+    assert world.charts.keyrings == [files, files]
+    assert world.cluster.readers == ["system:serviceaccount:team:web"] * 2
+    assert await world.found() == world.charts.answer
+
+
+@pytest.mark.parametrize("keyring", [{"secret": "none"}, {"secret": "signers", "key": "c.asc"}])
+async def test_without_a_keyring_nothing_is_taken(keyring: dict[str, str]) -> None:
+    world = World(verify={"keyring": keyring})
+    await world.flow.look(KEY)
+    assert world.charts.asked == []
+    with pytest.raises(ChartUnverified) as raised:
+        await world.found()
+    assert raised.value.hint
+
+
+async def test_a_chart_that_nobody_vouches_for_any_more_is_rendered_no_more_and_one_out_of_reach_is() -> None:
+    world = World(verify={"keyring": {"secret": "signers"}})
+    await world.flow.look(KEY)
+    good = await world.found()
+    world.charts.answer = TryLater("not reached")
+    await world.flow.look(KEY)
+    assert await world.found() == good
+    world.woken.clear()
+    world.charts.answer = ChartUnverified("the key is revoked", hint="sign it anew")
+    await world.flow.look(KEY)
+    assert world.woken == [KEY]
+    with pytest.raises(ChartUnverified, match="the key is revoked"):
+        await world.found()
+    world.charts.answer = ChartFound("web", "1.0.1", "sha256:2", "/2.tgz", "ABCD")
+    await world.flow.look(KEY)
+    assert await world.found() == world.charts.answer

@@ -3,7 +3,8 @@
 A repository is asked once for all who want charts of it with the same credentials: its index, or a registry's tags, is
 kept for as long as the caller says, and then asked for conditionally. Archives lie under their SHA-256 in the data
 folder, apart by source and credentials (whoever knows a digest does not get the file for that), and may be lost at any
-time; whoever reads one holds it against its digest again. Nothing is unpacked here.
+time; whoever reads one holds it against its digest again. Nothing is unpacked here. Where a keyring is given, the
+chart's provenance has to hold before its archive gets on disk, and each time that it is asked for: ``provenance``.
 Credentials go to the repository's own host, and to another one only where that is the registry's own token realm.
 """
 
@@ -14,12 +15,13 @@ import difflib
 import hashlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from functools import partial
 from pathlib import Path
-from typing import ClassVar
-from urllib.parse import urljoin, urlsplit
+from typing import ClassVar, NamedTuple
+from urllib.parse import unquote, urljoin, urlsplit
 
 import msgspec
 from typing_extensions import override
@@ -38,16 +40,20 @@ from windlass.adapters.registry.client import (
     remember,
 )
 from windlass.adapters.registry.offers import LARGEST, IndexWrong, Offer, choose, shorten
+from windlass.adapters.registry.provenance import LARGEST as LARGEST_PROOF
+from windlass.adapters.registry.provenance import Claim, Verdict, proven
 from windlass.core.charts.ranges import read_range, version
 from windlass.errors import NeedsHuman
-from windlass.ports import ChartFound, Charts, ChartWanted, Clock
+from windlass.ports import ChartFound, Charts, ChartUnverified, ChartWanted, Clock
 
 LARGEST_ARCHIVE = 32 * 1024 * 1024
 KEPT = 1 << 30
 """Bytes of archives that stay in the folder."""
 
 CHART_LAYER = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
+CHART_PROOF = "application/vnd.cncf.helm.chart.provenance.v1.prov"
 CHART_CONFIG = "application/vnd.cncf.helm.config.v1+json"
+_SIGN = "sign it with helm package --sign, and publish the .prov beside the archive"
 _REMEMBERED = 128
 _FORGET = 3600.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,249}")
@@ -94,7 +100,22 @@ class _Tags:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     asked: float = float("-inf")
     tags: list[str] = field(default_factory=list)
-    manifests: dict[str, tuple[float, Descriptor]] = field(default_factory=dict)
+    manifests: dict[str, tuple[float, _Layers]] = field(default_factory=dict)
+
+
+class _Layers(NamedTuple):
+    """What the manifest of a chart names: its archive, and its provenance where it has one."""
+
+    archive: Descriptor
+    proof: Descriptor | None
+
+
+class _Proof(NamedTuple):
+    """Who may vouch, and where the provenance is had from."""
+
+    keyring: Sequence[bytes]
+    file: str
+    fetch: Callable[[], Awaitable[bytes]]
 
 
 class ChartStore(Charts):
@@ -108,17 +129,26 @@ class ChartStore(Charts):
         self._reading = asyncio.Semaphore(1)
         self._repositories: dict[tuple[str, str], _Repository] = {}
         self._tags: dict[tuple[str, str, str], _Tags] = {}
+        self._verdicts: dict[bytes, tuple[float, Verdict]] = {}
 
     @override
-    async def resolve(self, wanted: ChartWanted, secret: Mapping[str, bytes], *, fresh: float) -> ChartFound:
-        """Raises ChartMissing, ChartDigest, IndexWrong, the errors of ``client`` and of ``adapters/host/http``."""
+    async def resolve(
+        self,
+        wanted: ChartWanted,
+        secret: Mapping[str, bytes],
+        *,
+        fresh: float,
+        keyring: Sequence[bytes] | None = None,
+    ) -> ChartFound:
+        """Raises ChartMissing, ChartDigest, IndexWrong, ChartUnverified, the errors of ``client`` and of
+        ``adapters/host/http``."""
         if not _NAME.fullmatch(wanted.name):
             raise ChartMissing(f"{wanted.name[:80]!r} is no name of a chart", hint="letters, digits and . _ -")
         if wanted.version and read_range(wanted.version) is None:
             raise ChartMissing(f"{wanted.version!r} is no range of versions", hint='version: ">=1.4 <2", ~1.4, 1.x')
         if wanted.repository.startswith("oci://"):
-            return await self._from_registry(wanted, secret, fresh)
-        return await self._from_repository(wanted, secret, fresh)
+            return await self._from_registry(wanted, secret, fresh, keyring)
+        return await self._from_repository(wanted, secret, fresh, keyring)
 
     @override
     async def holds(self, found: ChartFound) -> bool:
@@ -126,7 +156,9 @@ class ChartStore(Charts):
 
     # --- chart repositories -----------------------------------------------------------------------------------------
 
-    async def _from_repository(self, wanted: ChartWanted, secret: Mapping[str, bytes], fresh: float) -> ChartFound:
+    async def _from_repository(
+        self, wanted: ChartWanted, secret: Mapping[str, bytes], fresh: float, keyring: Sequence[bytes] | None
+    ) -> ChartFound:
         url = wanted.repository.rstrip("/") + "/"
         key = (url, mark_of(secret))
         known = self._repositories.pop(key, None)
@@ -145,11 +177,16 @@ class ChartStore(Charts):
         for one in offer.urls:
             source = urljoin(url, one)
             digest = promised or known.fetched.get(source, "")
-            if digest and await _here(known.folder, digest):
-                return _found(wanted, offer.version, known.folder, digest)
+            proof = None
+            if keyring is not None:
+                # Where ``helm`` looks for it, and by the name that ``helm`` gives the archive.
+                file = unquote(urlsplit(source).path).rpartition("/")[2]
+                proof = _Proof(keyring, file, partial(self._proof, known, f"{source}.prov"))
             try:
+                if digest and await _here(known.folder, digest):
+                    return await self._vouched(_found(wanted, offer.version, known.folder, digest), proof)
                 data = await self._archive(known, source)
-                return await self._kept(wanted, offer.version, data, promised, known, source)
+                return await self._kept(wanted, offer.version, data, promised, known, source, proof)
             except (NeedsHuman, RemoteUnavailable) as error:
                 errors.append(error)
         raise errors[0]
@@ -192,21 +229,32 @@ class ChartStore(Charts):
         return chosen
 
     async def _archive(self, known: _Repository, source: str) -> bytes:
+        return await self._fetched(known, source, LARGEST_ARCHIVE, "the index names what is not there")
+
+    async def _proof(self, known: _Repository, source: str) -> bytes:
+        try:
+            return await self._fetched(known, source, LARGEST_PROOF, "")
+        except ChartMissing:
+            raise ChartUnverified(f"there is no provenance at {source}", hint=_SIGN) from None
+
+    async def _fetched(self, known: _Repository, source: str, most: int, hint: str) -> bytes:
         own = urlsplit(source)[:2] == urlsplit(known.url)[:2]
         authorization = _basic(known.login) if own else ""
         # Where an index leads is the word of whoever wrote it: no nearer than the index itself.
         within = None if own else known.reach
-        ask = Ask(
-            source, headers=IDENTITY, authorization=authorization, most=LARGEST_ARCHIVE, within=within, ca=known.ca
-        )
+        ask = Ask(source, headers=IDENTITY, authorization=authorization, most=most, within=within, ca=known.ca)
         answer = await self._http.ask(ask)
+        if answer.status >= 500:
+            raise RemoteUnavailable(f"{source} is answered with {answer.status}")
         if answer.status != 200:
-            raise ChartMissing(f"{source} is answered with {answer.status}", hint="the index names what is not there")
+            raise ChartMissing(f"{source} is answered with {answer.status}", hint=hint)
         return answer.body
 
     # --- registries -------------------------------------------------------------------------------------------------
 
-    async def _from_registry(self, wanted: ChartWanted, secret: Mapping[str, bytes], fresh: float) -> ChartFound:
+    async def _from_registry(
+        self, wanted: ChartWanted, secret: Mapping[str, bytes], fresh: float, keyring: Sequence[bytes] | None
+    ) -> ChartFound:
         host, _, path = wanted.repository.removeprefix("oci://").strip("/").partition("/")
         name = f"{path}/{wanted.name}" if path else wanted.name
         key = (host, name, mark_of(secret))
@@ -218,12 +266,15 @@ class ChartStore(Charts):
         remember(self._tags, key, known, _REMEMBERED)
         async with known.lock:
             text = await self._tag(known, name, wanted, fresh)
-            layer = await self._layer(known, name, text, fresh)
-        digest = layer.digest.removeprefix("sha256:")
-        if not await _here(known.folder, digest):
-            data = await known.registry.blob(name, layer, LARGEST_ARCHIVE)
-            await self._keep(known.folder, digest, data)
-        return _found(wanted, text.replace("_", "+"), known.folder, digest)
+            layers = await self._layers(known, name, text, fresh)
+        found = _found(wanted, text.replace("_", "+"), known.folder, layers.archive.digest.removeprefix("sha256:"))
+        if keyring is not None:
+            file = f"{wanted.name}-{found.version}.tgz"
+            found = await self._vouched(found, _Proof(keyring, file, partial(_pulled, known, name, layers.proof)))
+        if not await self.holds(found):
+            data = await known.registry.blob(name, layers.archive, LARGEST_ARCHIVE)
+            await self._keep(known.folder, found.digest.removeprefix("sha256:"), data)
+        return found
 
     async def _tag(self, known: _Tags, name: str, wanted: ChartWanted, fresh: float) -> str:
         """The tag of the version that is wanted. One that is written out in full needs no list."""
@@ -240,19 +291,56 @@ class ChartStore(Charts):
             raise _no_version(wanted, versions)
         return chosen.version.replace("+", "_")
 
-    async def _layer(self, known: _Tags, name: str, tag: str, fresh: float) -> Descriptor:
+    async def _layers(self, known: _Tags, name: str, tag: str, fresh: float) -> _Layers:
         now = self._clock.monotonic()
-        asked, layer = known.manifests.get(tag, (float("-inf"), None))
-        if layer is None or now - asked >= fresh:
-            layer = _chart_layer(await known.registry.manifest(name, tag), f"{known.registry.host}/{name}:{tag}")
+        asked, layers = known.manifests.get(tag, (float("-inf"), None))
+        if layers is None or now - asked >= fresh:
+            layers = _chart_layers(await known.registry.manifest(name, tag), f"{known.registry.host}/{name}:{tag}")
             recent = {other: one for other, one in known.manifests.items() if now - one[0] < _FORGET}
-            known.manifests = recent | {tag: (now, layer)}
-        return layer
+            known.manifests = recent | {tag: (now, layers)}
+        return layers
+
+    # --- who vouches for it -----------------------------------------------------------------------------------------
+
+    async def _vouched(self, found: ChartFound, proof: _Proof | None) -> ChartFound:
+        """The chart with the key that vouches for it. Its provenance is kept beside the archive, and asked for again
+        where what is kept does not hold: it may have been signed anew."""
+        if proof is None:
+            return found
+        claim = Claim(found.name, found.version, proof.file, found.digest.removeprefix("sha256:"))
+        path = Path(found.archive).with_suffix(".prov")
+        kept = await asyncio.to_thread(_read, path)
+        if kept is not None:
+            try:
+                return msgspec.structs.replace(found, signer=await self._signer(kept, proof.keyring, claim))
+            except ChartUnverified:
+                pass
+        fetched = await proof.fetch()
+        signer = await self._signer(fetched, proof.keyring, claim)
+        await asyncio.to_thread(self._write, path, fetched)
+        return msgspec.structs.replace(found, signer=signer)
+
+    async def _signer(self, proof: bytes, keyring: Sequence[bytes], claim: Claim) -> str:
+        key = hashlib.sha256(msgspec.msgpack.encode([proof, list(keyring), claim])).digest()
+        now = self._clock.now()
+        until, verdict = self._verdicts.pop(key, (0.0, Verdict()))
+        if until <= now.timestamp():
+            verdict = await proven(proof, keyring, claim, now)
+            until = min(now.timestamp() + _FORGET, verdict.until or float("inf"))
+        remember(self._verdicts, key, (until, verdict), _REMEMBERED)
+        return verdict.signer
 
     # --- archives on disk -------------------------------------------------------------------------------------------
 
     async def _kept(
-        self, wanted: ChartWanted, text: str, data: bytes, promised: str, known: _Repository, source: str
+        self,
+        wanted: ChartWanted,
+        text: str,
+        data: bytes,
+        promised: str,
+        known: _Repository,
+        source: str,
+        proof: _Proof | None,
     ) -> ChartFound:
         digest = await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest())
         if promised and digest != promised:
@@ -260,28 +348,30 @@ class ChartStore(Charts):
                 f"{wanted.name} {text} from {known.url} is not the archive that its index promises",
                 hint=f"it promises {promised[:12]}..., and the archive has {digest[:12]}...: ask who runs it",
             )
+        found = await self._vouched(_found(wanted, text, known.folder, digest), proof)
         await self._keep(known.folder, digest, data)
         known.fetched[source] = digest
-        return _found(wanted, text, known.folder, digest)
+        return found
 
     def _own_folder(self, *key: str) -> Path:
         return self._folder / hashlib.sha256("\0".join(key).encode()).hexdigest()[:24]
 
     async def _keep(self, folder: Path, digest: str, data: bytes) -> None:
-        await asyncio.to_thread(self._write, folder, digest, data)
+        await asyncio.to_thread(self._write, _file(folder, digest), data)
 
-    def _write(self, folder: Path, digest: str, data: bytes) -> None:
+    def _write(self, path: Path, data: bytes) -> None:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             kept = sorted(self._folder.glob("*/*.tgz"), key=lambda one: one.stat().st_mtime)
             size = sum(one.stat().st_size for one in kept) + len(data)
             while kept and size > KEPT:
                 oldest = kept.pop(0)
                 size -= oldest.stat().st_size
                 oldest.unlink(missing_ok=True)
+                oldest.with_suffix(".prov").unlink(missing_ok=True)
         except OSError as error:
-            raise explain(error, folder) from error
-        write_atomic(_file(folder, digest), data)
+            raise explain(error, path.parent) from error
+        write_atomic(path, data)
 
 
 def _file(folder: Path, digest: str) -> Path:
@@ -296,17 +386,31 @@ def _found(wanted: ChartWanted, text: str, folder: Path, digest: str) -> ChartFo
     return ChartFound(wanted.name, text, f"sha256:{digest}", str(_file(folder, digest)))
 
 
-def _chart_layer(manifest: Manifest, what: str) -> Descriptor:
-    """The archive in a chart's manifest. Raises RegistryWrong where it is something else, an image for example."""
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+async def _pulled(known: _Tags, name: str, proof: Descriptor | None) -> bytes:
+    if proof is None:
+        raise ChartUnverified(f"{known.registry.host}/{name} has no provenance in this version", hint=_SIGN)
+    return await known.registry.blob(name, proof, LARGEST_PROOF)
+
+
+def _chart_layers(manifest: Manifest, what: str) -> _Layers:
+    """What a chart's manifest names. Raises RegistryWrong where it is something else, an image for example."""
     try:
         layers = msgspec.convert(manifest.content.get("layers") or [], list[Descriptor])
     except msgspec.ValidationError:
         layers = []
     config = manifest.content.get("config")
     kind = config.get("mediaType") if isinstance(config, dict) else None
+    proof = next((one for one in layers if one.media_type == CHART_PROOF), None)
     for layer in layers:
         if kind == CHART_CONFIG and layer.media_type == CHART_LAYER and layer.digest.startswith("sha256:"):
-            return layer
+            return _Layers(layer, proof)
     raise RegistryWrong(f"{what} is no Helm chart", hint="push it with helm push")
 
 

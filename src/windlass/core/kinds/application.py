@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from windlass.core.charts.ranges import read_range
 from windlass.core.kinds.application_status import ApplicationStatus
+from windlass.core.kinds.chart_source import ChartSource, check_chart
 from windlass.core.kinds.exceptions import Expires, Freeze, Held, Ignore, Suspend, check_until
 from windlass.core.kinds.fields import (
     LABEL_NAME,
@@ -97,39 +97,6 @@ CONFIRM = Form(
     "Namespace/old",
     600,
 )
-
-
-CHART_URL = Form(
-    r"(?:https?|oci)://[A-Za-z0-9.\[\]:_-]+(?:/[A-Za-z0-9._~%/+-]*)?",
-    "the address of a chart repository or registry, without credentials",
-    "oci://registry.example.com/charts",
-    1024,
-)
-CHART_NAME = Form("[A-Za-z0-9][A-Za-z0-9._-]*", "the name of a chart", "shop", 250)
-CHART_VERSION = Form(r"[-0-9A-Za-z.+*<>=!~^|, ]*", "a version or a range of versions", '">=1.4 <2"', 256)
-
-
-class ChartSource(Part, frozen=True):
-    """A Helm chart from a chart repository or a registry."""
-
-    repository: Annotated[str, CHART_URL, Says("A chart repository (`https://`) or a registry (`oci://`).")]
-    name: Annotated[str, CHART_NAME, Says("The chart's name.")]
-    version: Annotated[
-        str,
-        CHART_VERSION,
-        Says("A version, or a range of which the newest is taken, as Helm reads it. The default is the newest."),
-    ] = ""
-    interval: Annotated[Duration, Says("How often a newer version is looked for.", "10m")] = "10m"
-    secret: Annotated[
-        str,
-        LABEL_NAME,
-        Says(
-            "A Secret of the Application's namespace with `username` and `password`, or `.dockerconfigjson`, and "
-            "`ca.crt` where it is needed; read with the Application's account.",
-            "charts-read",
-        ),
-    ] = ""
-    plain_http: Annotated[bool, Says("Ask the registry over HTTP, not HTTPS.")] = False
 
 
 class Source(Part, frozen=True):
@@ -384,7 +351,7 @@ def _check(spec: ApplicationSpec, metadata: Metadata) -> None:
         raise mistake("spec.source.path", f"stays in the repository, not {shown(spec.source.path)}", "path: apps/shop")
     check_render(spec.render)
     if spec.source.chart is not None:
-        _check_chart(spec.source.chart, spec.render.renderer)
+        check_chart(spec.source.chart, spec.render.renderer)
     names = [one.name for one in spec.sources]
     twice = next((index for index, name in enumerate(names) if name in names[:index]), None)
     if twice is not None:
@@ -399,16 +366,6 @@ def _check(spec: ApplicationSpec, metadata: Metadata) -> None:
     for index, one in enumerate(spec.depends_on):
         if one.name == metadata.name and (one.namespace or metadata.namespace) == metadata.namespace:
             raise mistake(f"spec.dependsOn[{index}]", "names the Application itself", "take it out")
-
-
-def _check_chart(chart: ChartSource, renderer: str) -> None:
-    if read_range(chart.version) is None:
-        hint = 'version: ">=1.4 <2", ~1.4, 1.x, or 1.4.2'
-        raise mistake("spec.source.chart.version", f"is no range of versions: {shown(chart.version)}", hint)
-    if seconds(chart.interval) < 10:
-        raise mistake("spec.source.chart.interval", "must be 10s or more", "interval: 10m")
-    if renderer not in ("", "helm"):
-        raise mistake(f"spec.render.{renderer}", "is another renderer, and source.chart names a chart", "take one out")
 
 
 DEFINITION = Kind(

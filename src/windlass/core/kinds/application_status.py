@@ -82,14 +82,16 @@ class Deployed(Part, frozen=True):
             "what crashes in a loop is Healthy for a moment."
         ),
     ] = ""
-    chart: Annotated[str, Says("The chart from elsewhere that ran with it last: name, version and digest.")] = ""
+    chart: Annotated[str, Says("The chart from elsewhere that ran with it last: name, version, digest, signer.")] = ""
 
 
 class ApplicationStatus(Part, frozen=True):
     """The status of an Application."""
 
     commit: Annotated[str, Says("The commit that is applied.")] = ""
-    chart: Annotated[str, Says("The chart of `source.chart` that was rendered last: name, version and digest.")] = ""
+    chart: Annotated[
+        str, Says("The chart of `source.chart` that was rendered last: name, version, digest, signer.")
+    ] = ""
     pending: Annotated[Pending | None, Says("A newer commit that is not applied, and why not yet.")] = None
     sync: Annotated[
         Literal["Synced", "OutOfSync", "Unknown"],

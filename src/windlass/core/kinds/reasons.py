@@ -105,6 +105,7 @@ class Reason(StrEnum):
     REGISTRY_WRONG = "RegistryWrong", "A registry's answer is not what the protocol says, or not what was promised."
     CHART_MISSING = "ChartMissing", "No chart of that name, or no version of it in the range, is offered."
     CHART_DIGEST = "ChartDigest", "A chart's archive is not the one that its repository promised."
+    CHART_UNVERIFIED = "ChartUnverified", "Nobody of the keyring vouches for the chart; what is running stays."
     CHART_INDEX = "ChartIndex", "The index of a chart repository can't be read."
     PATH_MISSING = "PathMissing", "The folder that source.path names is not in the commit."
     EMPTY_RESULT = (
