@@ -2,8 +2,9 @@
 
 ``flows/images`` hands a decision in; ``flows/commits`` writes it together with whatever else is to be written there.
 What a person reverted is not taken again: where the policy's newest commit in the history moved to just this tag, and
-the files say something else now, somebody put it back. Then the tag is held, by a commit to the policy's own file where
-that may be written, and told in its status. Files and history are of one commit: none of it can be half new.
+a place that it moved says something else now, somebody put it back. Then the tag is held, by a commit to the policy's
+own file where that may be written, and told in its status. Files and history are of one commit: none of it can be half
+new.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from datetime import datetime, timedelta
 import msgspec
 import structlog
 
-from windlass.adapters.git import CommitInfo, Store, on_git_thread
+from windlass.adapters.git import CommitInfo, Store, on_git_thread, open_snapshot
 from windlass.core.edits import Intent, Target
 from windlass.core.edits.intents import Home, hold_tag
-from windlass.core.images import Goal, Move
+from windlass.core.images import Goal, Move, find, is_there
+from windlass.core.images.places import Path
 from windlass.core.kinds import image_policy
 from windlass.core.kinds.fields import stamp
 from windlass.core.kinds.image_policy import ImagePolicy, ImagePolicySpec
@@ -27,6 +29,7 @@ from windlass.core.kinds.kind import GROUP
 from windlass.core.model import events
 from windlass.core.model.events import ImageMoved
 from windlass.core.words.commits import trailers_of
+from windlass.errors import NeedsHuman
 from windlass.flows.commits import Commits
 from windlass.flows.fleet import Key, SourceState
 from windlass.flows.record import Recorder
@@ -54,7 +57,8 @@ class Sighting(msgspec.Struct, frozen=True):
 
 class Decision(msgspec.Struct, frozen=True):
     """What a policy wants to be written: its goal, and the files. ``was`` are the tags that stand there; ``about`` are
-    labels of the image, ``built`` when it says that it was made; ``decided`` is when all that had to be checked was."""
+    labels of the image, ``built`` when it says that it was made; ``decided`` is when all that had to be checked was.
+    ``contested`` are files in which another policy claims what no mark names."""
 
     policy: Key
     goal: Goal
@@ -65,6 +69,7 @@ class Decision(msgspec.Struct, frozen=True):
     seen: Sighting
     decided: datetime
     built: datetime | None = None
+    contested: frozenset[str] = frozenset()
 
     @property
     def text(self) -> str:
@@ -90,9 +95,9 @@ class ImageCommits:
         """``lifted``: a person has said that the tag is good again."""
         history = await on_git_thread(_history, source.folder, source.commit)
         last = newest(history, decision.policy)
-        reverted = last is not None and f"{decision.policy} {decision.text}" in moves(last)
-        if reverted and last is not None and not lifted:
-            self._hold(written, source, decision, last, note)
+        taken = last if last is not None and f"{decision.policy} {decision.text}" in moves(last) else None
+        if taken is not None and not lifted and await on_git_thread(_reverted, source, taken.id, decision):
+            self._hold(written, source, decision, taken, note)
             return
         intent = intent_of(decision, last.id if last is not None else "")
 
@@ -179,12 +184,33 @@ def intent_of(decision: Decision, last: str) -> Intent:
         summary=f"Take {name} {goal.tag}" + (f" (was {was})" if was and was != goal.tag else ""),
         reason=decision.why,
         facts=tuple((key, value[:200]) for key, value in facts),
-        steps=tuple(Move(file=file, goals=(goal,)) for file in sorted(decision.files)),
+        steps=tuple(
+            Move(file=file, goals=(msgspec.structs.replace(goal, marked=file in decision.contested),))
+            for file in sorted(decision.files)
+        ),
     )
 
 
 def _history(folder: str, commit: str) -> list[CommitInfo]:
     return Store(folder).log(None, commit, limit=LOOKED_BACK)
+
+
+def _reverted(source: SourceState, taken: str, decision: Decision) -> bool:
+    """Whether a place said at the commit ``taken`` what is wanted, and says something else now. What came anew with
+    another tag (one more environment, copied from an old one) is no revert."""
+    was, is_ = open_snapshot(source.folder, taken), open_snapshot(source.folder, source.commit)
+    goal = decision.goal
+    for file in decision.files:
+        places: list[dict[tuple[int, Path], bool]] = []
+        for snapshot in (was, is_):
+            try:
+                found = find(file, snapshot[file], [goal.wanted])
+            except (KeyError, NeedsHuman):
+                found = []
+            places.append({(one.index, one.path): is_there(one, goal) for one in found})
+        if any(there and not places[1].get(at, True) for at, there in places[0].items()):
+            return True
+    return False
 
 
 def newest(history: Sequence[CommitInfo], policy: Key) -> CommitInfo | None:

@@ -15,10 +15,11 @@ from typing import Any
 import msgspec
 import structlog
 
+from windlass.core.documents.globs import matches_any
 from windlass.core.images import Goal, Place, Selection, Wanted, is_there
 from windlass.core.kinds import conditions, image_policy
 from windlass.core.kinds.fields import seconds
-from windlass.core.kinds.image_policy import ImagePolicy, ImagePolicySpec, ImagePolicyStatus
+from windlass.core.kinds.image_policy import ImagePolicy, ImagePolicyStatus
 from windlass.core.kinds.kind import GROUP, VERSION, read_status
 from windlass.core.kinds.reasons import Reason
 from windlass.core.model import ObjectRef, Resource
@@ -59,6 +60,7 @@ class PolicyState:
     digest: str = ""
     why: str = ""
     commit: str = ""
+    contested: str = ""  # why something is not written: another policy claims the same places
     refused: str = ""  # why what is wanted is not written: it was reverted, it is outside the fence
     lifted: dict[str, int] = field(default_factory=dict)  # tags that a person let go of, and the generation then
     status: ImagePolicyStatus | None = None
@@ -206,9 +208,10 @@ class ImageFlow:
             )
         best = next((one for one in choices.values() if one.tag), choices[currents[-1] if currents else ""])
         state.tag, state.digest, state.why = best.tag or (currents[-1] if currents else ""), best.digest, best.why
-        decision = await self._decision(state, spec, wanted_of(written), found, choices, credentials, look)
+        decision = await self._decision(state, written, found, choices, credentials, look)
         if decision is None:
-            state.refused = ""
+            if not state.contested:
+                state.refused = ""
             return
 
         def note(commit: str, refused: str) -> None:
@@ -216,6 +219,7 @@ class ImageFlow:
                 state.commit = commit
                 state.sightings.pop(decision.goal.tag, None)
                 state.lifted.pop(decision.goal.tag, None)
+            refused = refused or state.contested
             if refused != state.refused:
                 state.refused = refused
                 self._queue.add(state.key)
@@ -225,14 +229,16 @@ class ImageFlow:
     async def _decision(
         self,
         state: PolicyState,
-        spec: ImagePolicySpec,
-        wanted: Wanted,
+        written: ImagePolicy,
         found: Found,
         choices: dict[str, Selection],
         credentials: Credentials,
         look: Sighting,
     ) -> Decision | None:
-        """The places that are to move, all to one tag; None where all is so."""
+        """The places that are to move, all to one tag; None where all is so. In files that are contested only what is
+        marked moves, and the state says why the rest does not."""
+        spec, wanted, state.contested = written.spec, wanted_of(written), ""
+        contested: dict[str, Key] | None = None
         moving: dict[str, list[Place]] = {}
         chosen: Selection | None = None
         for file, places in found.places.items():
@@ -240,7 +246,15 @@ class ImageFlow:
                 choice = choices[place.current.tag]
                 goal = Goal(wanted=wanted, tag=choice.tag, digest=choice.digest, pin=spec.pin)
                 # Of tags that are equal each place keeps its style: the other style comes with the next look.
-                if choice.tag and (chosen is None or choice.tag == chosen.tag) and not is_there(place, goal):
+                if not choice.tag or is_there(place, goal):
+                    continue
+                contested = self._contested(state, written, found) if contested is None else contested
+                if file in contested and not place.marked:
+                    state.refused = state.contested = (
+                        f"{file} is also in the paths of ImagePolicy {contested[file]}, of the same image; to mend it: "
+                        f"mark the value (# windlass: {state.key.name}), or name other folders in one's update.paths"
+                    )
+                elif chosen is None or choice.tag == chosen.tag:
                     moving.setdefault(file, []).append(place)
                     chosen = choice
         if chosen is None:
@@ -262,7 +276,24 @@ class ImageFlow:
             seen=first,
             decided=self._clock.now(),
             built=facts.created if facts is not None else None,
+            contested=frozenset(contested or ()),
         )
+
+    def _contested(self, state: PolicyState, written: ImagePolicy, found: Found) -> dict[str, Key]:
+        """Files in which another policy would move the same image where no mark stands: two that want different tags
+        would undo each other's commits for ever, so neither has a say there."""
+        own, update, files = wanted_of(written), written.spec.update, found.places
+        rivals: dict[str, Key] = {}
+        for other in self.policies.values():
+            if other is state or other.written is None or other.invalid is not None:
+                continue
+            spec = other.written.spec
+            if self._repository(other.written) != self._repository(written) or spec.update.branch != update.branch:
+                continue
+            if _wants(other.written, own):
+                rooted = ["/" + path.lstrip("/") for path in spec.update.paths]
+                rivals |= dict.fromkeys((file for file in files if matches_any(rooted, file)), other.key)
+        return rivals
 
     async def _places(self, state: PolicyState, written: ImagePolicy, source: SourceState) -> Found:
         """Where the image stands at the Repository's commit; looked for once a commit and spec."""
@@ -333,6 +364,15 @@ class ImageFlow:
             conditions=made,
             observed_generation=generation,
         )
+
+
+def _wants(written: ImagePolicy, wanted: Wanted) -> bool:
+    """Whether a policy is of the same image or chart."""
+    try:
+        other = wanted_of(written)
+    except NeedsHuman:
+        return False
+    return (other.image, other.chart) == (wanted.image, wanted.chart)
 
 
 def _sight(state: PolicyState, tags: Sequence[str], look: Sighting) -> None:

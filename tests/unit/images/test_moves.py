@@ -189,6 +189,52 @@ def test_a_mark_of_another_policy_keeps_the_structure_from_deciding() -> None:
     assert [(place.policy, place.marked) for place in places] == [("apps/other", True)]
 
 
+def test_a_mark_of_a_policy_that_is_not_asked_for_keeps_the_structure_from_deciding_too() -> None:
+    mark = '# {"$imagepolicy": "apps:shop-production"}'
+    image = "registry.example.com/acme/shop"
+    text = f"containers:\n- image: {image}:1.4.1 {mark}\n- image: {image}:1\n"
+    assert [place.path for place in find("f", text.encode(), [SHOP])] == [("containers", 1, "image")]
+    values = f'image:\n  repository: {image}\n  tag: 1.4.1 # {{"$imagepolicy": "apps:other:tag"}}\n'
+    assert find("values.yaml", values.encode(), [SHOP]) == []
+    item = (
+        f'images:\n- name: registry.example.com/acme/shop\n  digest: {OLD} # {{"$imagepolicy": "apps:other:digest"}}\n'
+    )
+    assert find("kustomization.yaml", item.encode(), [SHOP]) == []
+
+
+OVERRIDES = """\
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+spec:
+  path: ./apps
+  images:
+    - name: shop   # of the base
+      newName: registry.example.com/acme/shop
+      newTag: "1.4.1"
+    - name: docker.io/acme/other
+      newTag: 1.4.1
+---
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+spec:
+  source:
+    kustomize:
+      images:
+        - registry.example.com/acme/shop:1.4.1
+        - shop=registry.example.com/acme/shop:1.4.1   # renamed
+        - acme/other:1.4.1
+  images: [registry.example.com/acme/shop:1.4.1]
+"""
+
+
+def test_objects_of_flux_and_argo_cd_that_build_a_kustomization_are_moved() -> None:
+    after = move(OVERRIDES)
+    wanted = OVERRIDES.replace('newTag: "1.4.1"', 'newTag: "1.4.2"').replace("/acme/shop:1.4.1", "/acme/shop:1.4.2", 2)
+    assert after == wanted
+    pinned = move(OVERRIDES, pin="tag+digest")
+    assert f"- shop=registry.example.com/acme/shop:1.4.2@{SHA}   # renamed\n" in pinned
+
+
 def test_what_a_person_changed_since_stays_as_they_wrote_it() -> None:
     text = "a: {containers: [{image: registry.example.com/acme/shop:1.3.0}]}\n"
     seen = frozenset({"registry.example.com/acme/shop:1.4.1"})

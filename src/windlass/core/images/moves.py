@@ -20,13 +20,15 @@ PINS = ("tag", "digest", "tag+digest")
 
 class Goal(msgspec.Struct, frozen=True):
     """Where one policy wants its image: ``pin`` is one of PINS. ``seen`` are the references that were there when it was
-    decided: from another one nothing is moved."""
+    decided: from another one nothing is moved. ``marked``: only where a mark names the policy, for another one claims
+    what else there is."""
 
     wanted: Wanted
     tag: str
     digest: str = ""
     pin: str = "tag"
     seen: frozenset[str] = frozenset()
+    marked: bool = False
 
     @property
     def parts(self) -> tuple[str, str]:
@@ -49,7 +51,7 @@ class Move(msgspec.Struct, frozen=True, kw_only=True, tag=True):
         changes: dict[int, list[Change]] = {}
         for place in places:
             goal = goals[place.policy]
-            if not goal.seen or str(place.current) in goal.seen:
+            if (not goal.seen or str(place.current) in goal.seen) and (place.marked or not goal.marked):
                 changes.setdefault(place.index, []).extend(change(place, goal))
         for index, those in changes.items():
             before = splice(before, self.file, index, those)

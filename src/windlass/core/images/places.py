@@ -1,6 +1,7 @@
 """Where in a file an image or a chart stands: found by structure, by a mark in a comment, or by a rule for a kind.
 
-By structure, without any mark: ``image`` of the containers of whatever has containers; ``images`` of a kustomization;
+By structure, without any mark: ``image`` of the containers of whatever has containers; ``images`` of a kustomization,
+and of the objects of Flux and Argo CD that build one;
 ``repository`` with ``tag`` beside it, as charts' values have it; the version beside a chart's name. By a comment behind
 the value, ``# windlass: shop`` or ``# {"$imagepolicy": "apps:shop:tag"}``, where a value is unusual: then the comment
 alone decides. ``moves`` changes what is found here. It reads one file at a time and guesses nothing: what is no literal
@@ -27,7 +28,7 @@ _MARK = re.compile(
     r"#\s*(?:windlass:\s*(?P<own>[a-z0-9][a-z0-9./-]*)(?::(?P<part>tag|digest|name))?\s*$"
     r"|\{\s*\"\$imagepolicy\"\s*:\s*\"(?P<space>[a-z0-9.-]+):(?P<name>[a-z0-9.-]+)(?::(?P<what>tag|digest|name))?\"\s*\})"
 )
-_WHAT = ("image", "tag", "digest", "name")
+_NOBODY = Reference("", "", "")
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -69,15 +70,16 @@ def find(file: str, data: bytes, wanted: Sequence[Wanted]) -> list[Place]:
         place
         for document in documents
         for place in _by_structure(file, document.index, document.value, wanted)
-        if (place.index, _value_path(place)) not in taken
+        if taken.isdisjoint((place.index, path) for path in _value_paths(place))
     ]
-    return sorted([*marks, *structured], key=lambda one: (one.index, _sortable(one.path)))
+    own = [place for place in marks if place.policy]
+    return sorted([*own, *structured], key=lambda one: (one.index, _sortable(one.path)))
 
 
-def _value_path(place: Place) -> Path:
-    """The path whose value a mark would stand behind."""
-    last = {"kustomize": "newTag", "values": "tag", "values+digest": "tag"}.get(place.form)
-    return (*place.path, last) if last else place.path
+def _value_paths(place: Place) -> list[Path]:
+    """The paths whose values a mark would stand behind."""
+    tag = {"kustomize": "newTag", "values": "tag", "values+digest": "tag"}.get(place.form)
+    return [(*place.path, tag), (*place.path, "digest")] if tag else [place.path]
 
 
 def _sortable(path: Path) -> tuple[tuple[int, str], ...]:
@@ -100,6 +102,8 @@ def _by_structure(file: str, index: int, value: Any, wanted: Sequence[Wanted]) -
             for number, container in enumerate(_list(mapping.get(name))):
                 if isinstance(container, dict):
                     yield from _reference(index, (*path, name, number, "image"), container.get("image"), images)
+        if path and path[-1] in ("spec", "kustomize"):
+            yield from _overrides(index, path, mapping, images)
         yield from _values(index, path, mapping, images)
         yield from _charts(index, path, mapping, charts)
         for one in wanted:
@@ -117,13 +121,35 @@ def _reference(index: int, path: Path, value: Any, images: Mapping[tuple[str, st
 
 def _kustomize(index: int, value: Mapping[str, Any], images: Mapping[tuple[str, str], Wanted]) -> Iterator[Place]:
     for number, item in enumerate(_list(value.get("images"))):
-        if not isinstance(item, dict):
-            continue
-        named = read_reference(item.get("newName") or item.get("name"))
-        if named is None or named.image not in images:
-            continue
+        if isinstance(item, dict):
+            yield from _override(index, ("images", number), item, images)
+
+
+def _overrides(
+    index: int, path: Path, mapping: Mapping[str, Any], images: Mapping[tuple[str, str], Wanted]
+) -> Iterator[Place]:
+    """``images`` as objects have them that build a kustomization: Flux' Kustomization as a kustomization itself does,
+    Argo CD's Application (and the file that its image updater writes) as texts, ``[name=]image:tag`` below
+    ``kustomize``."""
+    for number, item in enumerate(_list(mapping.get("images"))):
+        at = (*path, "images", number)
+        if isinstance(item, dict) and isinstance(item.get("name"), str) and ("newTag" in item or "digest" in item):
+            yield from _override(index, at, item, images)
+        elif isinstance(item, str) and path[-1] == "kustomize":
+            name, equals, image = item.rpartition("=")
+            current = read_reference(image)
+            if current is not None and current.image in images:
+                shown = msgspec.structs.replace(current, name=f"{name}{equals}{current.name}")
+                yield Place(images[current.image].key, index, at, "reference", shown)
+
+
+def _override(
+    index: int, path: Path, item: Mapping[str, Any], images: Mapping[tuple[str, str], Wanted]
+) -> Iterator[Place]:
+    named = read_reference(item.get("newName") or item.get("name"))
+    if named is not None and named.image in images:
         current = msgspec.structs.replace(named, tag=_text(item.get("newTag")), digest=_text(item.get("digest")))
-        yield Place(images[named.image].key, index, ("images", number), "kustomize", current)
+        yield Place(images[named.image].key, index, path, "kustomize", current)
 
 
 def _values(
@@ -193,19 +219,19 @@ def _at(value: Any, path: Path) -> Any:
 
 
 def _marks(text: str, wanted: Sequence[Wanted], indexes: Sequence[int]) -> Iterator[Place]:
-    """What stands on a line with a mark: the last scalar before the comment."""
+    """What stands on a line with a mark: the last scalar before the comment. Where the mark names no policy that is
+    wanted, the place's policy is "": whoever it is, the structure has no say there."""
     keys = {one.key: one for one in wanted}
     starts = [0, *(found.end() for found in re.finditer(r"\r?\n", text))]
-    marked: list[tuple[int, int, Wanted, str]] = []
+    marked: list[tuple[int, int, Wanted | None, str]] = []
     for number, start in enumerate(starts):
         end = starts[number + 1] if number + 1 < len(starts) else len(text)
         line = text[start:end].rstrip("\r\n")
         found = _MARK.search(line)
         if found is None:
             continue
-        one = _meant(found, keys)
-        if one is not None:
-            marked.append((start, start + found.start(), one, found["part"] or found["what"] or "image"))
+        what = found["part"] or found["what"] or "image"
+        marked.append((start, start + found.start(), _meant(found, keys), what))
     if not marked:
         return
     scalars = [
@@ -219,6 +245,9 @@ def _marks(text: str, wanted: Sequence[Wanted], indexes: Sequence[int]) -> Itera
         if not on_line:
             continue
         index, path, node = max(on_line, key=lambda each: each[2].start)
+        if one is None:
+            yield Place("", index, path, "", _NOBODY, marked=True)
+            continue
         written = text[node.start : node.end].strip("'\"")
         current = _current(written, what, one)
         if current is not None:

@@ -50,8 +50,8 @@ The best tag by `select` that is not held, has the `platform` and passes `verify
 is missing from the registry or held: a lower one is taken only where the present one is not allowed by `select` any
 more. `windlass image check` says of each tag why or why not.
 
-A tag that a person reverted is not taken again: the commit that took it is in the history, and the file says something
-else. It is then held, in Git, where the policy's own file may be written."""
+A tag that a person reverted is not taken again: the commit that took it is in the history, and a place that it moved
+says something else. It is then held, in Git, where the policy's own file may be written."""
 
 IMAGE = Form(r"[A-Za-z0-9\[][!-~]*", "the name of an image without a tag", "registry.example.com/acme/shop", 255)
 CHART_URL = Form(r"(?:https?|oci)://[!-~]+", "a chart repository or registry", "https://charts.example.com", 2048)
