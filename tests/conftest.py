@@ -31,6 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--record-answers", action="store_true", help="write the answers of `real` to tests/e2e/answers")
     parser.addoption("--seed", metavar="N", type=int, help="draw the times and inputs of the tests of faults from this")
     parser.addoption("--kills", metavar="N", type=int, default=200, help="how often a controller is killed (slow test)")
+    parser.addoption("--applications", metavar="N", type=int, default=20, help="over how many Applications (same test)")
 
 
 # Tests of several processes wait for one another on whatever machine they are run: such a test that fails is run once

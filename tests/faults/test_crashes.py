@@ -25,17 +25,30 @@ def seed(request: pytest.FixtureRequest) -> int:
 
 def crash(ground: Ground, team: Team, seed: int, *, kills: int, applications: int) -> None:
     churn = Churn(team, applications, seed)
+    longest = 1.0 + applications / 50  # seconds for a start, its lists, and the first syncs behind them
+    begun, during = 0, 0
     for _ in range(kills):
         churn.change()
-        time.sleep(churn.random.uniform(0.0, 0.5))
+        # A time alone would mostly fall into starts, which are long where Applications are many: three of four kills
+        # come so many writes after the start.
+        number = churn.random.choice([0, *[churn.random.randrange(1, 6 + applications // 10)] * 3])
+        end = time.monotonic() + longest
+        while len(ground.proxy.writes(begun)) < number and time.monotonic() < end:
+            time.sleep(0.01)
+        time.sleep(churn.random.uniform(0.0, 0.05 if number else 0.5))
         ground.kill()
+        during += bool(ground.proxy.writes(begun))
         ground.proxy.settle()
         if churn.turn % 10 == 0:
             churn.check()
+            print(f"{churn.turn} kills, {during} behind a write of theirs", flush=True)
+        begun = len(ground.proxy.seen)
         ground.free_lease()
         ground.start(wait=False)
-    ground.cluster.eventually(ground.ready, "the last one starts", 30)
-    churn.finish()
+    ground.cluster.eventually(ground.ready, "the last one starts", 60)
+    churn.finish(seconds=60 + applications)
+    writes = len(ground.proxy.writes())
+    print(f"as Git says: {kills} kills, {applications} Applications, {writes} writes, seed {seed}", flush=True)
 
 
 def test_kills_at_any_time_lose_and_orphan_nothing(ground: Ground, team: Team, seed: int) -> None:
@@ -47,7 +60,8 @@ def test_kills_at_any_time_lose_and_orphan_nothing(ground: Ground, team: Team, s
 def test_two_hundred_kills_lose_and_orphan_nothing(
     ground: Ground, team: Team, seed: int, request: pytest.FixtureRequest
 ) -> None:
-    crash(ground, team, seed, kills=request.config.getoption("--kills"), applications=20)
+    kills, applications = (int(request.config.getoption(name)) for name in ("--kills", "--applications"))
+    crash(ground, team, seed, kills=kills, applications=applications)
 
 
 def second(ground: Ground, *, direct: bool = False) -> Forked:

@@ -1,19 +1,19 @@
 """Every parser that people's bytes reach, as a function of bytes that may raise its own declared errors and no others.
 
 Hypothesis tries them in the default tests (`test_targets.py`), atheris for as long as asked (`make fuzz`). A new parser
-gets a line here: a function, and a seed or two that look like what it is made for.
+gets a line here, in `files.py` or in `outside.py`: a function, and a seed or two that look like what it is made for.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
+from fuzz import files, outside
 from windlass.adapters.cluster.answers import Asked, to_error
 from windlass.adapters.cluster.decode import Decoder, Unreadable
 from windlass.adapters.cluster.discovery import _Root, _Table, _take_group
@@ -35,7 +35,6 @@ from windlass.core.documents.write import write
 from windlass.core.health.facts import facts_of
 from windlass.core.health.objects import health_of
 from windlass.core.health.pods import pod_facts
-from windlass.core.images import hooks as image_hooks
 from windlass.core.images import references
 from windlass.core.kinds import application, installation, repository
 from windlass.core.kinds.application_status import ApplicationStatus
@@ -46,7 +45,6 @@ from windlass.core.model import Resource
 from windlass.core.model.foreign import UNREADABLE
 from windlass.core.plan.ownership import owner_of, takeover_managers
 from windlass.core.plan.suspicion import suspicious
-from windlass.core.trust import images as image_trust
 from windlass.errors import WindlassError
 from windlass.flows.hooks import signed
 from windlass.ports import ClusterUnavailable
@@ -291,26 +289,13 @@ def masked(data: bytes) -> None:
     redact.masked({**mapping(data), "kind": "Secret", "apiVersion": "v1"})
 
 
-# --- hooks and registries --------------------------------------------------------------------------------------------
+# --- hooks -----------------------------------------------------------------------------------------------------------
 
 
 def hook(data: bytes) -> None:
     head, _, body = data.partition(b"\n")
     assert not signed(b"secret", {"x-hub-signature-256": head.decode("latin-1")}, body)
     assert not signed(b"secret-of-the-hook", {"x-gitlab-token": head.decode("latin-1")}, body)
-
-
-def image_hook(data: bytes) -> None:
-    assert len(image_hooks.pushed(data)) <= image_hooks.MOST
-
-
-def image_keys(data: bytes) -> None:
-    image_trust.read_keys(data)
-
-
-def image_signature(data: bytes) -> None:
-    assert image_trust.verify_bundle(data, "sha256:" + "0" * 64, [])
-    assert image_trust.verify_simple(data, data, "sha256:" + "0" * 64, [])
 
 
 Target = Callable[[bytes], None]
@@ -417,14 +402,9 @@ TARGETS: dict[str, tuple[Target, tuple[type[Exception], ...], Sequence[bytes]]] 
     ),
     "masked": (masked, (), [b'{"data":{"a":"eA=="},"stringData":{"b":"y"},"metadata":{"annotations":{"k":"v"}}}']),
     "hook": (hook, (), [b"sha256=00\n{}", b"\xe9\n{}"]),
-    "image hook": (image_hook, (), [b'{"events":[{"target":{"repository":"acme/shop"}}]}', b'{"repository":{}}']),
-    "image keys": (image_keys, OWN, [b"-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----\n"]),
-    "image signature": (
-        image_signature,
-        (),
-        [json.dumps({"dsseEnvelope": {"payload": "e30=", "signatures": []}}).encode()],
-    ),
 }
+for room in (files, outside):
+    TARGETS |= {name: (target, errors, room.SEEDS[name]) for name, (target, errors) in room.TARGETS.items()}
 
 
 def run(name: str, data: bytes) -> None:

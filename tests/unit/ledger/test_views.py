@@ -183,7 +183,7 @@ async def test_a_chain_without_one_of_its_commits_is_found(tmp_path: Path, remot
     assert any("missing are" in one for one in problems)
 
 
-@pytest.mark.parametrize("how", ["changed", "removed", "added", "renamed", "foreign", "mode"])
+@pytest.mark.parametrize("how", ["changed", "removed", "added", "renamed", "foreign", "silent", "odd", "mode"])
 async def test_a_commit_that_does_anything_else_is_found(tmp_path: Path, remote: Remote, how: str) -> None:
     await book(tmp_path, remote)
     last = remote.commits()[-1]
@@ -205,6 +205,10 @@ async def test_a_commit_that_does_anything_else_is_found(tmp_path: Path, remote:
         message = message.replace("/14/", "/13/")
     elif how == "foreign":
         message = "Tidy up\n"
+    elif how == "silent":
+        message = ""
+    elif how == "odd":
+        message = message.replace("Windlass-Events: 1", "Windlass-Events: \u00b2")
     elif how == "mode":
         edits["README"] = b"hello"
     made = commit_files(store, tip, edits, message, ADA)

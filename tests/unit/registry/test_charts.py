@@ -185,6 +185,21 @@ async def test_an_index_in_json_with_bad_entries_beside_good_ones(site: Site, st
     assert (await store.resolve(wanted(site), {}, fresh=60)).version == "1.0.0"
 
 
+async def test_an_index_that_names_no_address_is_told_as_such(site: Site, store: ChartStore) -> None:
+    index = {"entries": {"shop": [{"version": "1.0.0", "urls": ["http://[x/shop.tgz"]}]}}
+    site.files["/charts/index.yaml"] = json.dumps(index).encode()
+    with pytest.raises(IndexWrong, match="names an address that can't be read"):
+        await store.resolve(wanted(site), {}, fresh=60)
+
+
+async def test_a_name_with_a_line_in_it_hides_no_other_chart(site: Site, store: ChartStore) -> None:
+    publish(site, "1.0.0")
+    good = yaml.safe_load(site.files["/charts/index.yaml"])["entries"]["shop"]
+    index = {"entries": {"shop": good, "shop\rx": good}}
+    site.files["/charts/index.yaml"] = json.dumps(index).encode()
+    assert (await store.resolve(wanted(site), {}, fresh=60)).version == "1.0.0"
+
+
 async def test_a_repository_that_is_away_is_tried_later(site: Site, store: ChartStore) -> None:
     site.answer = lambda request: web.Response(status=503, headers={"Retry-After": "9"})
     with pytest.raises(RemoteUnavailable) as caught:
@@ -370,6 +385,16 @@ async def test_credentials_follow_no_challenge_of_another_host(
         await client(site, http, clock, Login("ada", "hunter2")).tags("a/b")
     assert other.paths() == ["/steal"]
     assert "Authorization" not in other.asked[0].headers
+
+
+async def test_a_realm_or_a_next_page_that_is_no_address_is_refused(site: Site, http: Http, clock: HandClock) -> None:
+    header = 'Bearer realm="https://[x/token"'
+    site.answer = lambda request: web.Response(status=401, headers={"WWW-Authenticate": header})
+    with pytest.raises(RegistryDenied, match="what is no address"):
+        await client(site, http, clock).tags("a/b")
+    site.answer = lambda request: web.json_response({"tags": []}, headers={"Link": '<http://[x>; rel="next"'})
+    with pytest.raises(RegistryWrong, match="what is no address"):
+        await client(site, http, clock).tags("a/b")
 
 
 async def test_tags_come_in_pages_of_the_same_repository_only(site: Site, http: Http, clock: HandClock) -> None:

@@ -74,6 +74,15 @@ async def test_redirects_without_an_end_and_to_what_is_no_http_are_refused(site:
             await http.ask(Ask(f"{site.url}/?to={target}"))
 
 
+@pytest.mark.parametrize("target", ["https://[x/a", "https://aut[.example/a", "http://a:99999999/", "//[::1"])
+async def test_a_redirect_to_what_is_no_address_is_refused(target: str, site: Site, http: Http) -> None:
+    site.answer = lambda request: web.Response(status=302, headers={"Location": target})
+    with pytest.raises(RemoteRefused):
+        await http.ask(Ask(site.url))
+    with pytest.raises(RemoteRefused):
+        await http.ask(Ask(target))
+
+
 async def test_no_more_is_read_than_was_said(site: Site, http: Http) -> None:
     site.files["/large"] = b"x" * 5000
     with pytest.raises(RemoteRefused, match="more than 4999 bytes"):

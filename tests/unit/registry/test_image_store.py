@@ -287,3 +287,26 @@ async def test_a_turn_that_is_given_up_is_handed_on() -> None:
     assert last.done()
     async with asyncio.timeout(1), budget.turn("b"):
         assert given_up.cancelled()
+
+
+async def test_a_time_outside_of_the_years_that_there_are_is_none(tmp_path: Path) -> None:
+    async with registry(tmp_path) as (_, client, images, image):
+        for number, created in enumerate(("0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59")):
+            await push(client, f"v{number}", created=created, os="linux", architecture="amd64")
+            assert (await images.facts(image, f"v{number}", {})).created is None
+
+
+async def test_a_signature_that_is_no_base64_is_passed_over(tmp_path: Path) -> None:
+    async with registry(tmp_path) as (_, client, images, image):
+        made = await push(client, "v1", os="linux")
+        await client.push_blob("acme/shop", b"{}")
+        layer = {
+            "mediaType": "application/vnd.dev.cosign.simplesigning.v1+json",
+            "digest": digest(b"{}"),
+            "size": 2,
+            "annotations": {"dev.cosignproject.cosign/signature": "\u00e9"},
+        }
+        beside = json.dumps({**manifest_of(b"{}", b"{}"), "layers": [layer]}).encode()
+        tag = f"{made.replace(':', '-')}.sig"
+        await client.ask("PUT", f"/v2/acme/shop/manifests/{tag}", beside, Content_Type=MANIFEST)
+        assert await images.signatures(image, made, {}) == []

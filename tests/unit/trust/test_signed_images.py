@@ -99,6 +99,12 @@ def test_a_bundle_by_a_certificate_is_not_taken_for_one_by_a_key() -> None:
     assert "by a certificate" in verify_bundle(bundle(MINE, certificate={"rawBytes": ""}), DIGEST, KEYS)
 
 
+@pytest.mark.parametrize("material", [5, True, 1.5])
+def test_a_bundle_whose_material_is_no_mapping_is_none(material: object) -> None:
+    made = {**json.loads(bundle(MINE)), "verificationMaterial": material}
+    assert verify_bundle(json.dumps(made).encode(), DIGEST, KEYS) == "it can't be read"
+
+
 def test_one_changed_byte_makes_it_none() -> None:
     signature = bytearray(sign(MINE, payload()))
     signature[-1] ^= 1

@@ -264,9 +264,10 @@ def _load() -> None:
 def _checked(text: str) -> URL:
     try:
         url = URL(text)
+        host = url.host  # read when it is asked for, and a wrong port or bracket is found then
     except ValueError:
         raise RemoteRefused("the address can't be read", hint="https://charts.example.com") from None
-    if url.scheme not in ("http", "https") or not url.host:
+    if url.scheme not in ("http", "https") or not host:
         raise RemoteRefused(f"{text[:200]!r} is no address of HTTP", hint="https://charts.example.com")
     if url.user or url.password:
         raise RemoteRefused("the address holds credentials", hint="put them into a Secret (keys username and password)")
@@ -276,11 +277,12 @@ def _checked(text: str) -> URL:
 def _redirected(url: URL, target: str) -> URL:
     try:
         after = url.join(URL(target))
+        shown, plain = _shown(after), str(after.with_user(None) if after.host else after)
     except ValueError:
         raise RemoteRefused(f"{_shown(url)} leads to what is no address") from None
     if url.scheme == "https" and after.scheme != "https":
-        raise RemoteRefused(f"{_shown(url)} leads from HTTPS to {_shown(after)}", hint="ask who runs it to mend that")
-    return _checked(str(after.with_user(None) if after.host else after))
+        raise RemoteRefused(f"{_shown(url)} leads from HTTPS to {shown}", hint="ask who runs it to mend that")
+    return _checked(plain)
 
 
 def _literal(host: str) -> Reach | None:

@@ -113,7 +113,8 @@ def _check(
         trees.forget()
     told = layout.trailers(commit.message)
     if told is None:
-        proof.problems.append(f"{short} was not written by the ledger: {commit.message.splitlines()[0][:60]!r}")
+        first = commit.message.partition("\n")[0]
+        proof.problems.append(f"{short} was not written by the ledger: {first[:60]!r}")
         trees.forget()
         return
     new = [told.file] if before is not None else [told.file, layout.DESCRIPTOR]

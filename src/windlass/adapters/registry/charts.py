@@ -175,7 +175,7 @@ class ChartStore(Charts):
             raise IndexWrong(f"the index of {url} names a digest that is none, for {wanted.name} {offer.version}")
         errors: list[NeedsHuman | RemoteUnavailable] = []
         for one in offer.urls:
-            source = urljoin(url, one)
+            source = archive_url(url, one)
             digest = promised or known.fetched.get(source, "")
             proof = None
             if keyring is not None:
@@ -372,6 +372,19 @@ class ChartStore(Charts):
         except OSError as error:
             raise explain(error, path.parent) from error
         write_atomic(path, data)
+
+
+def archive_url(base: str, offered: str) -> str:
+    """Where an archive is that an index names. Raises IndexWrong where it names no address."""
+    try:
+        joined = urljoin(base, offered)
+        urlsplit(joined)
+    except ValueError:
+        raise IndexWrong(
+            f"the index of {base} names an address that can't be read: {offered[:80]!r}",
+            hint="helm repo index makes it anew",
+        ) from None
+    return joined
 
 
 def _file(folder: Path, digest: str) -> Path:

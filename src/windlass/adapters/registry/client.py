@@ -38,8 +38,8 @@ _MARGIN = 10.0
 _NAME = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
-_CHALLENGE = re.compile(r'([A-Za-z]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))')
-_NEXT = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next"?')
+_CHALLENGE = re.compile(r'(?<![A-Za-z])([A-Za-z]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))')
+_NEXT = re.compile(r'<([^<>]*)>\s*;[^,]*\brel="?next"?')
 _HUB = frozenset({"docker.io", "index.docker.io", "registry.hub.docker.com"})
 
 
@@ -286,7 +286,10 @@ class Registry:
 
     async def _fetch_token(self, asked: Mapping[str, str], scope: str, reach: Reach) -> str:
         realm = asked["realm"]
-        parts = urlsplit(realm)
+        try:
+            parts = urlsplit(realm)
+        except ValueError:
+            raise RegistryDenied(f"{self.host} wants the login sent to what is no address: {realm[:80]!r}") from None
         if parts.scheme != "https" and not (parts.scheme == "http" and self._plain):
             raise RegistryDenied(
                 f"{self.host} wants the login sent to {parts.scheme}://{parts.hostname}: that is not HTTPS"
@@ -315,7 +318,10 @@ class Registry:
 
     def _following(self, target: str, name: str) -> str:
         """The path of a next page: of this registry and this repository, whatever the link says."""
-        parts = urlsplit(target)
+        try:
+            parts = urlsplit(target)
+        except ValueError:
+            raise RegistryWrong(f"{self.host}/{name} leads to what is no address for the next page of tags") from None
         path = parts.path.rpartition("/v2/")[2]
         if path != f"{name}/tags/list":
             raise RegistryWrong(f"{self.host}/{name} leads to another place for the next page of tags")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -199,7 +198,7 @@ class ImageStore(Images):
                 continue
             try:
                 signature = base64.b64decode(layer.annotations.get(SIGNATURE, ""), validate=True)
-            except binascii.Error:
+            except ValueError:  # binascii.Error is one; text that is not ASCII is another
                 continue
             async with self._turn(image):
                 payload = await known.registry.blob(image.repository, layer, LARGEST_CLAIM)
@@ -263,7 +262,7 @@ def _moment(text: str) -> datetime | None:
     """The time of an image's building. The first second of 1970 and of year one mean that nobody said."""
     try:
         when = datetime.fromisoformat(text)
-    except ValueError:
+        when = when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):  # an offset may lead out of the years that there are
         return None
-    when = when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
     return when if when.year > 1980 else None

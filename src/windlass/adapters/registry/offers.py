@@ -50,7 +50,7 @@ async def shorten(index: bytes, place: str) -> dict[str, bytes]:
         raise IndexWrong(f"the index of {place} can't be read: {words}", hint="helm repo index makes it anew")
     if finished.code != 0:
         raise IndexWrong(f"the index of {place} needs more time or memory than it may")
-    lines = (line.partition(b"\t") for line in finished.stdout.splitlines())
+    lines = (line.partition(b"\t") for line in finished.stdout.split(b"\n") if line)
     return {name.decode(): offers for name, _, offers in lines}
 
 
@@ -72,7 +72,7 @@ def short(content: Any) -> dict[str, list[Offer]]:
     made: dict[str, list[Offer]] = {}
     for name, versions in entries.items():
         found = [offer for one in versions if (offer := _offer(one)) is not None] if isinstance(versions, list) else []
-        if found and "\t" not in name and "\n" not in name:
+        if found and not any(one in name for one in "\t\n\r"):
             made[name] = found
     return made
 

@@ -110,4 +110,5 @@ def _entries(files: Mapping[str, bytes], name: str, chart: ChartFiles) -> list[d
         return []  # Helm has read it before, or tells what is wrong with it
     value = documents[0].value if documents else None
     entries = value.get("dependencies") if isinstance(value, dict) else None
-    return [one for one in entries or () if isinstance(one, dict) and isinstance(one.get("name"), str)]
+    listed = entries if isinstance(entries, list) else []
+    return [one for one in listed if isinstance(one, dict) and isinstance(one.get("name"), str)]

@@ -270,11 +270,14 @@ def is_comment(text: str) -> bool:
 def _regex(pattern: str) -> re2._Regexp | None:
     if not pattern:
         return None
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = 1 << 20
     try:
         if len(pattern) > _MOST_REGEX:
             raise re2.error("too long")
-        return re2.compile(pattern)
-    except re2.error:
+        return re2.compile(pattern, options)
+    except (re2.error, UnicodeEncodeError):
         raise refused("a pattern of this file's sops block can't be used", "mend encrypted_regex") from None
 
 

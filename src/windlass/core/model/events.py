@@ -433,6 +433,13 @@ def encode(event: Event) -> bytes:
 def decode(line: bytes) -> Event:
     """Reads a line. Data of a kind that is not known, or that does not read as its kind, becomes Other: a ledger that
     a newer version wrote is read as far as can be. Raises ValueError for what is no CloudEvent."""
+    try:
+        return _decoded(line)
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
+
+
+def _decoded(line: bytes) -> Event:
     read = _READER.decode(line)
     if read.specversion != SPEC or not read.id:
         raise ValueError("is not a CloudEvent of version 1.0")

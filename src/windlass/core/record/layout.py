@@ -19,7 +19,8 @@ FORMAT = 1
 ROOT = "refs/windlass/ledger/"
 DESCRIPTOR = "ledger.json"
 """The file of the first commit of a ref: what this is, and which ref it goes on from."""
-PATH = re.compile(r"(\d{4})/(\d{2})/(\d{2})/(\d{2})/(\d{4})\.(\d{3})-([0-9a-f]{16})\.jsonl")
+PATH = re.compile(r"([0-9]{4})/([0-9]{2})/([0-9]{2})/([0-9]{2})/([0-9]{4})\.([0-9]{3})-([0-9a-f]{16})\.jsonl")
+_NUMBER = re.compile(r"[0-9]{1,18}")
 _FILE, _EVENTS, _TOTAL, _PREVIOUS = "Windlass-File", "Windlass-Events", "Windlass-Total", "Windlass-Previous"
 
 
@@ -93,7 +94,7 @@ def trailers(text: str) -> Trailers | None:
     """What ``message`` wrote, read back; None for a commit of somebody else."""
     found = dict(re.findall(r"^(Windlass-[A-Z][a-z]+): (.+)$", text, re.MULTILINE))
     file, number, total = found.get(_FILE, ""), found.get(_EVENTS, ""), found.get(_TOTAL, "")
-    if PATH.fullmatch(file) is None or not number.isdigit() or not total.isdigit():
+    if PATH.fullmatch(file) is None or not _NUMBER.fullmatch(number) or not _NUMBER.fullmatch(total):
         return None
     return Trailers(file, int(number), int(total))
 

@@ -82,9 +82,11 @@ def verify_bundle(bundle: bytes, digest: str, keys: list[Key]) -> str:
         kind = str(envelope["payloadType"])
         payload = base64.b64decode(envelope["payload"], validate=True)
         signatures = [base64.b64decode(one["sig"], validate=True) for one in envelope["signatures"]]
+        material = read.get("verificationMaterial") or {}
+        by_key = "publicKey" in material
     except (*UNREADABLE, KeyError, TypeError, ValueError, binascii.Error):
         return "it can't be read"
-    if "publicKey" not in (read.get("verificationMaterial") or {}):
+    if not by_key:
         return "it was made without a key, by a certificate"
     signed = _envelope(kind, payload)
     if not any(_signed(key, one, signed) for key in keys for one in signatures[:8]):
