@@ -14,7 +14,7 @@ from windlass.cli.options import cluster_options, namespace_option, output_optio
 @click.option("--to", "target", default="", metavar="COMMIT|TAG", help="Back to this commit or tag.")
 @click.option("--steps", type=click.IntRange(1, 10), default=None, help="Back by this many deployments.")
 @click.option("--revert", is_flag=True, help="Put the content itself back on the branch, in place of a pin.")
-@click.option("--yes", is_flag=True, help="With --revert: without asking.")
+@click.option("--yes", is_flag=True, help="Without asking.")
 @reason_option(required=True)
 @waiting_options
 @namespace_option
@@ -39,6 +39,9 @@ def command(
     One commit writes spec.source.at into the Application's own file and is pushed with your own Git rights and name,
     never by force. Then it waits until that runs. Sync stays automatic: what the branch says since is pending until
     windlass forward.
+
+    What does not come from Git (chart versions by range, values of the cluster, further repositories) stays as it is
+    now. Where it was otherwise with that commit, that is told first, and a terminal is asked.
 
     With --revert the files that its render reads are put back as they were, by a commit on the branch it follows: it
     tells whom else that touches, and asks. That is also the way for an Application that is in no file in Git.

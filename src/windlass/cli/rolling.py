@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from windlass.adapters.git import CommitInfo, Move, Store
-from windlass.cli import fetching, reverting
+from windlass.cli import fetching, outside, reverting
 from windlass.cli.arriving import Arrival, arrive, ask_to_look
 from windlass.cli.holding import Held, holds_for
 from windlass.cli.homes import Place, new_id, place_of, write
@@ -62,6 +62,7 @@ class Made:
     was: str
     info: CommitInfo | None = None
     held: tuple[Held, ...] = ()
+    outside: tuple[str, ...] = ()
 
 
 async def roll_back(asked: Asked, kubeconfig: Path | None, context: str | None) -> int:
@@ -77,6 +78,8 @@ async def roll_back(asked: Asked, kubeconfig: Path | None, context: str | None) 
         place = await place_of(to, found, instead=instead)
         target = await _target(to, asked, app, status)
         running = app.spec.source.at or status.commit
+        differing = await outside.differences(found, status, target.id, kubeconfig, context)
+        _tell_outside(asked, differing, outside.remarks(status, target.id), target.id)
         identity = new_id()
         intent = pin(place.home, target.id, identity=identity, reason=asked.reason, was=running)
         folder = fetching.cache((await repository_of(to, app)).spec.url)
@@ -87,10 +90,20 @@ async def roll_back(asked: Asked, kubeconfig: Path | None, context: str | None) 
         for one in held:
             if one.place is not None and one.intent is not None and one not in beside:
                 _ = await write(to, one.place, who, [one.intent])
-        made = Made(written, "rolled back", target.id, running, target, tuple(held))
-        if app.spec.source.chart is not None:
-            say(chart_note(app.spec.source.chart.version, target.id, status), sys.stderr)
+        made = Made(written, "rolled back", target.id, running, target, tuple(held), tuple(differing))
         return await _finish(to, asked, found, place, made, began, at=target.id)
+
+
+def _tell_outside(asked: Asked, differing: list[str], remarks: list[str], commit: str) -> None:
+    """Before anything is written. Raises RefusedHere where a person says no."""
+    out = sys.stdout if asked.output == "human" else sys.stderr
+    width = width_of(out)
+    if differing:
+        say(f"not as it was with {short(commit)}, because it does not come from Git:\n", out)
+    for line in (*differing, *(f"note: {one}" for one in remarks)):
+        say(fit(f"  {plain(line)}", width) + "\n", out)
+    if differing and not asked.yes and sys.stdin.isatty() and not click.confirm("roll back all the same?"):
+        raise RefusedHere("nothing was changed", hint="--yes does not ask")
 
 
 async def roll_forward(asked: Asked, kubeconfig: Path | None, context: str | None) -> int:
@@ -298,15 +311,6 @@ def headline(made: Made, place: Place, now: Any) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def chart_note(version: str, commit: str, status: ApplicationStatus) -> str:
-    """A pin holds what is in Git: a chart from elsewhere goes on following its range."""
-    ran = next((one.chart for one in status.history if one.commit == commit), "")
-    words = f"the chart is not pinned by this: it follows {plain(version) or 'the newest version'}"
-    name, _, rest = plain(ran).partition(" ")
-    mend = f"; {short(commit)} ran {name} {rest.partition(' ')[0]}, write that as source.chart.version" if ran else ""
-    return f"note: {words}{mend}\n"
-
-
 def conclusion(word: str, made: Made, arrival: Arrival | None, seconds: float) -> str:
     """What became of it, and what to do next."""
     name = plain(word)
@@ -333,6 +337,7 @@ def _data(found: Found, place: Place, made: Made, arrival: Arrival | None, secon
         "file": place.home.file,
         "pins": made.now,
         "was": made.was,
+        "outside": list(made.outside),
         "reached": arrival.reached if arrival is not None else None,
         "sync": arrival.status.sync if arrival is not None else "",
         "health": arrival.status.health if arrival is not None else "",

@@ -13,14 +13,14 @@ import msgspec
 
 from windlass.adapters.git.store import Store, on_git_thread
 from windlass.core.kinds.application import Application
-from windlass.core.model import Desired, ObjectRef, Rendered
+from windlass.core.model import Desired, ObjectRef, Outside, Rendered
 from windlass.core.plan.ignore import left_to_others
 from windlass.errors import NeedsHuman, Where, WindlassError
 from windlass.flows.charts import ChartFlow
 from windlass.flows.fleet import ApplicationState, Fleet, Key, RenderInputs, SourceState, Stamp
 from windlass.flows.inventory import Inventory
 from windlass.flows.signed import check_pinned
-from windlass.flows.values import Values
+from windlass.flows.values import Values, digests
 from windlass.flows.waiting import RepositoryMissing, SourceNotReady
 from windlass.ports import ClusterFacts, OtherSource, Renderer, RenderRequest, Tracer
 
@@ -129,13 +129,22 @@ class Desires:
             chart=chart,
             facts=facts,
         )
+        charts = {chart.name: f"{chart.version} {chart.digest}"} if chart is not None else {}
         with self._tracer.span("render", application=state.name, commit=commit):
             rendered = await self._renderer.render(request)
             dependencies = await self._charts.dependencies(rendered.wants)
+            charts |= {one.name: f"{one.version} {one.digest}" for one in dependencies.values()}
             if dependencies:
                 wanted, fetched = tuple(dependencies), tuple(dependencies.values())
                 request = msgspec.structs.replace(request, wanted=wanted, fetched=fetched)
                 rendered = await self._renderer.render(request)
+        if not rendered.problems:
+            state.outside = Outside(
+                charts,
+                digests(values, self._digest_key),
+                {name: other.commit for name, other in others.items()},
+                rendered.images,
+            )
         return rendered, inputs._replace(facts=facts if rendered.asked else ClusterFacts())
 
     async def differs(self, state: ApplicationState, rendered: Rendered) -> bool:

@@ -21,7 +21,17 @@ from windlass.core.kinds.chart_source import ChartSource
 from windlass.core.kinds.installation import Installation
 from windlass.core.kinds.rendering import Render
 from windlass.core.kinds.repository import Ref, Repository, RepositoryStatus, Verify
-from windlass.core.model import Desired, Drift, Health, HealthStatus, ObjectHealth, ObjectRef, Outcome, Rendered
+from windlass.core.model import (
+    Desired,
+    Drift,
+    Health,
+    HealthStatus,
+    ObjectHealth,
+    ObjectRef,
+    Outcome,
+    Outside,
+    Rendered,
+)
 from windlass.core.plan.ownership import Claim
 from windlass.errors import WindlassError
 from windlass.ports import ChartFound, ClusterFacts
@@ -113,6 +123,7 @@ class ApplicationState:
     rendered_for: RenderInputs | None = None
     desired: dict[ObjectRef, Desired] = field(default_factory=dict)
     desired_commit: str = ""
+    outside: Outside | None = None  # what the last render got that is not in its commit
     rendering: asyncio.Lock = field(default_factory=asyncio.Lock)  # nobody renders the same twice at once
     named: tuple[Sequence[Desired], frozenset[ObjectRef]] = ((), frozenset())  # a render's objects, by reference
 

@@ -14,11 +14,12 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import msgspec
 import structlog
 
 from windlass.core.health.rollup import worst
 from windlass.core.kinds import conditions
-from windlass.core.model import Action, Change, Drift, HealthStatus, ObjectRef, Outcome, Plan, Result, events
+from windlass.core.model import Action, Change, Drift, HealthStatus, ObjectRef, Outcome, Outside, Plan, Result, events
 from windlass.core.record.delivery import Delivery
 from windlass.core.record.facts import fact
 from windlass.core.record.private import Private
@@ -196,6 +197,7 @@ class Recorder:
             seconds=round(self._clock.monotonic() - told.began, 3) if told.began else 0.0,
             resumed=told.resumed or untold,
             fetched=told.fetched,
+            outside=bounded(state.outside),
             actor=requester(asked) or (commits[0].author if commits else ""),
             team=team_of(state),
         )
@@ -378,6 +380,13 @@ class Recorder:
             file=outcome.file,
             line=outcome.line,
         )
+
+
+def bounded(outside: Outside | None) -> Outside | None:
+    """As much of it as one event tells."""
+    if outside is None or len(outside.images) <= MOST:
+        return outside
+    return msgspec.structs.replace(outside, images=outside.images[:MOST])
 
 
 def repository_of(state: ApplicationState) -> str:

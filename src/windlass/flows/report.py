@@ -21,6 +21,7 @@ from windlass.core.kinds.application_status import (
     drift_status,
     history_of,
     outcome_lines,
+    outside_status,
 )
 from windlass.core.kinds.fields import stamp
 from windlass.core.kinds.kind import API_VERSION, GROUP, VERSION
@@ -288,6 +289,7 @@ def application_status(state: ApplicationState, old: ApplicationStatus, now: dat
     return ApplicationStatus(
         commit=state.applied_commit,
         chart=chart_words(state, old.chart),
+        outside=outside_status(state.outside) or old.outside,
         pending=pending,
         sync=state.sync,
         health=state.health.status.value,
@@ -302,6 +304,7 @@ def application_status(state: ApplicationState, old: ApplicationStatus, now: dat
             degraded=state.health.status is HealthStatus.DEGRADED,
             changed=bool(state.counts.keys() - {Result.UNCHANGED.value, Result.KEPT.value, Result.SKIPPED.value}),
             chart=chart_words(state, old.chart),
+            outside=outside_status(state.outside) if is_rendered(state) else None,
             now=now,
         ),
         messages=message_lines(state),
@@ -320,6 +323,11 @@ def chart_words(state: ApplicationState, old: str) -> str:
     if chart is None:
         return ""
     return f"{chart.name} {chart.version} {chart.digest}" + (f" signed by {chart.signer}" if chart.signer else "")
+
+
+def is_rendered(state: ApplicationState) -> bool:
+    """Whether the last render is of the commit that is applied: what it got is what runs."""
+    return state.rendered is not None and state.rendered.commit == state.applied_commit
 
 
 def is_well(state: ApplicationState) -> bool:

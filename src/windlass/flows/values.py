@@ -11,6 +11,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import hashlib
+import hmac
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
@@ -92,6 +94,18 @@ def keyring_in(keyring: Keyring, content: Mapping[str, bytes] | None) -> list[by
             hint="gpg --export --armor <key> writes what belongs into it",
         )
     return files
+
+
+def digests(values: ClusterValues, key: bytes) -> dict[str, str]:
+    """A keyed digest of each object's values: equal where they are equal, and nobody can guess them."""
+    found: dict[str, str] = {}
+    for name, held in sorted(values.objects.items()):
+        made = hmac.new(key, digestmod=hashlib.sha256)
+        for word, data in sorted(held.items()):
+            for part in (word.encode(), data):
+                made.update(len(part).to_bytes(8, "big") + part)
+        found[name] = f"hmac-sha256:{made.hexdigest()[:16]}"
+    return found
 
 
 def _decoded(content: dict[str, Any], named: Named) -> dict[str, bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 import pytest
@@ -105,6 +106,57 @@ def test_drift_is_counted_and_the_age_is_that_of_the_oldest_that_is_open() -> No
 def test_what_was_before_counts_for_what_it_began_and_not_as_a_deployment() -> None:
     found = numbers(applied(A, 0), applied(A, 500), applied(B, 600), since=450)
     assert found.deployments == 1
+
+
+def opened(field: str, seconds: float) -> events.Event:
+    data = events.DriftOpened(object="Deployment.apps/shop/web", field=field, cause="changed", response="alert")
+    return event(data, seconds)
+
+
+def closed(field: str, seconds: float) -> events.Event:
+    return event(events.DriftClosed(object="Deployment.apps/shop/web", field=field, how="gone"), seconds)
+
+
+def deployed(commit: str, seconds: float, committed: float, fetched: float = 0, **more: Any) -> events.Event:
+    """An apply as it is told of a commit and the moment at which that was first seen."""
+    told = events.Commit(commit, "Subject", "ada", "ada@acme.example", at(committed))
+    seen = at(fetched) if fetched else ""
+    return event(events.Applied(commit=commit, result="applied", commits=[told], fetched=seen, **more), seconds)
+
+
+def test_recoveries_and_drift_before_the_time_that_is_asked_about_are_not_counted() -> None:
+    told = [
+        applied(A, 0), opened("a", 50), closed("a", 60), health("Degraded", 100), health("Healthy", 400),
+        applied(B, 1000), health("Degraded", 1100), health("Healthy", 1110), opened("a", 1200),
+    ]  # fmt: skip
+    all_of_it, late = numbers(*told), numbers(*told, since=900)
+    assert (all_of_it.recoveries, all_of_it.time_to_recovery, all_of_it.drift) == (2, 155.0, 2)
+    assert (late.recoveries, late.time_to_recovery, late.drift, late.open_drift) == (1, 10.0, 1, 1)
+
+
+def test_a_recovery_that_began_before_and_ended_in_the_time_is_counted_whole() -> None:
+    found = numbers(applied(A, 0), health("Degraded", 100), health("Healthy", 400), since=300)
+    assert (found.recoveries, found.time_to_recovery) == (1, 300.0)
+
+
+def test_a_day_as_counted_by_hand() -> None:
+    """A: committed at 0, seen at 10, applied at 20, Healthy at 50. B: committed at 100, seen at 130, applied at 140,
+    Degraded at 150, rolled back at 200 by a pin at A, applied at 210, Healthy at 260. C: committed at 300, seen at 305,
+    applied and Healthy at 320.
+
+    So: lead times 50 and 20, for B was never Healthy and a pin has none; to deploy 40 and 15; one recovery of 110."""
+    told = [
+        deployed(A, 20, 0, 10), health("Healthy", 50),
+        deployed(B, 140, 100, 130, previous=A), health("Degraded", 150),
+        event(events.RolledBack(pins=A, was=B), 200),
+        deployed(A, 210, 0, previous=B, pinned=True), health("Healthy", 260),
+        deployed(C, 320, 300, 305, previous=A, health="Healthy"),
+    ]  # fmt: skip
+    found = numbers(*told)
+    assert (found.deployments, found.failed_deployments, found.change_failure_rate) == (4, 1, 0.25)
+    assert (found.lead_time, found.lead_time_median) == (35.0, 35.0)
+    assert found.time_to_deployment == 27.5
+    assert (found.recoveries, found.time_to_recovery) == (1, 110.0)
 
 
 def test_of_nothing_there_are_no_means() -> None:

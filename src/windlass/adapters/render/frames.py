@@ -34,7 +34,7 @@ class Failure(msgspec.Struct, frozen=True):
 
 class End(msgspec.Struct, frozen=True):
     """What ends an answer: the commits of the source and of further repositories, whether a secret is in it, whether
-    what the cluster is like went into it, the answers about custom kinds that were used, and missing charts."""
+    what the cluster is like went into it, the answers about custom kinds that were used, missing charts, and images."""
 
     commit: str
     others: dict[str, str] = {}
@@ -42,6 +42,7 @@ class End(msgspec.Struct, frozen=True):
     asked: bool = False
     scopes: dict[str, bool] = {}
     wants: list[tuple[str, str, str]] = []
+    images: list[str] = []
 
 
 def frame(letter: int, payload: bytes) -> bytes:
@@ -59,7 +60,9 @@ def answer(rendered: Rendered) -> Iterator[bytes]:
     for name, other in rendered.others.items():
         yield from _sliced(TRACE, ((name, path, seen) for path, seen in other.read.items()))
     commits = {name: other.commit for name, other in rendered.others.items()}
-    end = End(rendered.commit, commits, rendered.private, rendered.asked, rendered.scopes, rendered.wants)
+    end = End(
+        rendered.commit, commits, rendered.private, rendered.asked, rendered.scopes, rendered.wants, rendered.images
+    )
     yield frame(END, _encode(end))
 
 
@@ -128,4 +131,5 @@ class Answer:
             end.asked,
             end.scopes,
             end.wants,
+            end.images,
         )

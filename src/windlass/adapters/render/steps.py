@@ -17,13 +17,14 @@ from windlass.adapters.render.discreet import discreet
 from windlass.adapters.render.documents import Documents
 from windlass.adapters.render.findings import Findings
 from windlass.adapters.render.jsonnet import jsonnet
-from windlass.adapters.render.objects import Preparer, Raw
+from windlass.adapters.render.objects import Prepared, Preparer, Raw
 from windlass.adapters.render.plain import plain
 from windlass.adapters.render.recognise import recognise
 from windlass.adapters.render.sops import Identities
 from windlass.adapters.render.sops_files import DecryptedSnapshot
 from windlass.adapters.render.substitute import substitute
 from windlass.adapters.render.work import Renderer, Work
+from windlass.core.images.running import images_of
 from windlass.core.model import Explained, OtherRead, Problem, Rendered
 from windlass.ports import RenderRequest
 
@@ -98,10 +99,17 @@ def render(
         work.asked,
         scopes,
         [(one.repository, one.name, one.version) for one in work.wants],
+        [] if problems else _told_images(prepared, secrets),
     )
 
 
 _SPLIT = "split it into several Applications"
+
+
+def _told_images(prepared: Iterable[Prepared], secrets: set[str]) -> list[str]:
+    """The images, for the ledger: without one into which a value of a Secret was put."""
+    hidden = [text for text in secrets if len(text) > 2]
+    return [image for image in images_of(one.content for one in prepared) if not any(one in image for one in hidden)]
 
 
 def _bounded(raws: Iterable[Raw], work: Work) -> list[Raw]:

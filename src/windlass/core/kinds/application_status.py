@@ -10,12 +10,13 @@ import msgspec
 from windlass.core.kinds.conditions import Condition
 from windlass.core.kinds.fields import moment, stamp
 from windlass.core.kinds.shape import Keyed, Part, Says
-from windlass.core.model import Drift, Outcome, Result
+from windlass.core.model import Drift, Outcome, Outside, Result
 
 FIRST = 50
 """So many outcomes and drift items are listed; the counts tell of all."""
 PROVEN = timedelta(minutes=15)
 """A commit that is Degraded within this time of its apply does not count as one that was Healthy."""
+TAGS = 20
 DEPLOYMENTS = 10
 """So many commits are kept in the status; the ledger has them all."""
 
@@ -70,6 +71,23 @@ class DriftStatus(Part, frozen=True):
     items: Annotated[list[DriftLine], Says("The first 50.")] = msgspec.field(default_factory=list)
 
 
+class OutsideStatus(Part, frozen=True):
+    """What went into a deployment and is not in its commit."""
+
+    charts: Annotated[dict[str, str], Says("Charts from repositories and registries, by name: version and digest.")] = (
+        msgspec.field(default_factory=dict)
+    )
+    values: Annotated[
+        dict[str, str], Says("Values of the cluster (`ConfigMap/<name>`, `Secret/<name>`), each by a keyed digest.")
+    ] = msgspec.field(default_factory=dict)
+    sources: Annotated[dict[str, str], Says("Further repositories, by their names, and their commits.")] = (
+        msgspec.field(default_factory=dict)
+    )
+    images: Annotated[
+        list[str], Says("Images that are named by a tag without a digest, which may be moved; the first 20.")
+    ] = msgspec.field(default_factory=list)
+
+
 class Deployed(Part, frozen=True):
     """One commit that was applied."""
 
@@ -83,6 +101,9 @@ class Deployed(Part, frozen=True):
         ),
     ] = ""
     chart: Annotated[str, Says("The chart from elsewhere that ran with it last: name, version, digest, signer.")] = ""
+    outside: Annotated[
+        OutsideStatus | None, Says("What it got last that is not in the commit. Not there where that was not noted.")
+    ] = None
 
 
 class ApplicationStatus(Part, frozen=True):
@@ -92,6 +113,7 @@ class ApplicationStatus(Part, frozen=True):
     chart: Annotated[
         str, Says("The chart of `source.chart` that was rendered last: name, version, digest, signer.")
     ] = ""
+    outside: Annotated[OutsideStatus | None, Says("What the last render got that is not in its commit.")] = None
     pending: Annotated[Pending | None, Says("A newer commit that is not applied, and why not yet.")] = None
     sync: Annotated[
         Literal["Synced", "OutOfSync", "Unknown"],
@@ -157,6 +179,7 @@ def history_of(
     changed: bool,
     now: datetime,
     chart: str = "",
+    outside: OutsideStatus | None = None,
 ) -> list[Deployed]:
     """The history with what is applied now; ``well``: it is, and everything is Healthy; ``changed``: it made a
     difference. A commit that made none is the same deployment under a newer name."""
@@ -168,12 +191,27 @@ def history_of(
         old = [Deployed(commit, stamp(now)), *old]
     if old[0].chart != chart:
         old = [msgspec.structs.replace(old[0], chart=chart), *old[1:]]
+    if outside is not None and old[0].outside != outside:
+        old = [msgspec.structs.replace(old[0], outside=outside), *old[1:]]
     top = old[0]
     if well and not top.healthy:
         old = [msgspec.structs.replace(top, healthy=stamp(now)), *old[1:]]
     elif degraded and top.healthy and top.at and now - moment(top.at) <= PROVEN:
         old = [msgspec.structs.replace(top, healthy=""), *old[1:]]
     return old[:DEPLOYMENTS]
+
+
+def outside_status(outside: Outside | None) -> OutsideStatus | None:
+    """What came from outside Git, as the status tells it."""
+    if outside is None:
+        return None
+    tags = [image for image in outside.images if "@" not in image][:TAGS]
+    return OutsideStatus(dict(outside.charts), dict(outside.values), dict(outside.sources), tags)
+
+
+def outside_of(told: OutsideStatus) -> Outside:
+    """Read back."""
+    return Outside(dict(told.charts), dict(told.values), dict(told.sources), list(told.images))
 
 
 def last_healthy(history: list[Deployed], but: str) -> str:

@@ -7,6 +7,7 @@ from windlass.core.model.desired import Desired, Explained, Origin, OtherRead, P
 from windlass.core.model.drift import Drift, DriftCause, DriftResponse
 from windlass.core.model.health import Health, HealthStatus, ObjectHealth
 from windlass.core.model.live import LiveObject, ManagedEntry, Owner
+from windlass.core.model.outside import Outside
 from windlass.core.model.plan import Action, Change, Outcome, Plan, Result
 from windlass.core.model.references import ObjectRef, Resource
 
@@ -27,6 +28,7 @@ __all__ = [
     "Origin",
     "OtherRead",
     "Outcome",
+    "Outside",
     "Owner",
     "Plan",
     "Problem",

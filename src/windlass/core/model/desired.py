@@ -83,7 +83,8 @@ class Rendered(msgspec.Struct, frozen=True):
     ``others`` the same of further repositories, by the names that the source gives them. ``private``: a Secret is in
     it, or what came from one: it stays in memory. ``asked``: what the cluster is like went into it. ``scopes`` are the
     answers about custom kinds that were used, as in ``RenderRequest.namespaced``. ``wants`` are charts that are missing
-    (repository, name, range): with them the render would come to something.
+    (repository, name, range): with them the render would come to something. ``images`` are those that containers name,
+    each once.
     """
 
     commit: str
@@ -97,3 +98,4 @@ class Rendered(msgspec.Struct, frozen=True):
     asked: bool = False
     scopes: dict[str, bool] = {}
     wants: list[tuple[str, str, str]] = []
+    images: list[str] = []

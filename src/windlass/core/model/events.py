@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from windlass.core.model.outside import Outside
 from windlass.core.model.references import ObjectRef
 
 PREFIX = "dev.windlass."
@@ -83,7 +84,8 @@ class Applied(Data, frozen=True):
     health of a wave), "applied in part" (one object was asked for).
 
     ``commits`` led from ``previous`` to ``commit`` and touched what this Application reads, newest first. ``pinned``:
-    the commit is that of ``source.at``. ``health`` is what it was as the sync ended. ``resumed``: the plan is of a
+    the commit is that of ``source.at``. ``outside`` is what it got that is not in the commit; None where that was not
+    noted, as by versions before this field. ``health`` is what it was as the sync ended. ``resumed``: the plan is of a
     process before. ``fetched``: when the commit was first seen.
     """
 
@@ -103,6 +105,7 @@ class Applied(Data, frozen=True):
     seconds: float = 0.0
     fetched: str = ""
     resumed: bool = False
+    outside: Outside | None = None
 
 
 class Refused(Data, frozen=True):

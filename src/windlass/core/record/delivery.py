@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from statistics import median
 
 import msgspec
 
@@ -27,7 +28,8 @@ BLAME = 3600_000
 
 class Numbers(msgspec.Struct, frozen=True, rename="camel"):
     """The metrics of one Application, one team, or all. Times in seconds; None where there is nothing to take it of.
-    Means are of all that are known; ``openDriftAge`` is that of the oldest difference that stands open."""
+    Means are of all that came to an end in the time that is asked about; ``drift`` counts what was opened in it, and
+    ``openDrift`` what stands open at its end, ``openDriftAge`` the oldest of that."""
 
     deployments: int = 0
     per_day: float = 0.0
@@ -61,12 +63,14 @@ class Deployment(msgspec.Struct, rename="camel"):
 @dataclass(slots=True)
 class _Application:
     deployments: list[Deployment] = field(default_factory=list)
-    recoveries: list[int] = field(default_factory=list)
+    recoveries: list[tuple[int, int]] = field(default_factory=list)
+    """When each ended, and how long it took."""
     degraded: int = 0
     troubled: str = ""
     """What went wrong with the commit that is not deployed yet."""
     troubled_commit: str = ""
-    drift: int = 0
+    drift: list[int] = field(default_factory=list)
+    """When each difference was opened."""
     open: dict[str, int] = field(default_factory=dict)
     commit: str = ""
 
@@ -109,8 +113,10 @@ class Delivery:
             case "refused":
                 of.troubled, of.troubled_commit = fact.word, fact.about
             case "drift" if fact.word != "admission":
-                of.drift += fact.about not in of.open
-                of.open.setdefault(fact.about, fact.time)
+                if fact.about not in of.open:
+                    of.open[fact.about] = fact.time
+                    if not self._history:
+                        of.drift.append(fact.time)
             case "drift-closed":
                 of.open.pop(fact.about, None)
         return None
@@ -136,7 +142,7 @@ class Delivery:
             (one.healthy - one.committed) / 1000 for one in made if one.healthy and one.committed and not one.pinned
         )
         waits = [(one.healthy - one.fetched) / 1000 for one in made if one.healthy and one.fetched]
-        recoveries = [span / 1000 for of in chosen for span in of.recoveries]
+        recoveries = [took / 1000 for of in chosen for ended, took in of.recoveries if ended >= since]
         failed = sum(1 for one in made if one.failed)
         opened = [time for of in chosen for time in of.open.values()]
         days = max((now - since) / 86_400_000, 1 / 24)
@@ -144,13 +150,13 @@ class Delivery:
             deployments=len(made),
             per_day=round(len(made) / days, 3),
             lead_time=_mean(leads),
-            lead_time_median=round(leads[len(leads) // 2], 3) if leads else None,
+            lead_time_median=round(median(leads), 3) if leads else None,
             time_to_deployment=_mean(waits),
             recoveries=len(recoveries),
             time_to_recovery=_mean(recoveries),
             failed_deployments=failed,
             change_failure_rate=round(failed / len(made), 4) if made else None,
-            drift=sum(of.drift for of in chosen),
+            drift=sum(1 for of in chosen for time in of.drift if time >= since),
             open_drift=len(opened),
             open_drift_age=round((now - min(opened)) / 1000, 3) if opened else None,
         )
@@ -193,7 +199,7 @@ class Delivery:
         elif fact.word == "Healthy":
             recovered = fact.time - of.degraded if of.degraded else 0
             if recovered and not self._history:
-                of.recoveries.append(recovered)
+                of.recoveries.append((fact.time, recovered))
             of.degraded = 0
             healthy = last if last is not None and not last.healthy else None
             if healthy is not None:
