@@ -37,6 +37,10 @@ class Result:
     def add(self, what: str, value: float, unit: str = "", **more: Any) -> None:
         self.figures.append(Figure(what, value, unit, **more))
 
+    def value(self, what: str) -> float:
+        """The figure of that name."""
+        return next(one.value for one in self.figures if one.what == what)
+
 
 def table(results: list[Result]) -> str:
     """A line for each figure."""

@@ -9,19 +9,22 @@ import asyncio
 import json
 import shutil
 import statistics
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from bench import measure
-from bench.figures import Result
+from bench.figures import Result, table
 from bench.fleet import Fleet, dumped, never_ready
 from bench.lean import MERGE, Event, Lean, rolled_out
 from bench.world import Options, Spent, World, opened, prepare, started_cluster
 
 Scenario = Callable[[World], Awaitable[Result]]
 MB = 1 << 20
+COLD_CPU = "CPU of the controller and its workers"
+COMMIT_CPU = "CPU of the controller and its workers, mean"
 
 
 def result_of(name: str, world: World) -> Result:
@@ -48,10 +51,11 @@ async def bare_writes(options: Options, fleet: Fleet) -> tuple[float, float]:
         return seconds, cpu
 
 
-async def cold(world: World) -> Result:
-    """From the start of the controller's process until every Application is synced and healthy."""
+async def cold(world: World, *, compared: bool = True) -> Result:
+    """From the start of the controller's process until every Application is synced and healthy; ``compared`` with the
+    bare writer."""
     result = result_of("cold", world)
-    bare, bare_cpu = await bare_writes(world.options, world.fleet)
+    bare, bare_cpu = await bare_writes(world.options, world.fleet) if compared else (0.0, 0.0)
     head, objects = world.team.head(), world.fleet.objects
     mark = await world.mark()
     ready = await world.start()
@@ -67,15 +71,15 @@ async def cold(world: World) -> Result:
     plain = spent.count(lambda word: not measure.is_event(word))
     result.add("requests per object, without Events", plain / objects, aim=1.15, note=breakdown(spent))
     result.add("requests per object, with Events", spent.count() / objects)
-    result.add("CPU of the controller and its workers", spent.cpu, "s", aim=10.0 * objects / 10_000)
+    result.add(COLD_CPU, spent.cpu, "s", aim=10.0 * objects / 10_000)
     result.add("of that the controller's own process", spent.own_cpu, "s")
-    result.add("the bare writer", bare, "s", note="32 at a time, the same bodies, on a server of its own")
     result.add("start of the process to all synced", seconds, "s", note=f"ready after {ready:.1f} s")
-    result.add("ratio to the bare writer", seconds / bare, "x", aim=1.3)
+    if compared:
+        result.add("the bare writer", bare, "s", note="32 at a time, the same bodies, on a server of its own")
+        result.add("ratio to the bare writer", seconds / bare, "x", aim=1.3)
     if world.cluster.plane:
-        result.add(
-            "CPU of API server and etcd until all synced", server, "s", note=f"{bare_cpu:.1f} s for the bare writer"
-        )
+        told = f"{bare_cpu:.1f} s for the bare writer" if compared else ""
+        result.add("CPU of API server and etcd until all synced", server, "s", note=told)
     result.add("start of the process to all healthy", healthy, "s")
     result.add("event-loop lag, p99 at most", spent.lag * 1000, "ms", aim=20)
     one, all_ = measure.memory(world.pid)
@@ -194,7 +198,7 @@ async def commit(world: World, aim: float = 250) -> Result:
     result.add("push begun to live, median", 1000 * statistics.median(done.pushed), "ms")
     result.add("requests, without the Lease, median", statistics.median(done.requests), aim=5, note=done.words)
     result.add("renders, median", statistics.median(done.renders), aim=1)
-    result.add("CPU of the controller and its workers, median", statistics.median(done.cpu), "s", note="git included")
+    result.add(COMMIT_CPU, statistics.fmean(done.cpu), "s", note="git included")
     result.add("event-loop lag, p99 at most", done.lag * 1000, "ms", aim=20)
     return result
 
@@ -268,8 +272,17 @@ async def foreign(world: World) -> Result:
 
 
 async def large(options: Options) -> Result:
-    """Ten times the Applications, of three objects each."""
-    return await whole("large", options, Fleet(10 * options.applications, small=True), memory=600, aim=400)
+    """Ten times the Applications, of three objects each, against as many as said."""
+    few = await whole("large-few", options, Fleet(options.applications, small=True), memory=600, aim=400)
+    many = await whole("large", options, Fleet(10 * options.applications, small=True), memory=600, aim=400)
+    for what, words in (
+        (COMMIT_CPU, "CPU of a commit"),
+        (COLD_CPU, "CPU of the first sync for each object"),
+    ):
+        share = 10 if what == COLD_CPU else 1
+        ratio = many.value(what) / few.value(what) / share
+        many.add(f"{words}, against {options.applications}", ratio, "x", aim=1.5)
+    return many
 
 
 async def kustomize(options: Options) -> Result:
@@ -280,14 +293,14 @@ async def kustomize(options: Options) -> Result:
 async def whole(name: str, options: Options, fleet: Fleet, *, memory: float, aim: float) -> Result:
     """A world of its own: the first sync of another fleet, then commits to it."""
     async with opened(options, fleet, name) as world:
-        first, then = await cold(world), await commit(world, aim)
+        first = await cold(world, compared=not fleet.small)
+        print(table([first]), file=sys.stderr, flush=True)  # a large world takes its time
+        then = await commit(world, aim)
     result = Result(name, first.cluster, fleet.applications, first.figures + then.figures)
     for one in result.figures:
         if one.what == "memory of the controller":
             one.aim = memory
-        elif fleet.small and (
-            one.what.startswith("requests per object") or one.what.startswith("CPU of the controller and")
-        ):
+        elif fleet.small and (one.what.startswith("requests per object") or one.what == COLD_CPU):
             one.aim = None  # a render, a status and an Event for three objects weigh more than for ten
     return result
 

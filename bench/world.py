@@ -131,8 +131,9 @@ class World:
 
     # --- what happens ------------------------------------------------------------------------------------------------
 
-    async def until(self, good: Callable[[], bool], what: str, seconds: float = 600) -> None:
-        """Waits, woken by the watch of Applications."""
+    async def until(self, good: Callable[[], bool], what: str) -> None:
+        """Waits, woken by the watch of Applications; for ten minutes, and longer where there are many."""
+        seconds = max(600.0, 0.3 * self.fleet.applications)
         end = time.monotonic() + seconds
         while not good():
             self.changed.clear()
@@ -162,8 +163,25 @@ class World:
         if not self.synced:
             head = self.team.head()
             await self.until(lambda: self.all_at(head, healthy=True), "every Application is synced and healthy")
-            await asyncio.sleep(5)
             self.synced = True
+        await self.be_quiet()
+
+    async def be_quiet(self) -> None:
+        """Until nothing waits and nothing was asked for some seconds: Events and statuses of what was before are done,
+        and not counted with what comes."""
+        before = -1.0
+        for _ in range(60):
+            metrics = await self.metrics()
+            asked = sum(
+                value
+                for name, value in metrics.items()
+                if name.startswith("windlass_api_requests_total{") and "leases" not in name
+            )
+            waits = sum(value for name, value in metrics.items() if name.startswith("windlass_queue_depth{"))
+            if asked == before and not waits:
+                return
+            before = asked
+            await asyncio.sleep(3)
 
     # --- measuring ---------------------------------------------------------------------------------------------------
 

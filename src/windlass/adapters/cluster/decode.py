@@ -108,7 +108,7 @@ class _Meta(msgspec.Struct, gc=False):
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
     ownerReferences: list[_Owner] | None = None  # noqa: N815
-    managedFields: list[_Entry] | None = None  # noqa: N815
+    managedFields: list[msgspec.Raw] | None = None  # noqa: N815
     finalizers: list[str] | None = None
 
 
@@ -144,6 +144,7 @@ _IDENTIFIED = msgspec.json.Decoder(_Identified)
 _META = msgspec.json.Decoder(_Object)
 _WHOLE = msgspec.json.Decoder(_Whole)
 _BOOKMARK = msgspec.json.Decoder(_Bookmark)
+_ENTRY = msgspec.json.Decoder(_Entry)
 
 
 def version_of(raw: msgspec.Raw | bytes) -> str:
@@ -170,6 +171,7 @@ class Decoder:
         self._most = most
         self._texts: dict[str, str] = {}
         self._fields: dict[bytes, bytes] = {}
+        self._entries: dict[bytes, ManagedEntry] = {}
 
     def same(self, resource: Resource, raw: msgspec.Raw, held: Callable[[ObjectRef], LiveObject | None]) -> bool:
         """Whether what is held is this very state: most events of a watch are the echo of an answer to our own write.
@@ -224,9 +226,17 @@ class Decoder:
             status=status,
         )
 
-    def _entry(self, entry: _Entry) -> ManagedEntry:
+    def _entry(self, raw: msgspec.Raw) -> ManagedEntry:
+        """Of most events only one entry is new: what was read before is taken as it was."""
+        key = bytes(raw)
+        found = self._entries.get(key)
+        if found is not None:
+            return found
+        entry = _ENTRY.decode(raw)
         share = self._text
-        return ManagedEntry(
+        if len(self._entries) >= self._most // 10:
+            self._entries.clear()
+        made = self._entries[key] = ManagedEntry(
             share(entry.manager),
             share(entry.operation),
             share(entry.subresource),
@@ -234,6 +244,7 @@ class Decoder:
             share(entry.apiVersion),
             _shared(self._fields, bytes(entry.fieldsV1), self._most // 10),
         )
+        return made
 
     def _controller(self, owners: list[_Owner] | None) -> Owner | None:
         for owner in owners or ():

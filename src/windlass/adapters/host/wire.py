@@ -20,8 +20,10 @@ LARGEST_REFUSAL = 1 << 20  # bytes of an answer of 400 and above: it may come fr
 LARGE = 1 << 16  # bytes of a request that a server may refuse without having read them
 MOST_INTERIM = 16  # answers of 1xx before the real one
 AHEAD = 1 << 20  # bytes of a stream that wait for their reader before the server has to
-BUSY = 0.01  # seconds between two reads of a stream, below which more is gathered first
+BUSY = 0.01  # seconds from a read of a stream, or from the end of a gathering, to the next: below it more is gathered
 GATHER = 0.008  # seconds: each turn of the loop costs more than what one small event in it does
+GATHER_LONG = 0.024  # the same once a stream has been busy for `SUSTAINED` pieces in a row: nobody waits for one event
+SUSTAINED = 8
 
 
 class Ended(Exception):
@@ -80,8 +82,9 @@ class Stream:
         self._over = False
         self._error: Exception | None = None
         self._loop = asyncio.get_running_loop()
-        self._read = 0.0  # when something was read last
+        self._free = 0.0  # since when something might have been read
         self._gathers = False
+        self._pieces = 0  # gathered in a row
 
     async def readany(self) -> bytes:
         """What is there, at least one byte of it; empty at the end. Raises Ended, Malformed or TimeoutError, after all
@@ -96,12 +99,17 @@ class Stream:
             data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
             self._chunks.clear()
             full, self._waiting = self._waiting > AHEAD, 0
-            before, self._read = self._read, self._loop.time()
-            if self._read - before < BUSY and not self._gathers and not self._over:
+            now = self._loop.time()
+            busy, self._free = now - self._free < BUSY, now
+            if busy and not self._gathers and not self._over:
+                self._pieces += 1
                 self._gathers = True
                 self._connection.flow(going=False)
-                self._loop.call_later(GATHER, self._gathered)
-            elif full and not self._gathers:
+                self._loop.call_later(GATHER_LONG if self._pieces > SUSTAINED else GATHER, self._gathered)
+                return data
+            if not busy:
+                self._pieces = 0
+            if full and not self._gathers:
                 self._connection.flow(going=True)
             return data
         if self._error is not None:
@@ -117,6 +125,7 @@ class Stream:
 
     def _gathered(self) -> None:
         self._gathers = False
+        self._free = self._loop.time()
         if self._waiting <= AHEAD:
             self._connection.flow(going=True)
 
