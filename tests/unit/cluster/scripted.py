@@ -136,7 +136,7 @@ class Stream:
         return response
 
 
-async def until(check: Callable[[], bool], seconds: float = 5.0) -> None:
+async def until(check: Callable[[], bool], seconds: float = 60.0) -> None:
     """Waits until something is so, or fails."""
     async with asyncio.timeout(seconds):
         while not check():

@@ -19,6 +19,7 @@ from windlass.adapters.host.clock import SystemClock
 from .scripted import Scripted, status, until
 
 FAST = Terms(duration=1.0, renew=0.1, retry=0.05)
+LONG = Terms(duration=30.0, renew=8.0, retry=0.05)  # does not run out while a busy machine looks elsewhere
 
 
 class Leases:
@@ -95,16 +96,16 @@ async def test_one_of_two_leads_and_the_other_follows_at_its_end(server: Scripte
     """A lease given back need not run out: the next one leads within moments, and the change is counted."""
     leases = Leases(server)
     async with server.client() as client:
-        async with candidate(client, "one") as one:
+        async with candidate(client, "one", terms=LONG) as one:
             await one.acquired()
-            async with candidate(client, "two") as two:
+            async with candidate(client, "two", terms=LONG) as two:
+                await until(lambda: two.holder == "one", 60)
                 await asyncio.sleep(0.4)
                 assert (one.held(), two.held()) == (True, False)
-                assert two.holder == "one"
                 assert one.term == 1
         assert leases.holder == ""
-        async with candidate(client, "two") as two:
-            await asyncio.wait_for(two.acquired(), 0.5)
+        async with candidate(client, "two", terms=LONG) as two:
+            await asyncio.wait_for(two.acquired(), 25)
             assert two.transitions == 1
             assert leases.holder == "two"
     spec = (leases.lease or {})["spec"]
@@ -114,9 +115,9 @@ async def test_one_of_two_leads_and_the_other_follows_at_its_end(server: Scripte
 
 async def test_wall_clocks_that_jump_by_days_change_no_leader(server: Scripted) -> None:
     leases = Leases(server)
-    async with server.client() as client, candidate(client, "one", Jumping()) as one:
+    async with server.client() as client, candidate(client, "one", Jumping(), Terms(30.0, 0.5, 0.05)) as one:
         await one.acquired()
-        async with candidate(client, "two", Jumping()) as two:
+        async with candidate(client, "two", Jumping(), Terms(30.0, 0.5, 0.05)) as two:
             for _ in range(20):
                 await asyncio.sleep(0.1)
                 assert (one.held(), two.held(), leases.holder) == (True, False, "one")
