@@ -12,7 +12,7 @@ SYNC = "$$(cat .stamps/uv)" sync --quiet --locked --inexact --python "$$(cat .st
 INPUTS := pyproject.toml uv.lock
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all lint bench fuzz soak real schemas clean
+.PHONY: help demo test test-all lint bench fuzz soak real differential schemas clean
 
 help:
 	@echo "make demo      the whole story on the embedded devstack, each step checked"
@@ -22,6 +22,7 @@ help:
 	@echo "make bench     the figures of docs/performance.md"
 	@echo "make fuzz      every parser that people's bytes reach, for bounded seconds (ARGS=\"--seconds 60\")"
 	@echo "make soak      half an hour of commits, hand edits and faults (ARGS=\"--minutes 5\")"
+	@echo "make differential  what is rendered here and by kustomize, helm and jsonnet, counted (ARGS=\"--examples 1000\")"
 	@echo "make real      builds the real control plane and the oracles for tests (needs Go)"
 	@echo "make schemas   makes the compact Kubernetes schemas of the package again"
 
@@ -63,6 +64,9 @@ lint: .stamps/lint
 
 fuzz: .stamps/test .stamps/fuzz
 	@cd tests && ../$(BIN)/python -m fuzz $(ARGS)
+
+differential: .stamps/test
+	@cd tests && ../$(BIN)/python -m differential $(ARGS)
 
 soak: .stamps/test
 	@cd tests && ../$(BIN)/python -m faults.soak $(ARGS)

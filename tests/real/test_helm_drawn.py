@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -119,15 +120,8 @@ def templates(draw: st.DrawFn) -> dict[str, str]:
     return found
 
 
-@settings(
-    max_examples=60,
-    derandomize=True,
-    deadline=None,
-    phases=(Phase.generate, Phase.shrink),
-    suppress_health_check=list(HealthCheck),
-)
-@given(templates(), values, st.booleans())
-def test_a_drawn_chart_comes_out_as_helm_makes_it(made: dict[str, str], chosen: dict[str, Any], sub: bool) -> None:
+def judge(made: dict[str, str], chosen: dict[str, Any], sub: bool) -> tuple[str, str]:
+    """What becomes of a chart that both render: "same", "refused" by both, or "different"; and why."""
     texts = {"Chart.yaml": CHART, "values.yaml": "a: 1\nb: two\nm: {k: v}\nl: [a]\n", "templates/_h.tpl": HELPERS}
     texts |= {"data.txt": "one\ntwo: 2\n", "other.txt": "é", **made}
     if sub:
@@ -143,21 +137,32 @@ def test_a_drawn_chart_comes_out_as_helm_makes_it(made: dict[str, str], chosen: 
             path.write_text(text)
         file = Path(folder, "values.yaml")
         file.write_text(yaml.safe_dump(chosen, allow_unicode=True))
-        for name, text in made.items():
-            note(f"--- {name}\n{text}")
-        note(file.read_text())
         theirs = helm_program(Path(folder, "c"), file, "--kube-version", "1.36.0")
-        refused = ""
         try:
             rendered = ours(Path(folder, "c"), file.read_text(), Settings("shop", "prod"))
         except (ChartWrong, DocumentError) as error:
-            rendered, refused = "", error.what
-        if refused:
-            assert theirs.returncode != 0, f"helm accepts it, and ours says: {refused}"
-            return
+            taken = theirs.returncode == 0
+            return ("different", f"helm takes it, and ours says: {error.what}") if taken else ("refused", "")
         if theirs.returncode == 0:
-            assert rendered == theirs.stdout
-        else:
-            # Helm reads each document before it prints it; ours does so when it makes objects of them.
-            place = Place(str(Path(folder, "c")), "", settings=Render(helm=Helm(values=chosen)))
-            assert render_folder(request_of(place)).problems, theirs.stderr
+            lines = difflib.unified_diff(theirs.stdout.splitlines(), rendered.splitlines(), "helm", "ours", lineterm="")
+            return ("same", "") if rendered == theirs.stdout else ("different", "\n".join(lines) or "other line ends")
+        # Helm reads each document before it prints it; ours does so when it makes objects of them.
+        place = Place(str(Path(folder, "c")), "", settings=Render(helm=Helm(values=chosen)))
+        refused = bool(render_folder(request_of(place)).problems)
+        return ("refused", "") if refused else ("different", f"helm refuses it: {theirs.stderr}")
+
+
+@settings(
+    max_examples=60,
+    derandomize=True,
+    deadline=None,
+    phases=(Phase.generate, Phase.shrink),
+    suppress_health_check=list(HealthCheck),
+)
+@given(templates(), values, st.booleans())
+def test_a_drawn_chart_comes_out_as_helm_makes_it(made: dict[str, str], chosen: dict[str, Any], sub: bool) -> None:
+    for name, text in made.items():
+        note(f"--- {name}\n{text}")
+    note(yaml.safe_dump(chosen, allow_unicode=True))
+    word, told = judge(made, chosen, sub)
+    assert word != "different", told
