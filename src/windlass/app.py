@@ -46,6 +46,7 @@ from windlass.flows.drift import DriftFlow
 from windlass.flows.effects import Effects
 from windlass.flows.expiry import Expiry
 from windlass.flows.fleet import ApplicationState, Fleet, Key, SourceState
+from windlass.flows.glass import GlassFlow
 from windlass.flows.health import HealthWatch
 from windlass.flows.hooks import HookAnswer, Hooks
 from windlass.flows.image_search import ImageSearch
@@ -196,6 +197,8 @@ class Controller:
         expiry = Expiry(fleet, commits, reporter, spoken, clock)
         reporter.listeners += [expiry.look, rollback.look]
         reporter.cluster_listeners.append(expiry.look_at_cluster)
+        glass = GlassFlow(fleet, cluster, commits, reporter, record, clock, wake=syncs.add)
+        stack.callback(glass.queue.close)
         looks = Looks(reporter, health, drift)
         sync = Synchronizer(fleet, cluster, desires, effects, inventory, clock, syncs, looks, record)
         drift.attach(effects, sync.acting)
@@ -209,6 +212,7 @@ class Controller:
         def looked_at(source: SourceState) -> None:
             reporter.source_changed(source)
             automator.source_changed(source)
+            glass.source_changed(source)
 
         sources = Sources(
             fleet, secrets, renderer, clock, asks, MirrorPlace(settings.data / "git", settings.local_git),
@@ -224,6 +228,7 @@ class Controller:
             health.forget_all(state)
             drift.forget(state)
             rollback.gone(state)
+            glass.gone(state)
             record.gone(state)
 
         def installed() -> None:
@@ -240,7 +245,7 @@ class Controller:
         informers = Informers(
             fleet,
             cluster,
-            wake=syncs.add,
+            wake=glass.wake,
             ask=ask,
             gone=gone,
             source_gone=sources.gone,
@@ -278,6 +283,7 @@ class Controller:
         supervisor.keep(WarningWatch(fleet, cluster, record).run, "warnings")
         supervisor.workers(keeper.queue, keeper.look, "ledger", count=1, bound=STUCK)
         supervisor.workers(rollback.queue, rollback.decide, "rollback", count=2, bound=STUCK)
+        supervisor.workers(glass.queue, glass.judge, "break-glass", count=2, bound=STUCK)
         supervisor.workers(commits.queue, commits.commit, "commit", count=4, bound=STUCK * 4)
         supervisor.workers(reporter.statuses, reporter.write_status, "status", count=8, bound=STUCK)
         supervisor.workers(reporter.event_queue, reporter.write_event, "event", count=2, bound=STUCK)

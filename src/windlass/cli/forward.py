@@ -12,6 +12,7 @@ from windlass.cli.options import cluster_options, namespace_option, output_optio
 @click.command("forward")
 @click.argument("app")
 @click.option("--yes", is_flag=True, help="After a rollback --revert: without asking.")
+@click.option("--break-glass", is_flag=True, help="Let go of a pin of windlass sync --break-glass, without Git.")
 @reason_option(required=False)
 @waiting_options
 @namespace_option
@@ -20,6 +21,7 @@ from windlass.cli.options import cluster_options, namespace_option, output_optio
 def command(
     app: str,
     yes: bool,
+    break_glass: bool,
     reason: str,
     no_wait: bool,
     timeout: float,
@@ -32,8 +34,14 @@ def command(
 
     One commit takes spec.source.at out of the Application's own file; where it is not pinned, the last revert of it is
     undone. Exit code 0: the newest commit runs and is
-    Healthy; 1: it failed; 2: not Healthy in time; 3: refused.
+    Healthy; 1: it failed; 2: not Healthy in time; 3: refused. --break-glass needs no Git, and the verb break-glass.
     """
+    if break_glass:
+        from windlass.cli import shattering
+        from windlass.cli.running import run_person
+
+        letting = shattering.Asked(app, namespace, output, None if no_wait else timeout)
+        return run_person(lambda: shattering.let_go(letting, kubeconfig, context))
     from windlass.cli import rolling
     from windlass.cli.running import run_person
 

@@ -76,17 +76,22 @@ async def request(asked: Asked, kubeconfig: Path | None, context: str | None) ->
 
 async def request_value(to: Reach, only: str) -> str:
     """``<time> <who> [only=Kind/name]``: the time makes each request another one."""
-    who = to.access.name or "somebody"
+    # A server before 1.28 does not tell; the context's name is better than nothing.
+    who = await user_name(to) or to.access.name or "somebody"
+    word = "-".join(plain(who).split()) or "somebody"
+    now = to.clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return " ".join([now, word, *([f"only={only}"] if only else [])])
+
+
+async def user_name(to: Reach) -> str:
+    """As whom the API server knows the person; "" where it does not tell."""
     try:
         review = await to.cluster.create(
             REVIEWS, "", {"apiVersion": REVIEWS.api_version, "kind": REVIEWS.kind}, manager=MANAGER
         )
-        who = str(review["status"]["userInfo"]["username"])
+        return str(review["status"]["userInfo"]["username"])
     except (ports.ObjectMissing, ports.NotAllowed, ports.KindUnknown, ports.ObjectRejected, KeyError, TypeError):
-        pass  # a server before 1.28 does not tell; the context's name is better than nothing
-    word = "-".join(plain(who).split()) or "somebody"
-    now = to.clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return " ".join([now, word, *([f"only={only}"] if only else [])])
+        return ""
 
 
 class Waiting:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from windlass.cli.options import Duration, cluster_options, namespace_option, output_option
+from windlass.cli.options import Duration, Until, cluster_options, namespace_option, output_option
 
 
 @click.command("sync")
@@ -16,6 +16,15 @@ from windlass.cli.options import Duration, cluster_options, namespace_option, ou
 @click.option("--timeout", type=Duration(), default="5m", show_default=True, help="How long --wait waits.")
 @click.option("--commit", default="", help="With --break-glass: this commit, while Git is away.")
 @click.option("--break-glass", is_flag=True, help="Pin --commit in the cluster, without Git.")
+@click.option("--reason", default="", help="With --break-glass: why; it becomes part of the commit that follows.")
+@click.option(
+    "--until",
+    type=Until(),
+    default="1h",
+    show_default=True,
+    metavar="TIME",
+    help="With --break-glass: when the pin ends by itself, at most 24h from now.",
+)
 @namespace_option
 @cluster_options
 @output_option
@@ -26,6 +35,8 @@ def command(
     timeout: float,
     commit: str,
     break_glass: bool,
+    reason: str,
+    until: str,
     namespace: str,
     kubeconfig: Path | None,
     context: str | None,
@@ -35,14 +46,23 @@ def command(
 
     It puts back what was changed by hand, applies what waits (sync.mode: manual), and tries again what failed. With
     --wait, exit code 0: synced and Healthy; 1: it failed; 2: applied, and not Healthy in time; 3: refused.
-    """
-    if commit or break_glass:
-        from windlass.cli.telling import RefusedHere
 
-        raise RefusedHere(
-            "this version can't pin a commit in the cluster: --commit and --break-glass do not work yet",
-            hint=f"what runs keeps running; once Git is back: windlass rollback {app} --to COMMIT --reason ...",
-        )
+    With --break-glass it pins --commit in the cluster, while Git is away. That needs the verb break-glass on
+    Applications. Everybody sees it, the controller commits the pin when Git is back, and it ends by itself.
+    """
+    if break_glass:
+        from windlass.cli import shattering
+        from windlass.cli.running import run_person
+
+        if not commit or not reason.strip():
+            raise click.UsageError("--break-glass needs --commit COMMIT and --reason WHY")
+        if only:
+            raise click.UsageError("--break-glass pins the whole Application: leave --only out")
+        broken = shattering.Asked(app, namespace, output, timeout if wait else None, commit, reason, until)
+        return run_person(lambda: shattering.shatter(broken, kubeconfig, context))
+    if commit or reason:
+        what = "--commit" if commit else "--reason"
+        raise click.UsageError(f"{what} goes with --break-glass; with Git: windlass rollback {app} --to COMMIT")
     kind, slash, name = only.partition("/")
     if only and not (kind and slash and name and "/" not in name and not any(each.isspace() for each in only)):
         raise click.UsageError(f"--only is KIND/NAME, such as Deployment/web, not {only!r}")

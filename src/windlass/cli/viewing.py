@@ -102,6 +102,9 @@ def line_of(content: dict[str, Any], *, with_namespace: bool) -> StatusView:
     told = HealthStatus(status.health)
     ready = condition(status.conditions, "Ready")
     message = ready.message if ready is not None and ready.status != "True" else ""
+    broken = status.break_glass
+    if broken is not None and broken.result == "holds" and not message:
+        message = f"break-glass until {broken.until} by {broken.by}: {broken.reason}"
     name = f"{metadata['namespace']}/{metadata['name']}" if with_namespace else str(metadata["name"])
     return StatusView(
         name=name,

@@ -26,7 +26,7 @@ from windlass.adapters.cluster import Access, KubeCluster, connect, from_kubecon
 from windlass.adapters.host.clock import SystemClock
 from windlass.app import Controller
 from windlass.core.kinds.crd import KINDS
-from windlass.core.kinds.deploy import Deploy, definitions, installation
+from windlass.core.kinds.deploy import Deploy, definitions, glass_policy, installation
 from windlass.core.kinds.kind import API_VERSION, GROUP, VERSION
 from windlass.core.model import ObjectRef, Resource
 from windlass.devstack.gitserver import GitServer
@@ -237,7 +237,7 @@ def _ended(code: int, log: Path) -> NeedsHuman:
 
 async def _install(stack: Stack) -> None:
     """What ``windlass install`` would put into a real cluster, as far as a trial needs it."""
-    await asyncio.gather(*(stack.apply(one) for one in definitions()))
+    await asyncio.gather(*(stack.apply(one) for one in [*definitions(), *glass_policy()]))
     for name in sorted({NAMESPACE, stack.namespace} - {"default"}):
         await stack.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     await established(stack.cluster)

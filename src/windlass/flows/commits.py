@@ -82,6 +82,17 @@ class Commits:
         """Whether an intent is still to be carried out."""
         return identity in self._waiting.get(Branch(repository), {})
 
+    def withdraw(self, identity: str) -> None:
+        """An intent is not wanted any more. One that is being carried out at this moment may still be committed."""
+        for waiting in self._waiting.values():
+            waiting.pop(identity, None)
+
+    def hurry(self, repository: Key) -> None:
+        """The remote is well: what waits for a later try is tried now."""
+        for branch, waiting in self._waiting.items():
+            if branch.repository == repository and waiting:
+                self.queue.add(branch)
+
     async def commit(self, branch: Branch) -> None:
         """A worker's step: all that waits for one branch, as one commit."""
         repository = branch.repository

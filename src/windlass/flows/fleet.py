@@ -16,8 +16,9 @@ from typing_extensions import override
 
 from windlass.core.health.pods import PodFacts
 from windlass.core.kinds.application import Application
-from windlass.core.kinds.application_status import ApplicationStatus
+from windlass.core.kinds.application_status import ApplicationStatus, BreakGlassStatus
 from windlass.core.kinds.chart_source import ChartSource
+from windlass.core.kinds.glass import mark
 from windlass.core.kinds.installation import Installation
 from windlass.core.kinds.rendering import Render
 from windlass.core.kinds.repository import Ref, Repository, RepositoryStatus, Verify
@@ -110,7 +111,10 @@ class ApplicationState:
     claim: Claim
     uid: str = ""
     generation: int = 0
-    written: Application | None = None
+    said: Application | None = None  # as the object says it
+    written: Application | None = None  # as it is followed: pinned while somebody has broken the glass
+    glass_asked: str = ""  # the annotation, as it stands
+    glass: BreakGlassStatus | None = None  # the last one that was judged
     invalid: WindlassError | None = None
     leaving: bool = False
     request: str = ""
@@ -177,6 +181,21 @@ class ApplicationState:
         for table in (self.answered, self.intact, self.compared, self.drift, self.admission, self.since):
             for ref in [ref for ref in table if ref not in self.desired]:
                 table.pop(ref)
+
+    @property
+    def glass_holds(self) -> bool:
+        """Whether somebody pins it in the cluster now."""
+        return self.glass is not None and self.glass.result == "holds"
+
+    @property
+    def glass_pin(self) -> str:
+        """The commit that somebody pins in the cluster now, "" for none."""
+        return self.glass.commit if self.glass is not None and self.glass_holds else ""
+
+    @property
+    def glass_open(self) -> bool:
+        """Whether a pin is asked for that nobody has judged: what is wanted is not known."""
+        return bool(self.glass_asked) and (self.glass is None or self.glass.request != mark(self.glass_asked))
 
     def ready(self) -> bool:
         """What another Application's ``dependsOn`` waits for."""

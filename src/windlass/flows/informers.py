@@ -13,8 +13,9 @@ import structlog
 
 from windlass.core.kinds import application, installation, repository
 from windlass.core.kinds.application_status import ApplicationStatus
-from windlass.core.kinds.deploy import REQUEST
+from windlass.core.kinds.deploy import GLASS, REQUEST
 from windlass.core.kinds.fields import moment
+from windlass.core.kinds.glass import pinned
 from windlass.core.kinds.kind import GROUP, VERSION, read_status
 from windlass.core.kinds.repository import RepositoryStatus
 from windlass.core.model import Resource
@@ -152,13 +153,15 @@ class Informers:
         annotations = metadata.get("annotations") or {}
         leaving = is_leaving(metadata)
         request = str(annotations.get(REQUEST, ""))
+        glass = str(annotations.get(GLASS, ""))
         generation = metadata.get("generation", 0)
-        if (generation, leaving, request) == (state.generation, state.leaving, state.request):
+        now = (generation, leaving, request, glass)
+        if now == (state.generation, state.leaving, state.request, state.glass_asked):
             return
         asked = request != state.request and request != state.request_done
         if asked:
             self._record.requested(state, request)
-        state.leaving, state.request = leaving, request
+        state.leaving, state.request, state.glass_asked = leaving, request, glass
         if generation != state.generation:
             self._read(state, content, generation)
         if asked and state.linked.source is not None:
@@ -169,12 +172,13 @@ class Informers:
 
     def _read(self, state: ApplicationState, content: dict[str, Any], generation: int) -> None:
         state.generation = generation
-        before = state.written
+        before = state.said
         try:
-            state.written = application.decode(content)
+            state.said = application.decode(content)
+            state.written = pinned(state.said, state.glass)
             state.invalid = None
             if before is not None:
-                self._spoken.tell(state, before, state.written)
+                self._spoken.tell(state, before, state.said)
         except NeedsHuman as error:
             # The last good spec stays in force: a poison field must not undo what runs.
             state.invalid = error.at(Where(application=state.name))
@@ -195,6 +199,7 @@ def restore(state: ApplicationState, status: ApplicationStatus) -> None:
     state.applied_commit = status.commit
     state.request_done = status.last_sync_request
     state.counts = dict(status.counts)
+    state.glass = status.break_glass
     if status.synced_at:
         state.synced_at = moment(status.synced_at)
 

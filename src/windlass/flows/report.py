@@ -17,6 +17,7 @@ import structlog
 from windlass.core.kinds import application, conditions, installation, repository
 from windlass.core.kinds.application_status import (
     ApplicationStatus,
+    BreakGlassStatus,
     Pending,
     drift_status,
     history_of,
@@ -307,6 +308,7 @@ def application_status(state: ApplicationState, old: ApplicationStatus, now: dat
             outside=outside_status(state.outside) if is_rendered(state) else None,
             now=now,
         ),
+        break_glass=state.glass,
         messages=message_lines(state),
         synced_at=stamp(state.synced_at) if state.synced_at is not None else old.synced_at,
         last_sync_request=state.request_done,
@@ -354,10 +356,19 @@ def summary(state: ApplicationState) -> tuple[str, str, str]:
         return Reason.PROGRESSING.value, health.message, "going"
     kept = sum(1 for one in state.outcomes.values() if one.result is Result.KEPT)
     more = f", {kept} kept that left Git" if kept else ""
+    if state.glass is not None and state.glass_holds:
+        text = f"{state.applied_commit[:7]} is applied and pinned in the cluster until {state.glass.until}{more}"
+        return Reason.BREAK_GLASS.value, text, "ready"
     if state.written is not None and state.written.spec.source.at:
         text = f"{state.applied_commit[:7]} is applied and pinned, {health.message or 'Healthy'}{more}"
         return Reason.PINNED.value, text, "ready"
     return Reason.SYNCED.value, f"{state.applied_commit[:7]} is applied, {health.message or 'Healthy'}{more}", "ready"
+
+
+def glass_line(glass: BreakGlassStatus) -> str:
+    """The pin in the cluster, for a person."""
+    recorded = f"in Git by {glass.committed[:7]}" if glass.committed else glass.message or "not in Git yet"
+    return f'break-glass: {glass.commit[:7]} until {glass.until} by {glass.by}: "{glass.reason}"; {recorded}'
 
 
 def message_lines(state: ApplicationState) -> list[str]:
@@ -366,6 +377,8 @@ def message_lines(state: ApplicationState) -> list[str]:
     error = state.invalid or state.waiting
     if error is not None and error.hint:
         lines.append(f"mend: {error.hint}")
+    if state.glass is not None and state.glass_holds:
+        lines.append(glass_line(state.glass))
     if state.rolls_back:
         lines.append(state.rolls_back)
     for problem in getattr(error, "problems", ())[1:10]:

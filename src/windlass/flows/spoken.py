@@ -29,8 +29,8 @@ class Spoken:
     def tell(self, state: ApplicationState, before: Application, now: Application) -> None:
         """Events for what is different."""
         was, at = before.spec.source.at, now.spec.source.at
-        if at and at != was and at == state.pinning:
-            state.pinning = ""
+        if at and at != was and at in (state.pinning, state.glass_pin):
+            state.pinning = ""  # told already, by who made it
         elif at and at != was:
             data = events.RolledBack(pins=at, was=was or state.applied_commit)
             self._record.tell(state.name, data, key=f"rollback {state.uid} {state.generation} {at}")

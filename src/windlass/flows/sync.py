@@ -41,6 +41,7 @@ from windlass.flows.waiting import (
     BadManifest,
     DependencyNotReady,
     Frozen,
+    GlassJudged,
     Manual,
     NoInstallation,
     PartlyApplied,
@@ -118,7 +119,9 @@ class Synchronizer:
             if any(self._arrived(state, ref) for ref in state.waiting_for):
                 # It came while we looked, before anybody knew that it is waited for.
                 self._queue.add(key)
-            wakes = isinstance(error, (StageWaits, SourceNotReady, DependencyNotReady, Manual, Suspended, Frozen))
+            wakes = isinstance(
+                error, (StageWaits, SourceNotReady, DependencyNotReady, Manual, Suspended, Frozen, GlassJudged)
+            )
             if not wakes:
                 after = error.after if isinstance(error, (TryLater, PartlyApplied)) else 0.0
                 self._queue.retry(key, base=seconds(retry.backoff), cap=seconds(retry.max), at_least=after)
@@ -158,6 +161,8 @@ class Synchronizer:
         if state.leaving:
             await self._leave(state, written)
             return
+        if state.glass_open:
+            raise GlassJudged()
         source = self._fleet.source_of(state)
         if source is None:
             raise RepositoryMissing(written.spec.source.repository, state.key.namespace)
@@ -216,7 +221,7 @@ class Synchronizer:
                 )
             if not other.ready():
                 raise DependencyNotReady(other.name, f"it is {other.sync} and {other.health.status.value}")
-        if written.spec.sync.mode == "manual" and not asked:
+        if written.spec.sync.mode == "manual" and not (asked or state.glass_holds):
             raise Manual(state.pending_commit or state.applied_commit, state.key)
 
     def _circle(self, start: Key, at: Key) -> bool:

@@ -113,6 +113,16 @@ class Frozen(TryLater):
         )
 
 
+class GlassJudged(TryLater):
+    """A pin by break-glass is asked for. What is wanted is known when it has been judged, in a moment."""
+
+    slug: ClassVar[str] = "break-glass-judged"
+    reason: ClassVar[str] = Reason.BREAK_GLASS_JUDGED.value
+
+    def __init__(self) -> None:
+        super().__init__("a pin in the cluster is asked for, and is being looked at")
+
+
 class StageWaits(TryLater):
     """A later wave, or what needs a CRD, waits for objects. ``refs`` are what it waits for."""
 

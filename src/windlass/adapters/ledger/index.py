@@ -45,7 +45,7 @@ CREATE INDEX by_subject ON events (subject, time);
 CREATE INDEX by_kind ON events (kind, time);
 CREATE INDEX by_time ON events (time);
 """
-_COUNTED = ("applied", "health", "refused", "rolled-back", "drift", "drift-closed")
+_COUNTED = ("applied", "health", "refused", "rolled-back", "break-glass", "drift", "drift-closed")
 
 
 @functools.cache

@@ -32,7 +32,14 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 _KNOWN = {*_CHOICES, ownership.WAVE}
 # What Windlass itself writes: found in a manifest that was copied from a cluster, and left out.
 WRITTEN = frozenset(
-    {ownership.ORIGIN, ownership.APPLIED, ownership.ADOPTED, ownership.LEAVING, f"{PREFIX}sync-requested"}
+    {
+        ownership.ORIGIN,
+        ownership.APPLIED,
+        ownership.ADOPTED,
+        ownership.LEAVING,
+        f"{PREFIX}sync-requested",
+        f"{PREFIX}break-glass",
+    }
 )
 
 _ARGO_HOOKS = {

@@ -77,9 +77,19 @@ def topic(event: Event) -> Topic | None:
             return Topic(f"{whose} image {event.id}", State.TOLD)
         case events.RolledBack() | events.RolledForward():
             return Topic(f"{whose} rollback {event.id}", State.TOLD)
+        case events.GlassBroken():
+            return _glass(event, data.what)
         case events.ExceptionHeld() | events.ExceptionEnded():
             return Topic(f"{whose} exception {event.id}", State.TOLD)
         case events.Lost() | events.Rewritten():
             return Topic(f"ledger {event.id}", State.TOLD)
         case _:
             return None
+
+
+def _glass(event: Event, what: str) -> Topic:
+    """A pin in the cluster is open until it has ended, whoever put it into Git meanwhile."""
+    if what == "refused":
+        return Topic(f"{event.subject} break-glass {event.id}", State.TOLD)
+    firing = what in ("pinned", "committed", "unrecorded")
+    return Topic(f"{event.subject} break-glass", State.FIRING if firing else State.RESOLVED)

@@ -44,6 +44,20 @@ def pin(
     )
 
 
+def pin_by_glass(home: Home, commit: str, *, identity: str, reason: str, was: str, by: str, until: str) -> Intent:
+    """A pin that a person made in the cluster while Git was away, put into Git: it rules from there. Where the file
+    names another commit than it did then, that is the newer word, and stays."""
+    return Intent(
+        id=identity,
+        verb="break-glass",
+        about=home.name,
+        summary=f"Pin {home.name} at {commit[:7]}, as was done in the cluster",
+        reason=reason,
+        facts=(("Pins", commit), ("Was", was), ("Break-Glass", by), ("Until", until), ("Reason", reason)),
+        steps=(SetField(file=home.file, target=home.target, path=AT, value=commit, only=(was or None,)),),
+    )
+
+
 def unpin(home: Home, *, identity: str, reason: str = "", was: str = "") -> Intent:
     """Follows the branch again."""
     return Intent(

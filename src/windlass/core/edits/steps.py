@@ -23,11 +23,13 @@ class _Step(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class SetField(_Step, frozen=True, kw_only=True, tag=True):
-    """The value of a field of an object; ``target`` None is the only document of the file."""
+    """The value of a field of an object; ``target`` None is the only document of the file. With ``only`` where it is
+    one of these (None: not there); what somebody else wrote meanwhile stays."""
 
     target: Target | None
     path: tuple[str | int, ...]
     value: Any
+    only: tuple[Any, ...] | None = None
 
 
 class RemoveField(_Step, frozen=True, kw_only=True, tag=True):
@@ -211,7 +213,7 @@ def _changes(step: SetField | RemoveField | AddItem | RemoveItem, place: Place, 
     path = (*place.path, *step.path)
     there = _value(content, step.path)
     if isinstance(step, SetField):
-        return [Set(path, step.value)]
+        return [Set(path, step.value)] if step.only is None or there in step.only else []
     if isinstance(step, RemoveField):
         return [] if step.given is not None and there != step.given else [Remove(path)]
     items = there if isinstance(there, list) else []

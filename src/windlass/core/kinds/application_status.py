@@ -26,6 +26,11 @@ def _unknown() -> Literal["Unknown"]:
     return "Unknown"
 
 
+def _refused() -> Literal["holds", "refused", "ended"]:
+    """What has no result never held."""
+    return "refused"
+
+
 def _nothing() -> int:
     """Zero, written for the same reason."""
     return 0
@@ -106,6 +111,22 @@ class Deployed(Part, frozen=True):
     ] = None
 
 
+class BreakGlassStatus(Part, frozen=True):
+    """The last pin by break-glass: made in the cluster, without Git, by a person who may."""
+
+    result: Annotated[
+        Literal["holds", "refused", "ended"], Says("`holds` while it pins; `refused` where it never did.")
+    ] = msgspec.field(default_factory=_refused)
+    commit: Annotated[str, Says("The commit that it pins.")] = ""
+    by: Annotated[str, Says("Who, as the API server knows them.")] = ""
+    reason: Annotated[str, Says("Why.")] = ""
+    until: Annotated[str, Says("When it ends by itself.")] = ""
+    was: Annotated[str, Says("What `source.at` said before.")] = ""
+    committed: Annotated[str, Says("The commit that says the same in Git.")] = ""
+    message: Annotated[str, Says("Why it was refused, how it ended, or what is to be done.")] = ""
+    request: Annotated[str, Says("Which request it was: a digest of the annotation.")] = ""
+
+
 class ApplicationStatus(Part, frozen=True):
     """The status of an Application."""
 
@@ -140,6 +161,7 @@ class ApplicationStatus(Part, frozen=True):
         list[Deployed],
         Says("The commits that were applied last, the newest first, at most 10. `windlass rollback` goes back in it."),
     ] = msgspec.field(default_factory=list)
+    break_glass: Annotated[BreakGlassStatus | None, Says("The last pin in the cluster, without Git.")] = None
     messages: Annotated[list[str], Says("What a person needs to know now, a line each.")] = msgspec.field(
         default_factory=list
     )

@@ -21,6 +21,11 @@ DIGEST_SECRET = "windlass-digest-key"  # noqa: S105 - the name of a Secret, not 
 LEASE = "windlass-controller"
 REQUEST = "windlass.dev/sync-requested"
 """Annotation on an Application: ``windlass sync`` sets it to ``<time> <who> [only=Kind/name]``."""
+GLASS = "windlass.dev/break-glass"
+"""Annotation on an Application: ``windlass sync --break-glass`` pins it in the cluster (``core/kinds/glass``)."""
+GLASS_VERB = "break-glass"
+GUARD = "windlass-break-glass"
+"""The admission policy for it, and its binding."""
 LABELS = {"app.kubernetes.io/name": "windlass", "app.kubernetes.io/component": "controller"}
 
 CONTAINERFILE = f"""\
@@ -54,7 +59,7 @@ def definitions() -> list[dict[str, Any]]:
 
 def manifests(deploy: Deploy) -> list[dict[str, Any]]:
     """Everything, in the order in which it is applied."""
-    made = [*definitions(), _namespace(deploy), *access(deploy), *people(), *_requests()]
+    made = [*definitions(), _namespace(deploy), *access(deploy), *people(), *_requests(), *glass_policy()]
     made += [_deployment(deploy), _service(deploy), *_network_policies(deploy)]
     return [*made, installation(deploy)]
 
@@ -78,7 +83,8 @@ def access(deploy: Deploy) -> list[dict[str, Any]]:
         {"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list", "watch"]},
         {"apiGroups": [GROUP], "resources": [f"{one}/status" for one in own], "verbs": ["patch", "update"]},
         # The last step of an Application that left Git, and the word on its children that they leave.
-        {"apiGroups": [GROUP], "resources": ["applications"], "verbs": ["delete", "patch"]},
+        # It also takes a pin by break-glass away when its time is over.
+        {"apiGroups": [GROUP], "resources": ["applications"], "verbs": ["delete", "patch", GLASS_VERB]},
         {"apiGroups": [""], "resources": ["events"], "verbs": ["create", "patch"]},
         # Applies in the name of the account that an Application names, which is always one of its own namespace.
         {"apiGroups": [""], "resources": ["serviceaccounts"], "verbs": ["impersonate"]},
@@ -112,6 +118,8 @@ def people() -> list[dict[str, Any]]:
     read = [{"apiGroups": [GROUP], "resources": kinds, "verbs": ["get", "list", "watch"]}]
     write = [{"apiGroups": [GROUP], "resources": kinds, "verbs": ["create", "delete", "patch", "update"]}]
     ask = [{"apiGroups": [GROUP], "resources": ["applications"], "verbs": ["sync"]}]
+    # Part of no built-in role: whoever may act without Git is bound to it by name.
+    shatter = [{"apiGroups": [GROUP], "resources": ["applications"], "verbs": ["get", "patch", GLASS_VERB]}]
 
     def role(name: str, rules: list[dict[str, Any]], *into: str) -> dict[str, Any]:
         made = _object("rbac.authorization.k8s.io/v1", "ClusterRole", name)
@@ -121,38 +129,38 @@ def people() -> list[dict[str, Any]]:
     return [
         role("windlass-view", read, "view", "edit", "admin"),
         role("windlass-edit", write + ask, "edit", "admin"),
+        role("windlass-break-glass", shatter),
     ]
 
 
 def _requests() -> list[dict[str, Any]]:
     """Whoever changes the annotation by which a sync is asked for needs the verb ``sync``, besides patch."""
-    name = "windlass-sync-requests"
-    asked = f"metadata.annotations[?'{REQUEST}'].orValue('')"
+    may = (_allowed("sync"), "asking for a sync needs the verb sync on applications.windlass.dev")
+    return _policy("windlass-sync-requests", ["UPDATE"], _present(REQUEST), [may])
+
+
+def glass_policy() -> list[dict[str, Any]]:
+    """Whoever writes or takes away a pin by break-glass needs the verb ``break-glass``, and writes it in their own
+    name. The controller believes no such annotation in a cluster without this policy."""
+    new, old = _annotation("object", GLASS), _annotation("oldObject", GLASS)
+    own = f"{new} == '' || {new}.startsWith('{{\"by\":\"' + request.userInfo.username + '\",')"
+    rules = [
+        (_allowed(GLASS_VERB), "a pin in the cluster needs the verb break-glass on applications.windlass.dev"),
+        (own, "a pin by break-glass names who makes it, and nobody else"),
+    ]
+    changed = f"{new} != (oldObject == null ? '' : {old})"
+    return _policy(GUARD, ["CREATE", "UPDATE"], changed, rules)
+
+
+def _policy(name: str, operations: list[str], when: str, rules: list[tuple[str, str]]) -> list[dict[str, Any]]:
+    resource = {"apiGroups": [GROUP], "apiVersions": ["*"], "operations": operations, "resources": ["applications"]}
     policy = {
         **_object("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy", name),
         "spec": {
             "failurePolicy": "Fail",
-            "matchConstraints": {
-                "resourceRules": [
-                    {
-                        "apiGroups": [GROUP],
-                        "apiVersions": ["*"],
-                        "operations": ["UPDATE"],
-                        "resources": ["applications"],
-                    }
-                ]
-            },
-            "matchConditions": [{"name": "asked", "expression": _present(asked)}],
-            "validations": [
-                {
-                    "expression": (
-                        f"authorizer.group('{GROUP}').resource('applications')"
-                        ".namespace(object.metadata.namespace).name(object.metadata.name).check('sync').allowed()"
-                    ),
-                    "message": "asking for a sync needs the verb sync on applications.windlass.dev",
-                    "reason": "Forbidden",
-                }
-            ],
+            "matchConstraints": {"resourceRules": [resource]},
+            "matchConditions": [{"name": "asked", "expression": when}],
+            "validations": [{"expression": rule, "message": message, "reason": "Forbidden"} for rule, message in rules],
         },
     }
     binding = {
@@ -162,11 +170,22 @@ def _requests() -> list[dict[str, Any]]:
     return [policy, binding]
 
 
-def _present(asked: str) -> str:
-    """CEL: the annotation is there and is another one than before."""
-    new = asked.replace("metadata", "object.metadata", 1).replace("annotations[?", "?annotations[?")
-    old = asked.replace("metadata", "oldObject.metadata", 1).replace("annotations[?", "?annotations[?")
-    return f"{new} != {old}"
+def _allowed(verb: str) -> str:
+    """CEL: who asks has this verb on the Application."""
+    return (
+        f"authorizer.group('{GROUP}').resource('applications')"
+        f".namespace(object.metadata.namespace).name(object.metadata.name).check('{verb}').allowed()"
+    )
+
+
+def _annotation(of: str, name: str) -> str:
+    """CEL: an annotation, '' where there is none."""
+    return f"{of}.metadata.?annotations[?'{name}'].orValue('')"
+
+
+def _present(name: str) -> str:
+    """CEL: the annotation is another one than before."""
+    return f"{_annotation('object', name)} != {_annotation('oldObject', name)}"
 
 
 def _object(api_version: str, kind: str, name: str, namespace: str = "") -> dict[str, Any]:

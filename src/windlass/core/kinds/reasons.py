@@ -75,7 +75,15 @@ class Reason(StrEnum):
     FROZEN = "Frozen", "Frozen in Git until the time it names: no new commit is applied."
     MANUAL = "Manual", "sync.mode is manual; `windlass sync` applies what is pending."
     PINNED = "Pinned", "Applied, and held at the commit that source.at pins; `windlass forward` lets go."
+    BREAK_GLASS = "BreakGlass", "Pinned in the cluster by a person who may, without Git; it ends by itself."
+    BREAK_GLASS_ENDED = "BreakGlassEnded", "A pin in the cluster has ended; the message tells how."
+    BREAK_GLASS_JUDGED = "BreakGlassJudged", "A pin in the cluster is asked for, and is being looked at."
     # a person must act
+    BREAK_GLASS_REFUSED = "BreakGlassRefused", "A pin in the cluster was asked for and is not made."
+    BREAK_GLASS_UNRECORDED = (
+        "BreakGlassUnrecorded",
+        "A pin in the cluster can't be committed by the controller: somebody has to, before it ends.",
+    )
     ERROR = "Error", "Something is wrong; the message tells it."
     NEEDS_HUMAN = "NeedsHuman", "Something is wrong until somebody changes it."
     BAD_SPEC = "BadSpec", "A field of the object itself is wrong; the message names it and the mend."

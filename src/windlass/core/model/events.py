@@ -273,6 +273,22 @@ class RolledForward(Data, frozen=True):
     was: str
 
 
+class GlassBroken(Data, frozen=True):
+    """An Application was pinned in the cluster, without Git, and what became of it. ``what``: pinned, refused,
+    committed (by ``revision``), unrecorded (it could not be committed), replaced, expired, let go. ``actor`` is who
+    did it, as the API server knows them; ``was`` the commit that ran."""
+
+    kind: ClassVar[str] = "break-glass"
+
+    what: str
+    commit: str = ""
+    was: str = ""
+    until: str = ""
+    reason: str = ""
+    revision: str = ""
+    why: str = ""
+
+
 class ExceptionHeld(Data, frozen=True):
     """An exception (``what``: suspend, freeze, ignore) holds, as Git says. ``actor`` is whose word it is."""
 
@@ -344,6 +360,7 @@ KINDS: dict[str, type[Data]] = {
         Requested,
         RolledBack,
         RolledForward,
+        GlassBroken,
         ExceptionHeld,
         ExceptionEnded,
         Lost,

@@ -12,7 +12,7 @@ from windlass.core.model.events import Event
 
 KINDS = (
     "applied", "refused", "requested", "drift", "held", "lost", "rewritten", "rolled-back", "rolled-forward",
-    "exception", "exception-ended", "image",
+    "break-glass", "exception", "exception-ended", "image",
 )  # fmt: skip
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -83,6 +83,12 @@ def row(event: Event) -> Row | None:
             )
         case events.RolledForward():
             return msgspec.structs.replace(made, previous=data.was)
+        case events.GlassBroken():
+            more = "; ".join(one for one in (data.revision and f"in Git by {data.revision}", data.why) if one)
+            words = f"until {data.until}: {data.reason}" + (f" ({more})" if more else "")
+            return msgspec.structs.replace(
+                made, outcome=data.what, commit=data.commit, previous=data.was, details=words
+            )
         case events.ExceptionHeld():
             return msgspec.structs.replace(made, outcome=data.what, details=f"until {data.until}: {data.reason}")
         case events.ExceptionEnded():

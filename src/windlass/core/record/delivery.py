@@ -105,7 +105,7 @@ class Delivery:
                 return self._applied(of, fact)
             case "health":
                 return self._health(of, fact)
-            case "rolled-back":
+            case "rolled-back" | "break-glass":
                 last = of.deployments[-1] if of.deployments else None
                 if last is not None and last.commit == fact.word and not last.failed:
                     last.failed = "rolled back"
@@ -208,7 +208,7 @@ class Delivery:
         return None
 
 
-_TAKEN = frozenset({"applied", "rolled-back", "health", "refused", "drift", "drift-closed"})
+_TAKEN = frozenset({"applied", "rolled-back", "break-glass", "health", "refused", "drift", "drift-closed"})
 
 
 def _mean(values: list[float]) -> float | None:

@@ -70,6 +70,8 @@ def fact(event: Event) -> Fact:
             return Fact(time, kind, subject, data.how, f"{data.object} {data.field}")
         case events.RolledBack():
             return Fact(time, kind, subject, data.was, data.pins)
+        case events.GlassBroken():
+            return Fact(time, kind, subject, data.was if data.what == "pinned" else "", data.what)
         case _:
             return Fact(time, kind, subject)
 

@@ -96,6 +96,8 @@ def _rare(event: Event) -> tuple[str, str]:
             return "rolled back", f"{own}pins {short(data.pins)} (was {short(data.was)})   {by}{why}".rstrip()
         case events.RolledForward():
             return "forward", f"follows its branch again (was pinned at {short(data.was)})"
+        case events.GlassBroken():
+            return "break-glass", _glass(data)
         case events.ExceptionHeld():
             by = f"   {plain(data.actor)}" if data.actor else ""
             return "exception", f"{plain(data.what)} until {plain(data.until)}{by}: {_quoted(data.reason)}"
@@ -111,6 +113,22 @@ def _rare(event: Event) -> tuple[str, str]:
             return "rewritten", f"{plain(data.ref)} does not hold {plain(data.tip)[:12]} any more{kept}"
         case _:
             return plain(event.kind), f"by {plain(data.actor)}" if data.actor else ""
+
+
+def _glass(data: events.GlassBroken) -> str:
+    commit, why = short(data.commit), f": {plain(data.why)}" if data.why else ""
+    match data.what:
+        case "pinned":
+            by = f"by {plain(data.actor)}: {_quoted(data.reason)}"
+            return f"{commit} pinned in the cluster until {plain(data.until)} (was {short(data.was)})   {by}"
+        case "committed":
+            return f"{short(data.revision)} says in Git that {commit} is pinned"
+        case "unrecorded":
+            return f"{commit} is pinned and not in Git{why}"
+        case "refused":
+            return f"refused to {plain(data.actor) or 'somebody'}{why}"
+        case _:
+            return f"the pin at {commit} has ended: {plain(data.what)}{why}"
 
 
 def counted(counts: Mapping[str, int]) -> str:
