@@ -158,9 +158,13 @@ def test_wrong_usage_has_its_own_exit_code(repo: Repo, run: Run) -> None:
     assert run("nothing").code == 64
 
 
-def test_breaking_the_glass_is_refused_with_the_way_that_works(run: Run) -> None:
-    done = run("sync", "shop", "--commit", "3f2c1ab", "--break-glass")
-    assert done.code == 3
+def test_breaking_the_glass_needs_a_commit_and_a_reason(run: Run) -> None:
+    for words in (["--commit", "3f2c1ab", "--break-glass"], ["--break-glass", "--reason", "Git is down"]):
+        done = run("sync", "shop", *words)
+        assert done.code == 64
+        assert "needs --commit COMMIT and --reason WHY" in done.err
+    done = run("sync", "shop", "--commit", "3f2c1ab")
+    assert done.code == 64
     assert "windlass rollback shop --to COMMIT" in done.err
 
 
