@@ -87,6 +87,41 @@ def test_what_no_named_key_signed_is_not_followed_and_the_signer_is_in_the_ledge
     assert [one.signer for one in applied()[1].commits] == [evidence.signer, ""], "the one that was sneaked in has none"
 
 
+def test_tags_are_shown_as_releases_and_a_moved_one_where_it_is_now(book: Book, team: Team, person: Person) -> None:
+    team.repository()
+    team.application()
+    first = team.commit({"shop/a.yaml": config_map("a", level="1")}, "Shop 1")
+    team.until_synced(first, seconds=60)
+    git(team.work, "tag", "v1", first)
+    second = team.commit({"shop/a.yaml": config_map("a", level="2")}, "Shop 2")
+    team.until_synced(second, seconds=60)
+    git(team.work, "tag", "-a", "-m", "Release 2", "v2", second)
+    git(team.work, "push", "-q", "origin", "--tags")
+    applied = [first, second]
+
+    def recorded() -> list[str]:
+        found = [one.data for one in book.events(f"{team.namespace}/shop") if isinstance(one.data, events.Applied)]
+        return [one.commit for one in found if one.result == "applied"]
+
+    team.until(lambda: recorded() == applied, "both deployments are in the ledger", 60)
+    assert f"{second[:7]} v2" in person("status", person.shop).out
+    told = person("log", person.shop, "--kind", "applied")
+    assert told.code == 0, told
+    assert f"{second[:7]} v2" in told.out.splitlines()[0]
+    assert f"{first[:7]} v1" in told.out.splitlines()[1]
+    changed = person("log", person.shop, "--changes", "v1..v2")
+    assert changed.code == 2, changed
+    assert "level" in changed.out
+    unknown = person("log", person.shop, "--changes", "v1..v9")
+    assert "'v9' is not a commit id, nor a tag of the repository" in unknown.err
+    git(team.work, "tag", "-f", "v1", second)
+    git(team.work, "push", "-q", "-f", "origin", "v1")
+    git(team.work, "push", "-q", "origin", ":refs/tags/v2")
+    for cache in Path(person.environment["HOME"]).rglob("*.tags.json"):
+        cache.unlink()
+    assert f"{second[:7]} v1 " in person("status", person.shop).out
+
+
 FROM = {"substitute": {"from": [{"configMap": "vars"}]}}
 APP = "windlass.dev/v1alpha1/applications/shop"
 

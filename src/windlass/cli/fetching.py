@@ -8,7 +8,6 @@ cluster, so it is checked, may be no program, and hooks are off. Nothing is aske
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import os
 from collections.abc import Mapping
@@ -82,6 +81,13 @@ async def fetch_tags(url: str) -> None:
     await _bring(checked, cache(url), "+refs/tags/*:refs/tags/*", "--prune")
 
 
+async def ask_tags(url: str) -> str:
+    """The tags that a repository has now, as ``git ls-remote`` tells them. Raises as ``fetch`` does."""
+    checked = parse_url(url, allow_local=True)
+    listed = await _git(checked, "ls-remote", "--tags", *argument([checked.text]))
+    return listed.decode(errors="replace")
+
+
 async def fetch_refs(url: str, pattern: str) -> str:
     """Brings the refs that fit (``refs/windlass/ledger/*``) here under their own names, wherever they were; returns the
     folder. One that is gone on the remote stays here. Raises as ``fetch`` does."""
@@ -111,20 +117,6 @@ def known(url: str, commit: str) -> CommitInfo | None:
         except GitRefused:
             continue
     return None
-
-
-def tags_at(url: str, commit: str) -> list[str]:
-    """The tags of a commit that are known on this machine, sorted: asks nobody."""
-    found: set[str] = set()
-    for folder in [cache(url), *([url.removeprefix("file://")] if url.startswith("file:///") else [])]:
-        if not os.path.isdir(folder):
-            continue
-        repository = Store(folder).repository
-        for name in repository.references.iterator(pygit2.enums.ReferenceFilter.TAGS):
-            with contextlib.suppress(KeyError, ValueError, pygit2.GitError):
-                if str(name.peel(pygit2.Commit).id) == commit:
-                    found.add(name.shorthand)
-    return sorted(found)
 
 
 async def _newest(url: GitUrl, spec: RefSpec) -> str:

@@ -20,7 +20,7 @@ from windlass.cli.options import Moment, cluster_options, ledger_options, namesp
 @click.option("--at", "at", type=Moment(), default=None, help="What ran at this time.")
 @click.option("--commits", is_flag=True, help="The commits and people that led to what runs now.")
 @click.option(
-    "--changes", default="", metavar="A..B", help="What changed from one deployed commit to another, rendered."
+    "--changes", default="", metavar="A..B", help="What changed from one deployed commit or tag to another, rendered."
 )
 @click.option(
     "--trace",

@@ -22,6 +22,7 @@ from windlass.cli import fetching, living
 from windlass.cli.inputs import with_inputs
 from windlass.cli.reaching import Found, Reach, find, reach, repository_of
 from windlass.cli.render import tell_problems
+from windlass.cli.tags import WHOLE
 from windlass.cli.telling import DIFFERS, emit, say, width_of
 from windlass.cli.trees import Place, local, of_application, render_for, request_of
 from windlass.core.kinds.application import Application
@@ -127,6 +128,8 @@ async def place_of(to: Reach, app: Application, path: Path | None, commit: str) 
         return await with_inputs(to, app, of_application(app, local(path, commit)))
     repository = await repository_of(to, app)
     fetched = await fetching.fetch(repository.spec.url, repository.spec.ref)
+    if commit and not WHOLE.fullmatch(commit):
+        await fetching.fetch_tags(repository.spec.url)  # it may be one, and may have been moved
     place = Place(
         fetched.folder,
         app.spec.source.folder,

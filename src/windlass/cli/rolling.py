@@ -7,8 +7,6 @@ it works while sync is automatic, for every renderer and with shared folders. It
 
 from __future__ import annotations
 
-import asyncio
-import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +14,14 @@ from typing import Any
 
 import click
 
-from windlass.adapters.git import CommitInfo, Move, Store
+from windlass.adapters.git import CommitInfo
 from windlass.cli import fetching, outside, reverting
 from windlass.cli.arriving import Arrival, arrive, ask_to_look
 from windlass.cli.holding import Held, holds_for
 from windlass.cli.homes import Place, new_id, place_of, write
 from windlass.cli.pushing import Person, person
 from windlass.cli.reaching import Found, Reach, find, reach, repository_of
+from windlass.cli.tags import commit_named
 from windlass.cli.telling import DIFFERS, RefusedHere, emit, say, width_of
 from windlass.core.edits import Intent
 from windlass.core.edits.intents import pin, unpin
@@ -31,10 +30,8 @@ from windlass.core.kinds.application_status import ApplicationStatus, last_healt
 from windlass.core.kinds.conditions import condition
 from windlass.core.kinds.kind import read_status
 from windlass.core.words.plain import ago, fit, plain, short, took
-from windlass.errors import NeedsHuman, Where
+from windlass.errors import NeedsHuman
 from windlass.flows.write import Written
-
-_HEX = re.compile(r"[0-9a-f]{4,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,9 +203,7 @@ async def _target(to: Reach, asked: Asked, app: Application, status: Application
     url = source.spec.url
     fetched = await fetching.fetch(url, source.spec.ref)
     wanted = asked.to or _earlier(asked, app, status)
-    if asked.to and not _HEX.fullmatch(asked.to):
-        await fetching.fetch_tags(url)
-    return await asyncio.to_thread(_resolved, fetched, wanted, source.metadata.name)
+    return await commit_named(url, fetched, wanted, source.metadata.name)
 
 
 def _earlier(asked: Asked, app: Application, status: ApplicationStatus) -> str:
@@ -227,24 +222,6 @@ def _earlier(asked: Asked, app: Application, status: ApplicationStatus) -> str:
             hint="name one: --to COMMIT, a commit id or a tag",
         )
     return found
-
-
-def _resolved(fetched: fetching.Fetch, wanted: str, repository: str) -> CommitInfo:
-    store = Store(fetched.folder)
-    commit = store.resolve(wanted) if _HEX.fullmatch(wanted) else store.resolve(f"refs/tags/{wanted}")
-    if commit is None:
-        raise NeedsHuman(
-            f"{plain(wanted)!r} is no commit or tag of repository {repository}",
-            where=Where(repository=repository),
-            hint="git log --oneline shows its commits, git tag its tags; a commit needs at least four characters",
-        )
-    if store.moved(commit, fetched.commit) is Move.REWRITTEN:
-        raise NeedsHuman(
-            f"{short(commit)} does not lead to {short(fetched.commit)}, which is followed",
-            where=Where(repository=repository),
-            hint="name a commit of the followed branch",
-        )
-    return store.describe(commit)
 
 
 # --- what became of it ------------------------------------------------------------------------------------------------

@@ -14,14 +14,20 @@ import msgspec
 from windlass.adapters.host.clock import SystemClock
 from windlass.adapters.ledger.index import Index, Wish, on_index_thread
 from windlass.cli.ledgers import Which, opened
+from windlass.cli.reaching import Reach, reach
+from windlass.cli.tags import tags_by_commit
 from windlass.cli.telling import emit, say, width_of
-from windlass.core.model import events
+from windlass.core.kinds import repository
+from windlass.core.model import ObjectRef, events
 from windlass.core.model.events import Applied, Event, encode
 from windlass.core.record.facts import milliseconds
 from windlass.core.words.plain import ago, count, fit, pad, plain, short
 from windlass.core.words.timeline import timeline
-from windlass.errors import NeedsHuman
+from windlass.errors import NeedsHuman, WindlassError
+from windlass.flows.informers import REPOSITORIES
 
+REPOSITORIES_ASKED = 5
+"""So many repositories are asked for their tags."""
 QUIET = ("planned",)
 """What is not told unless it is asked for: its outcome is told."""
 
@@ -62,12 +68,41 @@ async def log(which: Which, asked: Asked) -> int:
     if asked.output != "human":
         emit([as_data(one) for one in found], asked.output)
         return 0
-    say(timeline(found, local_now(), width=width_of(sys.stdout), names=not asked.app))
+    tags = await _tags_of(which, found)
+    say(timeline(found, local_now(), width=width_of(sys.stdout), names=not asked.app, tags=tags))
     if not found:
         say("nothing is recorded that fits\n", sys.stderr)
     elif len(found) == asked.limit:
         say(f"only the newest {asked.limit} are told: --limit tells more\n", sys.stderr)
     return 0
+
+
+async def _tags_of(which: Which, found: list[Event]) -> dict[str, list[str]]:
+    """The tags of the repositories that were deployed from, as the cluster names them; none where it is not asked."""
+    named = dict.fromkeys(one.data.repository for one in found if isinstance(one.data, Applied))
+    named.update(dict.fromkeys(one.subject.removeprefix("Repository/") for one in found if one.subject.count("/") == 2))
+    tags: dict[str, list[str]] = {}
+    if which.url or not any(named):
+        return tags
+    try:
+        async with reach(which.kubeconfig, which.context) as to:
+            for word in [one for one in named if "/" in one][:REPOSITORIES_ASKED]:
+                url = await url_of(to, word)
+                for commit, names in (await tags_by_commit(url)).items() if url else ():
+                    tags.setdefault(commit, []).extend(names)
+    except WindlassError:
+        return tags
+    return tags
+
+
+async def url_of(to: Reach, word: str) -> str:
+    """The address of a Repository as events name it (``shop/config``); "" where it is not there or may not be read."""
+    namespace, _, name = word.partition("/")
+    try:
+        content = await to.cluster.read(REPOSITORIES, ObjectRef(REPOSITORIES.group, repository.KIND, namespace, name))
+        return repository.decode(content).spec.url if content is not None else ""
+    except WindlassError:
+        return ""
 
 
 async def ran_at(which: Which, asked: Asked, at: datetime) -> int:
@@ -144,16 +179,34 @@ async def changes(which: Which, asked: Asked, first: str, second: str) -> int:
     async with opened(which) as index:
         subjects = await on_index_thread(subjects_of, index, asked)
         applied = await on_index_thread(index.events, Wish(subjects, ("applied",), limit=10_000))
-    old, new = (_deployed(applied, word) for word in (first, second))
+    if all(_is_id(word) and len(_matching(applied, word)) == 1 for word in (first, second)):
+        old, new = (_deployed(applied, word, {}) for word in (first, second))
+    else:
+        tags = {name: commit for commit, names in (await _tags_of(which, applied)).items() for name in names}
+        old, new = (_deployed(applied, word, tags) for word in (first, second))
     return await rendered_changes(which, asked, subjects[0], old, new)
 
 
-def _deployed(applied: list[Event], word: str) -> str:
-    """The whole id of a deployed commit that a person names by its beginning."""
-    if re.fullmatch("[0-9a-f]{4,40}", word) is None:
-        raise NeedsHuman(f"{word!r} is not a commit id", hint="windlass log shows those that were deployed")
+def _is_id(word: str) -> bool:
+    return re.fullmatch("[0-9a-f]{4,40}", word) is not None
+
+
+def _matching(applied: list[Event], word: str) -> list[str]:
     known = sorted({one.data.commit for one in applied if isinstance(one.data, Applied)})
-    found = [one for one in known if one.startswith(word)]
+    return [one for one in known if one.startswith(word)]
+
+
+def _deployed(applied: list[Event], word: str, tags: dict[str, str]) -> str:
+    """The whole id of a deployed commit that a person names by its beginning or by a tag."""
+    if word in tags:
+        if not _matching(applied, tags[word]):
+            what = f"{plain(word)} is {short(tags[word])}, which was never deployed, as far as the ledger tells"
+            raise NeedsHuman(what, hint="windlass log --kind applied shows what was")
+        return tags[word]
+    if not _is_id(word):
+        what = f"{word!r} is not a commit id, nor a tag of the repository"
+        raise NeedsHuman(what, hint="windlass log shows those that were deployed")
+    found = _matching(applied, word)
     if len(found) != 1:
         what = "was never deployed" if not found else f"is the beginning of {count(len(found), 'commit')}"
         raise NeedsHuman(f"{word} {what}, as far as the ledger tells", hint="windlass log --kind applied shows them")

@@ -18,6 +18,7 @@ from windlass.cli import fetching, living
 from windlass.cli.behind import pods_behind
 from windlass.cli.planning import reference
 from windlass.cli.reaching import Found, Reach, repository_of
+from windlass.cli.tags import tags_by_commit
 from windlass.core.health import facts_of, health_of, worst
 from windlass.core.kinds.application import Application
 from windlass.core.kinds.application_status import ApplicationStatus
@@ -220,18 +221,19 @@ def _messages(status: ApplicationStatus, live: living.Living, objects: list[Obje
 
 
 async def _commit(to: Reach, app: Application | None, commit: str) -> tuple[str, str, str, tuple[str, ...]]:
-    """Subject, author, time and tags of a commit, where it is on this machine already."""
+    """Subject, author and time of a commit, where it is on this machine already, and its tags as they are now."""
     if app is None or not commit:
         return "", "", "", ()
     try:
         repository = await repository_of(to, app)
     except WindlassError:
         return "", "", "", ()
-    info = await asyncio.to_thread(fetching.known, repository.spec.url, commit)
+    url = repository.spec.url
+    tags = tuple((await tags_by_commit(url)).get(commit, ())[:3])
+    info = await asyncio.to_thread(fetching.known, url, commit)
     if info is None:
-        return "", "", "", ()
-    tags = await asyncio.to_thread(fetching.tags_at, repository.spec.url, commit)
-    return info.subject, info.author, info.time.isoformat(), tuple(tags[:3])
+        return "", "", "", tags
+    return info.subject, info.author, info.time.isoformat(), tags
 
 
 def _since(status: ApplicationStatus, health: Health, told: HealthStatus) -> datetime | None:

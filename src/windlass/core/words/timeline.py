@@ -20,13 +20,20 @@ _ORDER = (
 )  # fmt: skip
 
 
-def timeline(told: Iterable[Event], now: datetime, *, width: int = 0, names: bool = False) -> str:
-    """Many events, a line each. Times are in the zone of ``now``; ``names`` says whose they are."""
+Tags = Mapping[str, Sequence[str]]
+"""Commits to the tags at them."""
+
+
+def timeline(
+    told: Iterable[Event], now: datetime, *, width: int = 0, names: bool = False, tags: Tags | None = None
+) -> str:
+    """Many events, a line each. Times are in the zone of ``now``; ``names`` says whose they are; ``tags`` are told
+    beside the commits that are deployed, fetched or pinned."""
     found = list(told)
     wide = min(32, max((columns(_whose(one)) for one in found), default=0)) if names else 0
     lines = []
     for event in found:
-        verb, text = words(event)
+        verb, text = words(event, tags or {})
         whose = pad(fit(_whose(event), wide), wide) + "  " if names else ""
         lines.append(fit(f"{when(event, now)}  {whose}{pad(verb, _WIDE)} {text}".rstrip(), width))
     return "".join(f"{line}\n" for line in lines)
@@ -40,13 +47,13 @@ def when(event: Event, now: datetime) -> str:
     return local.strftime("%m-%d %H:%M:%S" if local.year == now.year else "%Y-%m-%d %H:%M:%S")
 
 
-def words(event: Event) -> tuple[str, str]:
+def words(event: Event, tags: Tags | None = None) -> tuple[str, str]:
     """The verb and the rest of an event's line."""
     data = event.data
     match data:
         case events.Applied():
             verb = "applying" if data.result == "waits" else plain(data.result)
-            return verb, "   ".join(part for part in _applied(event, data) if part)
+            return verb, "   ".join(part for part in _applied(event, data, tags or {}) if part)
         case events.Planned():
             changes = [f"{one.action} {_object(one.object)}" for one in data.changes[:3]]
             more = f" and {len(data.changes) - 3} more" if len(data.changes) > 3 else ""
@@ -71,14 +78,15 @@ def words(event: Event) -> tuple[str, str]:
         case events.Alerted():
             return "alert", f"{plain(data.name)} {plain(data.status)}: {plain(data.summary)}".rstrip(": ")
         case _:
-            return _rare(event)
+            return _rare(event, tags or {})
 
 
-def _rare(event: Event) -> tuple[str, str]:
+def _rare(event: Event, tags: Tags) -> tuple[str, str]:
     data = event.data
     match data:
         case events.Fetched():
-            return "fetched", f"{short(data.commit.id)} {_quoted(data.commit.subject)} ({plain(data.commit.author)})"
+            by = plain(data.commit.author)
+            return "fetched", f"{_tagged(data.commit.id, tags)} {_quoted(data.commit.subject)} ({by})"
         case events.Held():
             return "held", f"{short(data.held)} is not followed: {plain(data.message)}"
         case events.ImageMoved():
@@ -93,7 +101,7 @@ def _rare(event: Event) -> tuple[str, str]:
             own = f"{short(data.commit)} " if data.commit else ""
             by = "by itself" if data.automatic else ""
             why = f': "{plain(data.reason)}"' if data.reason else ""
-            return "rolled back", f"{own}pins {short(data.pins)} (was {short(data.was)})   {by}{why}".rstrip()
+            return "rolled back", f"{own}pins {_tagged(data.pins, tags)} (was {short(data.was)})   {by}{why}".rstrip()
         case events.RolledForward():
             return "forward", f"follows its branch again (was pinned at {short(data.was)})"
         case events.GlassBroken():
@@ -137,7 +145,12 @@ def counted(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{counts[word]} {plain(word)}" for word in named)
 
 
-def _applied(event: Event, data: events.Applied) -> Sequence[str]:
+def _tagged(commit: str, tags: Tags) -> str:
+    """``3f2c1ab``, or ``3f2c1ab v1.4.2``."""
+    return " ".join([short(commit), *(plain(tag) for tag in list(tags.get(commit, ()))[:3])])
+
+
+def _applied(event: Event, data: events.Applied, tags: Tags) -> Sequence[str]:
     pinned = " (pinned)" if data.pinned else ""
     after = ""
     if data.commits and data.previous not in ("", data.commit) and not data.pinned:
@@ -147,7 +160,7 @@ def _applied(event: Event, data: events.Applied) -> Sequence[str]:
     wrong = [one for one in data.outcomes if one.result in ("failed", "refused")]
     first = f"{_object(wrong[0].object)}: {plain(wrong[0].message)}" if wrong else ""
     resumed = "begun by a controller that was ended" if data.resumed else ""
-    return [f"{short(data.commit)}{pinned}", subject, counted(data.counts), after, resumed, first]
+    return [f"{_tagged(data.commit, tags)}{pinned}", subject, counted(data.counts), after, resumed, first]
 
 
 def _drift(data: events.DriftOpened) -> str:
