@@ -78,6 +78,12 @@ class Commits:
         else:
             self.queue.add(place)
 
+    def gathered(self, repository: Key, seconds: float) -> None:
+        """Nothing more is expected: what waits to be gathered is committed so soon. What failed waits its time."""
+        for place, waiting in self._waiting.items():
+            if place.repository == repository and waiting and not self.queue.failures(place):
+                self.queue.add_after(place, seconds)
+
     def waits(self, repository: Key, identity: str) -> bool:
         """Whether an intent is still to be carried out."""
         return identity in self._waiting.get(Branch(repository), {})

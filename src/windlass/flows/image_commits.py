@@ -39,6 +39,8 @@ from windlass.ports import Clock
 log = structlog.get_logger("windlass")
 GATHER = 0.05
 """Seconds for which decisions are gathered, because releases come in flocks: they become one commit."""
+ROUND = 2.0
+"""Seconds for which they are at most, while others that were told of a push at the same time still look."""
 HELD_FOR = timedelta(days=30)
 LOOKED_BACK = 2000
 """So many commits back the policy's own newest one is looked for."""
@@ -90,9 +92,9 @@ class ImageCommits:
         self._record = record
 
     async def decide(
-        self, written: ImagePolicy, source: SourceState, decision: Decision, lifted: bool, note: Told
+        self, written: ImagePolicy, source: SourceState, decision: Decision, lifted: bool, note: Told, *, gather: float
     ) -> None:
-        """``lifted``: a person has said that the tag is good again."""
+        """``lifted``: a person has said that the tag is good again. ``gather``: seconds in which others may come."""
         history = await on_git_thread(_history, source.folder, source.commit)
         last = newest(history, decision.policy)
         taken = last if last is not None and f"{decision.policy} {decision.text}" in moves(last) else None
@@ -110,7 +112,11 @@ class ImageCommits:
                 log.info("image", policy=str(decision.policy), tag=decision.goal.tag, commit=done.commit)
                 self._tell(written.spec, source, decision, "taken", done, intent.id)
 
-        self._commits.want(source.key, intent, answer, branch=written.spec.update.branch, gather=GATHER)
+        self._commits.want(source.key, intent, answer, branch=written.spec.update.branch, gather=gather)
+
+    def round_over(self, repository: Key) -> None:
+        """All who were told of a push have looked."""
+        self._commits.gathered(repository, GATHER)
 
     def _hold(
         self, written: ImagePolicy, source: SourceState, decision: Decision, last: CommitInfo, note: Told

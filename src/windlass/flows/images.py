@@ -25,7 +25,7 @@ from windlass.core.kinds.reasons import Reason
 from windlass.core.model import ObjectRef, Resource
 from windlass.errors import NeedsHuman, TryLater, Where, WindlassError
 from windlass.flows.fleet import Fleet, Key, SourceState
-from windlass.flows.image_commits import Decision, ImageCommits, Sighting
+from windlass.flows.image_commits import GATHER, ROUND, Decision, ImageCommits, Sighting
 from windlass.flows.image_search import Credentials, Found, ImageSearch, keys_of, search, wanted_of
 from windlass.flows.queue import WorkQueue
 from windlass.flows.report import difference
@@ -87,6 +87,9 @@ class ImageFlow:
         self._queue = queue
         self._commits = commits
         self.policies: dict[Key, PolicyState] = {}
+        self._round: dict[Key, set[Key]] = {}
+        """Of each Repository the policies that were told of a push and have not looked yet: what they decide is one
+        commit."""
 
     # --- what people wrote ------------------------------------------------------------------------------------------
 
@@ -96,6 +99,7 @@ class ImageFlow:
         key = Key(metadata["namespace"], metadata["name"])
         if kind == "DELETED":
             self.policies.pop(key, None)
+            self._looked(key)
             self._queue.drop(key)
             return
         state = self.policies.get(key)
@@ -146,6 +150,8 @@ class ImageFlow:
         ]
         for state in told or [first]:
             state.news = state.news or Sighting(self._clock.now(), "push hook")
+            if state.written is not None:
+                self._round.setdefault(self._repository(state.written), set()).add(state.key)
             self._queue.add(state.key)
         return len(told) or 1
 
@@ -180,7 +186,17 @@ class ImageFlow:
                 state.error = None
                 self._queue.forget(key)
                 self._queue.add_after(key, interval * (1.0 + JITTER * random.random()))  # noqa: S311 - spreads load
+        self._looked(key)
         await self.report(state)
+
+    def _looked(self, key: Key) -> None:
+        """A policy is through; where it was the last one of a round, what was decided is committed."""
+        for repository, waiting in list(self._round.items()):
+            if key in waiting:
+                waiting.discard(key)
+                if not waiting:
+                    del self._round[repository]
+                    self._commits.round_over(repository)
 
     async def _look(self, state: PolicyState, written: ImagePolicy, interval: float) -> None:
         spec = written.spec
@@ -224,7 +240,9 @@ class ImageFlow:
                 state.refused = refused
                 self._queue.add(state.key)
 
-        await self._commits.decide(written, source, decision, decision.goal.tag in state.lifted, note)
+        gather = ROUND if source.key in self._round else GATHER
+        lifted = decision.goal.tag in state.lifted
+        await self._commits.decide(written, source, decision, lifted, note, gather=gather)
 
     async def _decision(
         self,

@@ -56,8 +56,8 @@ def _names(read: Any) -> Iterator[Any]:
         name = package.get("name")
         if isinstance(name, str):
             yield f"{space}/{name}" if isinstance(space, str) and space else name
-    event = _map(read.get("event_data"))
-    if event:  # Harbor
+    event = _map(read.get("event_data") or read.get("data"))
+    if event:  # Harbor, in its own form and as CloudEvents
         yield _map(event.get("repository")).get("repo_full_name")
 
 
