@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import random
 import secrets
 import signal
@@ -19,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -38,38 +40,72 @@ GROWTH = 1.25
 """Times the memory of the first rounds that the last ones may have: the allocator keeps what was used once."""
 
 
+MOST_PACKS = 256
+"""Files of packs that libgit2 keeps open at most (`adapters/git/store.py`), over all repositories."""
+SOCKETS = 16
+"""More connections than in the first rounds that may be open: those of a burst stay for a while."""
+
+
+class Held(NamedTuple):
+    """What a controller holds at one moment. ``packs`` are files of Git's packs; ``files`` all other descriptors but
+    sockets, and but the pipes to children, of which there are a few each."""
+
+    pid: int
+    kilobytes: int
+    files: int
+    packs: int
+    sockets: int
+    threads: int
+    children: int
+
+
+def held(pid: int) -> Held:
+    """Read from /proc."""
+    folder = Path(f"/proc/{pid}")
+    status = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines() if ":" in line)
+    targets = []
+    for one in (folder / "fd").iterdir():
+        with contextlib.suppress(OSError):  # closed meanwhile
+            targets.append(os.readlink(one))
+    packs = sum(".git/" in one or "/pack/pack-" in one or one.endswith((".pack", ".idx")) for one in targets)
+    sockets = sum(one.startswith("socket:") for one in targets)
+    pipes = sum(one.startswith("pipe:") for one in targets)
+    children = len((folder / f"task/{pid}/children").read_text().split())
+    files = len(targets) - packs - sockets - pipes
+    return Held(pid, int(status["VmRSS"].split()[0]), files, packs, sockets, int(status["Threads"]), children)
+
+
 class Usage:
-    """What the controller holds, read from /proc after each round of peace, per life of the process."""
+    """What the controller holds, read after each round of peace, per life of the process."""
 
     def __init__(self) -> None:
-        self.rounds: list[tuple[int, int, int, int, int]] = []
+        self.rounds: list[Held] = []
 
     def take(self, ground: Ground) -> str:
         assert ground.child is not None
-        pid = ground.child.pid
-        folder = Path(f"/proc/{pid}")
-        status = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines() if ":" in line)
-        kilobytes, threads = int(status["VmRSS"].split()[0]), int(status["Threads"])
-        files = len(list((folder / "fd").iterdir()))
-        children = len((folder / f"task/{pid}/children").read_text().split())
-        self.rounds.append((pid, kilobytes, files, threads, children))
-        return f"{kilobytes // 1024} MB, {files} files, {threads} threads, {children} children"
+        now = held(ground.child.pid)
+        self.rounds.append(now)
+        return (
+            f"{now.kilobytes // 1024} MB, {now.files} files, {now.packs} packs, {now.sockets} sockets, "
+            f"{now.threads} threads, {now.children} children"
+        )
 
     def wrong(self) -> list[str]:
         """What grew from the first third to the last third of the longest life."""
-        lives: dict[int, list[tuple[int, int, int, int, int]]] = {}
+        lives: dict[int, list[Held]] = {}
         for one in self.rounds:
-            lives.setdefault(one[0], []).append(one)
+            lives.setdefault(one.pid, []).append(one)
+        packs = max((one.packs for one in self.rounds), default=0)
+        found = [f"{packs} files of packs were open, more than {MOST_PACKS}"] if packs > MOST_PACKS else []
         life = max(lives.values(), key=len, default=[])
         if len(life) < 6:
-            return []
+            return found
         third = len(life) // 3
-        found = []
-        # Files: a mirror's packs, at most some fifty, and the connections of a burst, which stay open for a while.
-        for index, name, more in ((1, "memory (kB)", 0), (2, "open files", 128), (3, "threads", 4), (4, "children", 2)):
-            first = sorted(one[index] for one in life[:third])[third // 2]
-            last = sorted(one[index] for one in life[-third:])[third // 2]
-            if last > first * (GROWTH if index == 1 else 1.0) + more:
+        # Threads and children are started when they are needed, up to a number; what is no socket is exact.
+        for name, more in (("kilobytes", 0), ("files", 0), ("sockets", SOCKETS), ("threads", 4), ("children", 2)):
+            first = sorted(getattr(one, name) for one in life[:third])[third // 2]
+            last = sorted(getattr(one, name) for one in life[-third:])[third // 2]
+            if last > first * (GROWTH if name == "kilobytes" else 1.0) + more:
                 found.append(f"{name} grew from {first} to {last} in {len(life)} rounds of one process")
         return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import time
 from collections.abc import Iterator
@@ -72,6 +73,87 @@ def test_a_webhook_that_is_down_is_waited_for(ground: Ground, team: Team, tmp_pa
         assert team.ready()["reason"] == "Retrying"
         hook.says = lambda request: ""
         team.until_synced(commit)
+
+
+ADMISSION = "/apis/admissionregistration.k8s.io/v1"
+REAL = pytest.mark.parametrize("cluster", [pytest.param("real", marks=pytest.mark.real)], indirect=True)
+
+
+@contextlib.contextmanager
+def policy(team: Team, kind: str, **spec: Any) -> Iterator[None]:
+    """An admission policy over the ConfigMaps `a` of the team's namespace, in force."""
+    name = f"faults-{team.namespace}"
+    matches = {
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": team.namespace}},
+        "resourceRules": [
+            {
+                "apiGroups": [""],
+                "apiVersions": ["v1"],
+                "operations": ["CREATE", "UPDATE"],
+                "resources": ["configmaps"],
+            }
+        ],
+    }
+    named = [{"name": "only-a", "expression": "object.metadata.name in ['a', 'probe']"}]
+    spec = {"matchConstraints": matches, "matchConditions": named, "failurePolicy": "Fail", **spec}
+    actions = {"validationActions": ["Deny"]} if kind == "validating" else {}
+    objects = (
+        (f"{ADMISSION}/{kind}admissionpolicies", spec),
+        (f"{ADMISSION}/{kind}admissionpolicybindings", {"policyName": name, **actions}),
+    )
+    try:
+        for path, content in objects:
+            made = team.cluster.request("POST", path, {"metadata": {"name": name}, "spec": content})
+            assert made.code == 201, made.body
+        yield
+    finally:
+        for path, _ in objects:
+            team.cluster.request("DELETE", f"{path}/{name}")
+
+
+def probe(team: Team) -> Any:
+    """What becomes of a ConfigMap now, without making one."""
+    path = f"/api/v1/namespaces/{team.namespace}/configmaps"
+    content = {"metadata": {"name": "probe"}, "data": {"level": "debug"}}
+    return team.cluster.request("POST", path, content, dryRun="All")
+
+
+@REAL
+@pytest.mark.slow
+def test_an_admission_policy_that_denies_is_told_and_makes_no_hot_loop(ground: Ground, team: Team) -> None:
+    start(team)
+    rule = {"expression": "object.data.level != 'debug'", "message": "not on a Friday"}
+    with policy(team, "validating", validations=[rule]):
+        team.until(lambda: probe(team).code == 422, "the policy is in force", 60)
+        commit = team.commit({f"shop/{name}.yaml": config_map(name, level="debug") for name in "ab"})
+        team.until(lambda: "not on a Friday" in outcome(team, "a").get("message", ""), "it is told", 60)
+        team.until(lambda: (team.get("v1/configmaps/b") or {}).get("data") == {"level": "debug"}, "the other goes on")
+        begun = len(ground.proxy.seen)
+        time.sleep(4)
+        again = [one for one in ground.proxy.writes(begun) if one.path.endswith("/configmaps/a")]
+        assert len(again) <= 6, "asked again at the distances of spec.sync.retry"
+    team.until_synced(commit, seconds=60)
+
+
+@REAL
+@pytest.mark.slow
+def test_an_admission_policy_that_mutates_is_told_and_not_fought(ground: Ground, team: Team) -> None:
+    start(team)
+    patch = '[JSONPatch{op: "replace", path: "/data/level", value: "of the policy"}]'
+    mutation = {"patchType": "JSONPatch", "jsonPatch": {"expression": patch}}
+    with policy(team, "mutating", mutations=[mutation], reinvocationPolicy="Never"):
+        team.until(lambda: b"of the policy" in probe(team).body, "the policy is in force", 60)
+        begun = len(ground.proxy.seen)
+        commit = team.commit({"shop/a.yaml": config_map("a", level="debug")})
+        team.until(lambda: team.status().get("commit") == commit, "it is applied", 60)
+        time.sleep(3)
+        writes = [str(one) for one in ground.proxy.writes(begun) if one.path.endswith("/configmaps/a")]
+        assert len(writes) <= 4, f"applied, and not again and again: {writes}"
+        assert (team.get("v1/configmaps/a") or {})["data"] == {"level": "of the policy"}
+        told = str(team.status()) + str([one for one in team.drift() if "/a" in one["object"]])
+        assert "data.level" in told, told
+    team.until_synced(team.commit({"shop/a.yaml": config_map("a", level="info")}), seconds=60)
+    oracle.equals_git(team)
 
 
 # --- namespaces ------------------------------------------------------------------------------------------------------

@@ -17,8 +17,12 @@ from pathlib import Path
 import pytest
 
 from e2e.team import Team, config_map
+from e2e.test_flow_ledger import Book
 from faults import oracle
 from faults.ground import Ground, page
+from windlass.adapters.git import Store
+from windlass.adapters.ledger import chain
+from windlass.core.model import events
 
 pytestmark = pytest.mark.parametrize("cluster", ["devcluster"], indirect=True)
 MAPS = {f"shop/{name}.yaml": config_map(name, level="info") for name in "abc"}
@@ -125,6 +129,69 @@ def test_a_slow_disk_delays_its_own_repository_and_nothing_else(ground: Ground, 
         team.until_synced(commit, seconds=20)
     finally:
         slow.unlink()
+
+
+# --- the ledger ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def book(ground: Ground, disk: Path) -> Iterator[Book]:
+    made = Book(ground)
+    ground.cluster.eventually(lambda: made.recorded().get("status") == "True", "the ledger is written", 60)
+    yield made
+    made.installation()
+
+
+def recorded(book: Book, team: Team) -> list[str]:
+    """The commits whose apply is in the ledger, in its order."""
+    found = book.events(f"{team.namespace}/shop")
+    return [one.data.commit for one in found if isinstance(one.data, events.Applied)]
+
+
+def whole(book: Book) -> None:
+    store = Store(book.bare)
+    for ref, tip in book.refs().items():
+        assert chain.prove(store, ref, tip, known={}).problems == []
+
+
+@pytest.mark.slow
+def test_a_ledger_on_a_full_disk_loses_nothing(ground: Ground, team: Team, disk: Path, book: Book) -> None:
+    start(team)
+    first = team.head()
+    team.until(lambda: recorded(book, team) == [first], "it is recorded", 60)
+    ballast = fill(disk)
+    before = len(ground.decisions("drift"))
+    team.patch("v1/configmaps/b", {"data": {"level": "hand"}})
+    team.until(lambda: oracle.contains(team.get("v1/configmaps/b"), {"data": {"level": "info"}}), "drift goes back", 60)
+    team.until(lambda: len(ground.decisions("drift")) > before, "it is told", 60)
+    assert page(ground, "/healthz")[0] == 200
+    ballast.unlink()
+    second = team.commit({"shop/a.yaml": config_map("a", level="debug")})
+    team.until_synced(second, seconds=60)
+    team.until(lambda: recorded(book, team) == [first, second], "what came later is recorded", 60)
+    kinds = [one.kind for one in book.events(f"{team.namespace}/shop")]
+    assert "drift" in kinds, f"what could not be written was held, and is in the ledger: {kinds}"
+    whole(book)
+
+
+@pytest.mark.slow
+def test_a_ledger_on_a_slow_disk_delays_no_drift_and_no_sync(
+    ground: Ground, team: Team, disk: Path, book: Book
+) -> None:
+    start(team)
+    first = team.head()
+    slow = ground.folder / "slow"
+    slow.write_text("2")
+    try:
+        commit = team.commit({"shop/a.yaml": config_map("a", level="debug")})
+        team.patch("v1/configmaps/b", {"data": {"level": "hand"}})
+        team.until(lambda: oracle.contains(team.get("v1/configmaps/b"), {"data": {"level": "info"}}), "put back", 60)
+        team.until_synced(commit, seconds=60)
+        assert page(ground, "/healthz")[0] == 200
+    finally:
+        slow.unlink()
+    team.until(lambda: recorded(book, team) == [first, commit], "all is recorded, in its order", 60)
+    whole(book)
 
 
 @pytest.mark.slow

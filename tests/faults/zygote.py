@@ -10,13 +10,17 @@ from __future__ import annotations
 
 import ctypes
 import json
+import mmap
 import os
 import resource
 import signal
+import struct
 import sys
+from datetime import datetime, timedelta
 from typing import Any
 
 from windlass import app
+from windlass.adapters.host.clock import SystemClock
 from windlass.cli import controller, main, running
 
 _PR_SET_PDEATHSIG = 1
@@ -49,6 +53,21 @@ class DiskCounter:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+def jumping(file: str) -> None:
+    """Has the wall clock of this process stand so many seconds beside the machine's as the file says (a double).
+
+    A name space of time, which Linux has, moves the other clocks only: they are those that must not jump.
+    """
+    with open(file, "r+b") as opened:
+        seconds = mmap.mmap(opened.fileno(), 8)
+    true = SystemClock.now
+
+    def now(self: SystemClock) -> datetime:
+        return true(self) + timedelta(seconds=struct.unpack("<d", seconds[:8])[0])
+
+    SystemClock.now = now  # type: ignore[method-assign]
+
+
 def child(wish: dict[str, Any]) -> None:
     """The life of one controller. Never returns."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -64,6 +83,8 @@ def child(wish: dict[str, Any]) -> None:
     os.environ.update(wish.get("environment", {}))
     if wish.get("count"):
         sys.addaudithook(DiskCounter(wish.get("disk", 0), wish["count"]))
+    if wish.get("clock"):
+        jumping(wish["clock"])
     try:
         main(wish["arguments"])
     except SystemExit as end:
