@@ -105,7 +105,7 @@ def command(
         from windlass.cli.against import compare_with
 
         return compare_with(against, place, namespace=namespace, output=output)
-    told: list[tuple[str, list[Explained]]] = []
+    told: list[tuple[str, list[Explained], list[tuple[str, str]]]] = []
     rendered = render_folder(request_of(place, namespace=namespace), lambda *each: told.append(each))
     code = tell_problems(rendered, place.commit, place.repository)
     if rendered.warnings:
@@ -126,7 +126,14 @@ def command(
     return code
 
 
-def show_explained(renderer: str, objects: list[Explained], rendered: Rendered, place: Place, output: str) -> None:
+def show_explained(
+    renderer: str,
+    objects: list[Explained],
+    fields: list[tuple[str, str]],
+    rendered: Rendered,
+    place: Place,
+    output: str,
+) -> None:
     """How the render came to be, as text or as data."""
     import msgspec
 
@@ -135,11 +142,13 @@ def show_explained(renderer: str, objects: list[Explained], rendered: Rendered, 
 
     if output == "human":
         where = place.path or place.folder
-        click.echo(explain_text(renderer, objects, rendered, place=where, values=values_of(place)), nl=False)
+        text = explain_text(renderer, objects, rendered, place=where, values=values_of(place), fields=fields)
+        click.echo(text, nl=False)
         return
     read = {"": rendered.read, **{name: other.read for name, other in rendered.others.items()}}
     content = {
         "renderer": renderer,
+        "values": dict(fields),
         "objects": [
             {
                 "object": str(one.ref),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.server
 import io
+import json
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
@@ -84,6 +85,20 @@ def test_a_chart_that_an_application_names_is_fetched(repo: Repo, run: Run, char
     assert done.code == 1
     assert "no version of web is in 3.x" in done.err
     assert "the newest are: 1.2.0" in done.err
+
+
+def test_it_is_told_which_source_gave_which_value(repo: Repo, run: Run, charts: str) -> None:
+    inline = (APP % charts).replace("[prod.yaml]", "[prod.yaml], valuesFrom: [{secret: s}], values: {level: x}")
+    secret = 'kind: Secret\nmetadata: {name: s}\nstringData: {values.yaml: "level: a\\npassword: hunter2\\n"}\n'
+    repo.commit("Values", **{"env/prod.yaml": "level: warn\nmore: 1\n", "app.yaml": inline, "s.yaml": secret})
+    told = run("render", "env", "--app", "app.yaml", "--values-from", "s.yaml", "--explain").out
+    lines = [line.split() for line in told.splitlines()]
+    assert ["level", "spec.render.helm.values"] in lines
+    assert ["more", "env/prod.yaml"] in lines
+    assert ["password", "Secret", "s"] in lines
+    assert "hunter2" not in told
+    told = run("render", "env", "--app", "app.yaml", "--values-from", "s.yaml", "--explain", "-o", "json").out
+    assert json.loads(told)["values"]["more"] == "env/prod.yaml"
 
 
 @pytest.mark.parametrize(("field", "value", "words"), [

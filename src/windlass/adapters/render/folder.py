@@ -5,17 +5,17 @@ Called by ``cli``. The controller never calls it: what it renders comes from peo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from windlass.adapters.git.snapshot import folder_snapshot
 from windlass.adapters.render.documents import Documents
-from windlass.adapters.render.steps import render
+from windlass.adapters.render.steps import Explain, render
 from windlass.adapters.render.trees import Trees
-from windlass.core.model import Explained, Rendered
+from windlass.core.model import Rendered
 from windlass.ports import RenderRequest
 
 
-def render_folder(request: RenderRequest, explain: Callable[[str, list[Explained]], None] | None = None) -> Rendered:
+def render_folder(request: RenderRequest, explain: Explain | None = None) -> Rendered:
     """What ``request.path`` renders to; ``explain`` as in ``steps.render``. Without a ``commit``, ``request.folder`` is
     a folder on disk, taken as it is now; with one, a Git repository. Raises GitRefused, BadPath; what is wrong with
     manifests is in ``problems``.

@@ -76,6 +76,7 @@ def helm(work: Work) -> Iterator[Raw]:
         if given is None:
             return
         values = given
+        work.given = [(one.name, one.text) for one in values]
         by = HelmProgram(work.request.helm) if work.request.helm else None
         chart, answer, facts = _rendered(work, chart, values, _settings(work, settings), by)
         output = arranged(answer.files, [] if settings.skip_crds else answer.crds)

@@ -6,9 +6,11 @@ Called by the worker and, in process, by the command line. A pure function over 
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
+from typing import Any
 
 from windlass.adapters.git.snapshot import Snapshot
 from windlass.adapters.git.trace import TracedSnapshot
@@ -24,6 +26,8 @@ from windlass.adapters.render.sops import Identities
 from windlass.adapters.render.sops_files import DecryptedSnapshot
 from windlass.adapters.render.substitute import substitute
 from windlass.adapters.render.work import Renderer, Work
+from windlass.core.charts.values import value_origins
+from windlass.core.documents import DocumentError, read
 from windlass.core.images.running import images_of
 from windlass.core.model import Explained, OtherRead, Problem, Rendered
 from windlass.ports import RenderRequest
@@ -49,16 +53,20 @@ RENDERERS: Mapping[str, Renderer] = {"kustomize": _kustomize, "plain": plain, "h
 """By the names of ``spec.render``. What is recognised and not here is refused by name."""
 
 
+Explain = Callable[[str, list[Explained], list[tuple[str, str]]], None]
+
+
 def render(
     request: RenderRequest,
     tree: Snapshot,
     documents: Documents,
     last_changed: LastChanged,
     others: Mapping[str, Snapshot] | None = None,
-    explain: Callable[[str, list[Explained]], None] | None = None,
+    explain: Explain | None = None,
 ) -> Rendered:
     """Renders one folder. ``request.label`` "" leaves the marks of Windlass out (the command line shows manifests).
-    ``others`` are the files of ``request.others``; ``explain`` is told the renderer and how each object came to be."""
+    ``others`` are the files of ``request.others``; ``explain`` is told the renderer, how each object came to be, and
+    which source gave a chart which value."""
     found = Findings()
     sealed, trees, opened = TracedSnapshot(tree), {"": tree, **(others or {})}, []
     if (secret := request.settings.decrypt) is not None:
@@ -78,7 +86,7 @@ def render(
     find_duplicates(prepared, found)
     if explain is not None and chosen:
         told = [Explained(one.ref, one.raw.file, one.raw.line, list(one.raw.steps)) for one in prepared]
-        explain(chosen, sorted(told, key=lambda one: one.ref))
+        explain(chosen, sorted(told, key=lambda one: one.ref), value_origins(_read_values(work.given)))
     objects = to_desired(request, prepared, last_changed)
     size = sum(len(one.body) for one in objects)
     if size > MOST_OUTPUT:
@@ -101,6 +109,13 @@ def render(
         [(one.repository, one.name, one.version) for one in work.wants],
         [] if problems else _told_images(prepared, secrets),
     )
+
+
+def _read_values(given: Iterable[tuple[str, str]]) -> Iterator[tuple[str, Any]]:
+    """Of those that can be read; what is wrong with another is told by the render."""
+    for name, text in given:
+        with contextlib.suppress(DocumentError):
+            yield from ((name, one.value) for one in read(text.encode(), name))
 
 
 _SPLIT = "split it into several Applications"

@@ -35,7 +35,8 @@ class Work:
     then nothing of the render is kept on a disk. ``sealed`` is the commit as it is in Git: what is read there is not
     decrypted, and may be kept by its blob id; what ``tree`` reads may not where the Application decrypts. ``asked`` is
     set by whoever used ``request.facts``; ``secrets`` are texts that were taken out of Secrets, and are told nobody;
-    ``wants`` are charts that are missing and could be fetched.
+    ``wants`` are charts that are missing and could be fetched; ``given`` the sources of a chart's values, by name, the
+    lowest first.
     """
 
     request: RenderRequest
@@ -49,6 +50,7 @@ class Work:
     asked: bool = False
     secrets: set[str] = field(default_factory=set)
     wants: list[ChartWanted] = field(default_factory=list)
+    given: list[tuple[str, str]] = field(default_factory=list)
 
     def data(self, file: str) -> bytes:
         """A file's bytes once more, for the line of a mistake: it is in the trace already."""

@@ -16,12 +16,20 @@ WORDS = {
 
 
 def explain_text(
-    renderer: str, objects: Sequence[Explained], rendered: Rendered, *, place: str, values: Iterable[str] = ()
+    renderer: str,
+    objects: Sequence[Explained],
+    rendered: Rendered,
+    *,
+    place: str,
+    values: Iterable[str] = (),
+    fields: Sequence[tuple[str, str]] = (),
 ) -> str:
     """What the folder is, each object with what made and changed it, and what was read and looked for. ``values`` are
-    where the values of a chart came from, the lowest first."""
+    where the values of a chart came from, the lowest first, and ``fields`` which of them gave which field."""
     lines = [f"{plain(place)}: {WORDS.get(renderer, renderer)}"]
     lines += [f"  values: {plain(one)}" for one in values]
+    side = max((len(field) for field, _ in fields), default=0)
+    lines += [f"    {plain(field).ljust(side)}  {plain(name)}" for field, name in fields]
     lines.append("")
     width = max((len(str(one.ref)) for one in objects), default=0)
     for one in objects:
