@@ -17,6 +17,7 @@ import yaml
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from tests.unit.ociserver.test_protocol import digest, manifest_of
+from tests.unit.trust.private_sigstore import IDENTITY, ISSUER, PrivateSigstore
 
 from e2e.team import Team, deployment, git
 from e2e.test_cli import Person
@@ -93,6 +94,32 @@ class RegistryHost:
         manifest = {**manifest_of(b"{}", payload), "layers": [layer]}
         path = f"/v2/{name}/manifests/{image.replace(':', '-')}.sig"
         self.ask("PUT", path, json.dumps(manifest).encode(), MANIFEST)
+
+    def keep(self, image: str, payload: bytes, signature: bytes, certificate: bytes, entry: bytes) -> None:
+        """A keyless signature in the older form, as cosign keeps it beside an image."""
+        for content in (b"{}", payload):
+            self.push_blob("acme/shop", content)
+        annotations = {
+            "dev.cosignproject.cosign/signature": base64.b64encode(signature).decode(),
+            "dev.sigstore.cosign/certificate": certificate.decode(),
+            "dev.sigstore.cosign/bundle": entry.decode(),
+        }
+        layer = {"mediaType": SIMPLE, "digest": digest(payload), "size": len(payload), "annotations": annotations}
+        manifest = {**manifest_of(b"{}", payload), "layers": [layer]}
+        path = f"/v2/acme/shop/manifests/{image.replace(':', '-')}.sig"
+        self.ask("PUT", path, json.dumps(manifest).encode(), MANIFEST)
+
+    def attach_bundle(self, image: str, bundle: dict[str, Any]) -> None:
+        """A bundle of Sigstore, as cosign attaches it to an image."""
+        content = json.dumps(bundle).encode()
+        for blob in (b"{}", content):
+            self.push_blob("acme/shop", blob)
+        kind = bundle["mediaType"]
+        layer = {"mediaType": kind, "digest": digest(content), "size": len(content)}
+        subject = {"mediaType": MANIFEST, "digest": image, "size": 1}
+        manifest = {**manifest_of(b"{}", content), "layers": [layer], "subject": subject, "artifactType": kind}
+        body = json.dumps(manifest).encode()
+        self.ask("PUT", f"/v2/acme/shop/manifests/{digest(body)}", body, MANIFEST)
 
 
 @pytest.fixture
@@ -257,6 +284,35 @@ def test_an_image_without_the_right_signature_is_not_taken(team: Team, registry:
     told(team)
     team.windlass.cluster.eventually(lambda: state(team).get("tag") == "1.4.2", "it has looked", 10)
     assert f"acme/shop:1.4.2@{good}" in web(team)
+
+
+def test_an_image_is_taken_by_who_signed_it_without_a_key(team: Team, registry: RegistryHost, person: Person) -> None:
+    sigstore = PrivateSigstore()
+    keyless = {"issuer": ISSUER, "identityPattern": r"https://github\.com/acme/shop/.+@refs/tags/v.+"}
+    team.put("v1", "ConfigMap", "sigstore-root", data={"trusted_root.json": sigstore.trusted_root().decode()})
+    shop(team, registry, pin="tag+digest", verify={"cosign": {"keyless": keyless}})
+    good = registry.push("1.4.2")
+    registry.attach_bundle(good, sigstore.bundle(good))
+    foreign = registry.push("1.4.3")
+    registry.keep(foreign, **sigstore.simple(foreign, sigstore.leaf("mallory@evil.example")))
+    old = registry.push("1.4.4")
+    registry.keep(old, **PrivateSigstore().simple(old))
+    # A good signature of another image, moved over here.
+    moved = registry.push("1.4.5")
+    registry.attach_bundle(moved, sigstore.bundle(good))
+    registry.push("1.4.6")
+    told(team)
+    until(team, lambda: f"acme/shop:1.4.2@{good}" in web(team), "the one by the right signer is taken", 60)
+    message = git(team.work, "log", "-1", "--format=%B", "--", WEB).stdout
+    assert f"signed by {IDENTITY} ({ISSUER})" in " ".join(message.split())
+    checked = person("image", "check", f"{team.namespace}/shop", "-o", "json")
+    assert checked.code == 0, checked
+    why = {one["tag"]: one["why"] for one in json.loads(checked.out)["verdicts"]}
+    assert why["1.4.6"] == "has no signature"
+    assert why["1.4.5"] == "its signature is not good: it is of another image"
+    assert why["1.4.4"] == "its signature is not good: no transparency log that is trusted has it"
+    assert f"mallory@evil.example ({ISSUER}) signed it, who is not the one asked for" in why["1.4.3"]
+    assert why["1.4.2"].endswith(f"signed by {IDENTITY} ({ISSUER})")
 
 
 def test_a_hook_that_is_forged_malformed_or_for_nobody_is_refused_alike(team: Team, registry: RegistryHost) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from fuzz import files, outside
+from fuzz import files, outside, signers
 from windlass.adapters.cluster.answers import Asked, to_error
 from windlass.adapters.cluster.decode import Decoder, Unreadable
 from windlass.adapters.cluster.discovery import _Root, _Table, _take_group
@@ -403,7 +403,7 @@ TARGETS: dict[str, tuple[Target, tuple[type[Exception], ...], Sequence[bytes]]] 
     "masked": (masked, (), [b'{"data":{"a":"eA=="},"stringData":{"b":"y"},"metadata":{"annotations":{"k":"v"}}}']),
     "hook": (hook, (), [b"sha256=00\n{}", b"\xe9\n{}"]),
 }
-for room in (files, outside):
+for room in (files, outside, signers):
     TARGETS |= {name: (target, errors, room.SEEDS[name]) for name, (target, errors) in room.TARGETS.items()}
 
 

@@ -29,9 +29,9 @@ from windlass.core.model import ObjectRef
 from windlass.core.words.images import image_of, policy_lines, selection_text
 from windlass.core.words.plain import plain
 from windlass.errors import NeedsHuman, Where
-from windlass.flows.image_search import Credentials, ImageSearch, keys_of
+from windlass.flows.image_search import Credentials, ImageSearch, credentials_of
 from windlass.flows.images import POLICIES, REQUEST
-from windlass.flows.secrets import SECRETS, decoded
+from windlass.flows.secrets import RESOURCES, contents
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,24 +141,19 @@ async def find_policy(to: Reach, word: str, given: str) -> tuple[str, dict[str, 
 
 
 async def _credentials(to: Reach, policy: ImagePolicy) -> Credentials:
-    spec = policy.spec
-    pull: Mapping[str, bytes] = await _secret(to, policy, spec.pull.secret) if spec.pull is not None else {}
-    if spec.verify is None:
-        return Credentials(pull)
-    name = spec.verify.cosign.key.secret
-    return Credentials(pull, keys_of(await _secret(to, policy, name), name))
-
-
-async def _secret(to: Reach, policy: ImagePolicy, name: str) -> Mapping[str, bytes]:
     namespace = policy.metadata.namespace
-    content = await to.cluster.read(SECRETS, ObjectRef("", "Secret", namespace, name))
-    if content is None:
-        raise NeedsHuman(
-            f"Secret {name} is not in namespace {namespace}",
-            where=Where(field=f"ImagePolicy {policy.metadata.name}"),
-            hint="make it there, or mend the name",
-        )
-    return decoded(content.get("data") or {}, name)
+
+    async def read(kind: str, name: str) -> Mapping[str, bytes]:
+        content = await to.cluster.read(RESOURCES[kind], ObjectRef("", kind, namespace, name))
+        if content is None:
+            raise NeedsHuman(
+                f"{kind} {name} is not in namespace {namespace}",
+                where=Where(field=f"ImagePolicy {policy.metadata.name}"),
+                hint="make it there, or mend the name",
+            )
+        return contents(kind, content, name)
+
+    return await credentials_of(policy.spec, read)
 
 
 def name_of(content: dict[str, Any]) -> str:

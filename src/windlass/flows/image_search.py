@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -40,10 +40,21 @@ from windlass.core.images import (
     rank,
 )
 from windlass.core.images.select import MOST_NEWEST
-from windlass.core.kinds.image_policy import ImagePolicy, ImagePolicySpec
-from windlass.core.trust import Key, read_keys, verify_bundle, verify_simple
+from windlass.core.kinds.image_policy import ROOT_KEY, ImagePolicy, ImagePolicySpec, Keyless
+from windlass.core.trust import (
+    Key,
+    Root,
+    Signed,
+    Signers,
+    read_keys,
+    read_root,
+    verify_bundle,
+    verify_keyless_bundle,
+    verify_keyless_simple,
+    verify_simple,
+)
 from windlass.errors import NeedsHuman, Where
-from windlass.ports import Charts, ChartWanted, ImageFacts, Images, ImageWanted
+from windlass.ports import Charts, ChartWanted, ImageFacts, Images, ImageWanted, SignedClaim
 
 MOST_CHECKED = 10
 """So many of the best tags are held against platform and signature; then none is taken."""
@@ -59,10 +70,13 @@ NONE: Secrets = {}
 
 
 class Credentials(msgspec.Struct, frozen=True):
-    """What a policy's Secrets hold: for the registry, and the keys of signatures."""
+    """What a policy's Secrets hold: for the registry, and the keys of signatures; or who signs without a key, and the
+    root of trust that shows it."""
 
     pull: Secrets = {}
     keys: tuple[Key, ...] = ()
+    signers: Signers | None = None
+    root: Root | None = None
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -107,12 +121,37 @@ def image_of(spec: ImagePolicySpec) -> ImageWanted:
     return ImageWanted(*parse(spec.image).image, spec.insecure)
 
 
-def keys_of(secret: Secrets, name: str) -> tuple[Key, ...]:
-    """The keys of a Secret. Raises BadKey."""
+async def credentials_of(spec: ImagePolicySpec, read: Callable[[str, str], Awaitable[Secrets]]) -> Credentials:
+    """What a policy names. ``read`` gives the keys of a Secret or ConfigMap, by kind and name. Raises BadKey, BadRoot
+    and what ``read`` raises."""
+    pull = await read("Secret", spec.pull.secret) if spec.pull is not None else NONE
+    cosign = spec.verify.cosign if spec.verify is not None else None
+    if cosign is None:
+        return Credentials(pull)
+    if cosign.keyless is not None:
+        kind, name = cosign.keyless.named
+        root = await asyncio.to_thread(_root_of, await read(kind, name), kind, name)
+        return Credentials(pull, signers=_signers(cosign.keyless), root=root)
+    assert cosign.key is not None, "checked when the kind was read"
+    return Credentials(pull, _keys_of(await read("Secret", cosign.key.secret), cosign.key.secret))
+
+
+def _keys_of(secret: Secrets, name: str) -> tuple[Key, ...]:
     try:
         return tuple(read_keys(secret.get("cosign.pub", b"")))
     except NeedsHuman as error:
         raise error.at(Where(field=f"Secret {name}, key cosign.pub")) from None
+
+
+def _root_of(data: Secrets, kind: str, name: str) -> Root:
+    try:
+        return read_root(data.get(ROOT_KEY, b""))
+    except NeedsHuman as error:
+        raise error.at(Where(field=f"{kind} {name}, key {ROOT_KEY}")) from None
+
+
+def _signers(keyless: Keyless) -> Signers:
+    return Signers(keyless.issuer, keyless.issuer_pattern, keyless.identity, keyless.identity_pattern)
 
 
 class ImageSearch:
@@ -183,45 +222,66 @@ class ImageSearch:
             raise
 
     async def _checked(self, spec: ImagePolicySpec, tag: str, credentials: Credentials, fresh: float) -> Facts:
-        """The digest of a tag, and why it may not be taken. What can't be known is refused."""
+        """The digest of a tag, who signed it, and why it may not be taken. What can't be known is refused."""
         image = image_of(spec)
+        signed = Signed("")
         try:
             digest = await self._images.digest(image, tag, credentials.pull, fresh=fresh)
             if spec.platform and not await self._has(image, digest, credentials.pull, spec.platform):
                 return Facts(digest, refused=f"has no image for {spec.platform}")
-            refused = await self._signed(image, digest, credentials) if spec.verify is not None else ""
+            if spec.verify is not None:
+                signed = await self._signed(image, digest, credentials)
         except NeedsHuman as error:
             if error.reason not in ("RegistryMissing", "RegistryWrong"):
                 raise
             return Facts(refused=error.what)
-        return Facts(digest, refused=refused)
+        return Facts(digest, refused=signed.why, signer=signed.by)
 
     async def _has(self, image: ImageWanted, digest: str, secrets: Secrets, platform: str) -> bool:
         facts = await self._images.facts(image, digest, secrets, platform=platform)
         return any(one == platform or one.startswith(f"{platform}/") for one in facts.platforms)
 
-    async def _signed(self, image: ImageWanted, digest: str, credentials: Credentials) -> str:
-        """Why no signature of this digest is good, "" where one is."""
+    async def _signed(self, image: ImageWanted, digest: str, credentials: Credentials) -> Signed:
+        """Who signed this digest, or why no signature of it is good."""
         claims = await self._images.signatures(image, digest, credentials.pull)
-        why = ""
-        for claim in claims:
-            keys = list(credentials.keys)
-            simple = claim.form == "simple"
-            wrong = (
-                verify_simple(claim.payload, claim.signature, digest, keys)
-                if simple
-                else verify_bundle(claim.payload, digest, keys)
-            )
-            if not wrong:
-                return ""
-            why = why or wrong
-        return f"its signature is not good: {why}" if claims else "has no signature"
+        if not claims:
+            return Signed("has no signature")
+        # Certificates and logs cost milliseconds each: not on the loop.
+        verdicts = await asyncio.to_thread(_judge, claims, digest, credentials)
+        good = next((one for one in verdicts if not one.why), None)
+        if good is not None:
+            return good
+        # Of several that are not good, the one whose signer is known says most.
+        told = next((one for one in verdicts if one.by), verdicts[0])
+        return Signed(f"its signature is not good: {told.why}")
 
     async def facts(self, spec: ImagePolicySpec, reference: str, secrets: Secrets) -> ImageFacts | None:
         """What the chosen image says of itself, for the commit's message. None for a chart."""
         if spec.chart is not None:
             return None
         return await self._facts(image_of(spec), reference, secrets, spec.platform)
+
+
+def _judge(claims: Sequence[SignedClaim], digest: str, credentials: Credentials) -> list[Signed]:
+    """Each signature's verdict, up to the first good one."""
+    found: list[Signed] = []
+    for claim in claims:
+        found.append(_verdict(claim, digest, credentials))
+        if not found[-1].why:
+            break
+    return found
+
+
+def _verdict(claim: SignedClaim, digest: str, credentials: Credentials) -> Signed:
+    root, signers, keys = credentials.root, credentials.signers, list(credentials.keys)
+    if root is not None and signers is not None:
+        if claim.form == "simple":
+            given = claim.payload, claim.signature, claim.certificate, claim.entry
+            return verify_keyless_simple(*given, digest, root, signers)
+        return verify_keyless_bundle(claim.payload, digest, root, signers)
+    if claim.form == "simple":
+        return Signed(verify_simple(claim.payload, claim.signature, digest, keys))
+    return Signed(verify_bundle(claim.payload, digest, keys))
 
 
 def needs_check(spec: ImagePolicySpec) -> bool:

@@ -26,10 +26,10 @@ from windlass.core.model import ObjectRef, Resource
 from windlass.errors import NeedsHuman, TryLater, Where, WindlassError
 from windlass.flows.fleet import Fleet, Key, SourceState
 from windlass.flows.image_commits import GATHER, ROUND, Decision, ImageCommits, Sighting
-from windlass.flows.image_search import Credentials, Found, ImageSearch, keys_of, search, wanted_of
+from windlass.flows.image_search import Credentials, Found, ImageSearch, credentials_of, search, wanted_of
 from windlass.flows.queue import WorkQueue
 from windlass.flows.report import difference
-from windlass.flows.secrets import SecretReader
+from windlass.flows.secrets import Credential, SecretReader
 from windlass.flows.waiting import RepositoryMissing, SourceNotReady
 from windlass.ports import Clock, Cluster, ClusterUnavailable, ObjectMissing
 
@@ -323,13 +323,12 @@ class ImageFlow:
         return state.found
 
     async def _credentials(self, state: PolicyState, written: ImagePolicy) -> Credentials:
-        spec, namespace = written.spec, written.metadata.namespace
         fresh = state.error is not None
-        pull = await self._secrets.read(namespace, spec.pull.secret, fresh=fresh) if spec.pull is not None else {}
-        if spec.verify is None:
-            return Credentials(pull)
-        name = spec.verify.cosign.key.secret
-        return Credentials(pull, keys_of(await self._secrets.read(namespace, name, fresh=fresh), name))
+
+        async def read(kind: str, name: str) -> Credential:
+            return await self._secrets.read(written.metadata.namespace, name, fresh=fresh, kind=kind)
+
+        return await credentials_of(written.spec, read)
 
     def _repository(self, written: ImagePolicy) -> Key:
         """Always in the policy's own namespace."""

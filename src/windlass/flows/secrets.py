@@ -21,6 +21,7 @@ from windlass.ports import Clock, Cluster
 KEEP = 600.0
 AGAIN = 10.0
 SECRETS = Resource("", "v1", "secrets", "Secret", True)
+RESOURCES = {"ConfigMap": Resource("", "v1", "configmaps", "ConfigMap", True), "Secret": SECRETS}
 
 
 class Credential(dict[str, bytes]):
@@ -39,24 +40,27 @@ class SecretReader:
     def __init__(self, cluster: Cluster, clock: Clock) -> None:
         self._cluster = cluster
         self._clock = clock
-        self._kept: dict[Key, tuple[float, Credential]] = {}
+        self._kept: dict[tuple[str, Key], tuple[float, Credential]] = {}
         self._hooked: dict[Key, float] = {}
 
-    async def read(self, namespace: str, name: str, *, fresh: bool = False) -> Credential:
-        """Raises NeedsHuman when the Secret is not there or holds something else than base64."""
-        key = Key(namespace, name)
+    async def read(self, namespace: str, name: str, *, fresh: bool = False, kind: str = "Secret") -> Credential:
+        """The keys of a Secret, or of a ConfigMap where one is named in its place. Raises NeedsHuman when it is not
+        there or holds something else than base64."""
+        key = kind, Key(namespace, name)
         kept = self._kept.get(key)
         now = self._clock.monotonic()
         if kept is not None and not fresh and now - kept[0] < KEEP:
             return kept[1]
-        content = await self._cluster.read(SECRETS, ObjectRef("", "Secret", namespace, name))
+        content = await self._cluster.read(RESOURCES[kind], ObjectRef("", kind, namespace, name))
         if content is None:
             raise NeedsHuman(
-                f"Secret {name} is not in namespace {namespace}",
-                where=Where(field=f"Secret {namespace}/{name}"),
-                hint="make it there, with the keys that docs/kinds/repository.md lists",
+                f"{kind} {name} is not in namespace {namespace}",
+                where=Where(field=f"{kind} {namespace}/{name}"),
+                hint="make it there, with the keys that docs/kinds/repository.md lists"
+                if kind == "Secret"
+                else "make it there, or mend the name",
             )
-        credential = decoded(content.get("data") or {}, name)
+        credential = contents(kind, content, name)
         self._kept[key] = (now, credential)
         return credential
 
@@ -67,7 +71,7 @@ class SecretReader:
         asked at most each ``AGAIN`` seconds, whether the Secret is there or not.
         """
         key, now = Key(source.namespace, name), self._clock.monotonic()
-        kept = self._kept.get(key)
+        kept = self._kept.get(("Secret", key))
         if kept is None or again:
             if now - self._hooked.get(key, float("-inf")) < AGAIN:
                 return kept[1].get("token", b"") if kept is not None else b""
@@ -79,11 +83,20 @@ class SecretReader:
         return credential.get("token", b"")
 
     def forget(self, namespace: str, name: str) -> None:
-        self._kept.pop(Key(namespace, name), None)
+        self._kept.pop(("Secret", Key(namespace, name)), None)
 
 
-def decoded(data: Mapping[str, Any], name: str) -> Credential:
+def contents(kind: str, content: Mapping[str, Any], name: str) -> Credential:
+    """The keys of a Secret or ConfigMap as bytes. Raises NeedsHuman for what is not base64."""
+    if kind == "Secret":
+        return decoded(content.get("data") or {}, name)
+    plain = {key: str(value).encode() for key, value in (content.get("data") or {}).items()}
+    return Credential(plain | decoded(content.get("binaryData") or {}, name, kind))
+
+
+def decoded(data: Mapping[str, Any], name: str, kind: str = "Secret") -> Credential:
+    """Values in base64. Raises NeedsHuman."""
     try:
         return Credential({key: base64.b64decode(value or "", validate=True) for key, value in data.items()})
     except (binascii.Error, ValueError, TypeError):
-        raise NeedsHuman(f"Secret {name} holds a value that is not base64") from None
+        raise NeedsHuman(f"{kind} {name} holds a value that is not base64") from None

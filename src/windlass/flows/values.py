@@ -9,27 +9,22 @@ what a render was made with is told by a ``Stamp``.
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import hashlib
 import hmac
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from windlass.core.kinds.chart_source import Keyring
 from windlass.core.kinds.rendering import Named, Render
-from windlass.core.model import ObjectRef, Resource
+from windlass.core.model import ObjectRef
 from windlass.errors import NeedsHuman, Where
 from windlass.flows.fleet import Key, Stamp
+from windlass.flows.secrets import RESOURCES, contents
 from windlass.flows.supervise import Supervisor
 from windlass.ports import ChartUnverified, Cluster, ClusterValues, NotAllowed
 
-RESOURCES = {
-    "ConfigMap": Resource("", "v1", "configmaps", "ConfigMap", True),
-    "Secret": Resource("", "v1", "secrets", "Secret", True),
-}
 KEYRING = "spec.source.chart.verify.keyring"
 PATIENCE = 2.0
 """Seconds that a render waits for the watch of a value to be there; the value is read all the same after that."""
@@ -63,7 +58,7 @@ async def read_named(cluster: Cluster, namespace: str, named: Named, user: str, 
         error.hint = f"let {who} get the {named.kind} {named.name} in namespace {namespace} (a Role, a RoleBinding)"
         raise error.at(Where(field=field)) from None
     if content is not None:
-        return _decoded(content, named)
+        return contents(named.kind, content, named.name)
     if named.optional:
         return None
     hint = "make it there, or say optional: true where it is named" if field == "spec.render" else "make it there"
@@ -106,17 +101,6 @@ def digests(values: ClusterValues, key: bytes) -> dict[str, str]:
                 made.update(len(part).to_bytes(8, "big") + part)
         found[name] = f"hmac-sha256:{made.hexdigest()[:16]}"
     return found
-
-
-def _decoded(content: dict[str, Any], named: Named) -> dict[str, bytes]:
-    plain = (
-        {} if named.kind == "Secret" else {key: value.encode() for key, value in (content.get("data") or {}).items()}
-    )
-    coded = content.get("data" if named.kind == "Secret" else "binaryData") or {}
-    try:
-        return {**plain, **{key: base64.b64decode(value or "", validate=True) for key, value in coded.items()}}
-    except (binascii.Error, ValueError, TypeError):
-        raise NeedsHuman(f"{named.kind} {named.name} holds a value that is not base64") from None
 
 
 @dataclass(slots=True)

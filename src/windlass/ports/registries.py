@@ -81,11 +81,14 @@ class ImageFacts(msgspec.Struct, frozen=True):
 
 class SignedClaim(msgspec.Struct, frozen=True):
     """One signature found beside an image, not verified. ``form`` is "simple" (the payload and its signature) or
-    "bundle" (the payload is a bundle of Sigstore, which holds its signature)."""
+    "bundle" (the payload is a bundle of Sigstore, which holds its signature). Beside a simple one there may be a
+    ``certificate`` (PEM) and an ``entry`` of a transparency log (JSON, as cosign keeps it)."""
 
     form: str
     payload: bytes
     signature: bytes = b""
+    certificate: bytes = b""
+    entry: bytes = b""
 
 
 class Images(Protocol):

@@ -57,7 +57,7 @@ def test_each_rule_of_the_crds_has_a_message() -> None:
     rules = [
         rule for crd in crds() for _, node in schemas(root(crd)) for rule in node.get("x-kubernetes-validations", [])
     ]
-    assert len(rules) == 18
+    assert len(rules) == 22
     assert all(":" in rule["message"] for rule in rules)
 
 
@@ -66,6 +66,12 @@ UPDATE = {"repository": "config", "paths": ["apps"]}
 IMAGE = {"image": "registry.example.com/acme/shop", "update": UPDATE}
 CHART = {"repository": "https://charts.example.com", "name": "redis"}
 VERIFY = {"cosign": {"key": {"secret": "cosign-pub"}}}
+
+
+def keyless(**fields: Any) -> dict[str, Any]:
+    """A policy that is verified without a key."""
+    verify = {"cosign": {"keyless": fields}}
+    return {**IMAGE, "select": {"semver": "1.x"}, "verify": verify, "pin": "digest"}
 
 
 @pytest.mark.parametrize(
@@ -95,6 +101,16 @@ VERIFY = {"cosign": {"key": {"secret": "cosign-pub"}}}
         (image_policy.decode, {"update": UPDATE, "select": {"semver": "1.x"}, "chart": CHART, "pin": "digest"}),
         (image_policy.decode, {**IMAGE, "select": {"semver": "1.x"}, "verify": VERIFY}),
         (image_policy.decode, {**IMAGE, "select": {"semver": "1.x"}, "verify": VERIFY, "pin": "tag+digest"}),
+        (image_policy.decode, {**IMAGE, "select": {"semver": "1.x"}, "verify": {"cosign": {}}, "pin": "digest"}),
+        (image_policy.decode, keyless()),
+        (image_policy.decode, keyless(issuer="https://a.example")),
+        (image_policy.decode, keyless(issuer="https://a.example", identity="ada@acme.example")),
+        (image_policy.decode, keyless(issuerPattern="https://.+", identityPattern=".+@acme[.]example")),
+        (image_policy.decode, keyless(issuer="https://a.example", issuerPattern="a", identity="b")),
+        (image_policy.decode, keyless(issuer="https://a.example", identity="a", identityPattern="b")),
+        (image_policy.decode, keyless(issuer="https://a.example", identity="a", root={})),
+        (image_policy.decode, keyless(issuer="https://a.example", identity="a", root={"secret": "root"})),
+        (image_policy.decode, keyless(issuer="a", identity="a", root={"secret": "root", "configMap": "root"})),
     ],
 )
 def test_the_cel_rules_and_the_reading_say_the_same(decode: Any, spec: dict[str, Any]) -> None:

@@ -310,3 +310,26 @@ async def test_a_signature_that_is_no_base64_is_passed_over(tmp_path: Path) -> N
         tag = f"{made.replace(':', '-')}.sig"
         await client.ask("PUT", f"/v2/acme/shop/manifests/{tag}", beside, Content_Type=MANIFEST)
         assert await images.signatures(image, made, {}) == []
+
+
+async def test_what_cosign_keeps_beside_an_image_comes_with_its_certificate_and_log_entry(tmp_path: Path) -> None:
+    async with registry(tmp_path) as (_, client, images, image):
+        made = await push(client, "1")
+        config, payload = b"{}", b"a payload"
+        for blob in (config, payload):
+            await client.push_blob("acme/shop", blob)
+        manifest = manifest_of(config, payload)
+        manifest["layers"][0] |= {
+            "mediaType": "application/vnd.dev.cosign.simplesigning.v1+json",
+            "annotations": {
+                "dev.cosignproject.cosign/signature": base64.b64encode(b"signed").decode(),
+                "dev.sigstore.cosign/certificate": "a certificate",
+                "dev.sigstore.cosign/bundle": "an entry",
+                "dev.sigstore.cosign/chain": "never read",
+            },
+        }
+        tag = made.replace(":", "-") + ".sig"
+        await client.ask("PUT", f"/v2/acme/shop/manifests/{tag}", json.dumps(manifest).encode(), Content_Type=MANIFEST)
+        (claim,) = await images.signatures(image, made, {})
+        assert (claim.form, claim.payload, claim.signature) == ("simple", payload, b"signed")
+        assert (claim.certificate, claim.entry) == (b"a certificate", b"an entry")

@@ -40,6 +40,8 @@ LARGEST_CLAIM = 1 << 18
 MOST_CLAIMS = 32
 SIMPLE_SIGNING = "application/vnd.dev.cosign.simplesigning.v1+json"
 SIGNATURE = "dev.cosignproject.cosign/signature"
+CERTIFICATE = "dev.sigstore.cosign/certificate"
+ENTRY = "dev.sigstore.cosign/bundle"
 BUNDLE = "application/vnd.dev.sigstore.bundle"
 _DIGESTS = 256
 _LABEL = 1024
@@ -202,7 +204,9 @@ class ImageStore(Images):
                 continue
             async with self._turn(image):
                 payload = await known.registry.blob(image.repository, layer, LARGEST_CLAIM)
-            found.append(SignedClaim("simple", payload, signature))
+            beside = [layer.annotations.get(name, "").encode() for name in (CERTIFICATE, ENTRY)]
+            if all(len(one) <= LARGEST_CLAIM for one in beside):
+                found.append(SignedClaim("simple", payload, signature, *beside))
         return found
 
     async def _bundles(self, known: _Known, image: ImageWanted, manifest: Manifest) -> list[SignedClaim]:

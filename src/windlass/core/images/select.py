@@ -39,11 +39,13 @@ class Hold(msgspec.Struct, frozen=True):
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """What the registry tells of one tag. ``refused`` is why it may not be taken (no platform, no signature)."""
+    """What the registry tells of one tag. ``refused`` is why it may not be taken (no platform, no signature),
+    ``signer`` who signed it, where that was asked for."""
 
     digest: str = ""
     created: datetime | None = None
     refused: str = ""
+    signer: str = ""
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -128,7 +130,12 @@ def choose(rule: Rule, ranking: Ranking, facts: Mapping[str, Facts], *, current:
         return Selection("", "", why, _verdicts(ranking, facts, "", current, back=best))
     shown = ranking.marks[best].shown
     why = f"{best} is followed" if isinstance(rule, Follow) else f"the highest of {len(ranking.order)}: {shown}"
+    why += _signed_by(facts.get(best, Facts()))
     return Selection(best, facts.get(best, Facts()).digest, why, _verdicts(ranking, facts, best, current))
+
+
+def _signed_by(facts: Facts) -> str:
+    return f", signed by {facts.signer}" if facts.signer else ""
 
 
 def _is_backwards(rule: Rule, ranking: Ranking, best: str, current: str) -> bool:
@@ -156,7 +163,7 @@ def _verdicts(
         refused = facts.get(tag, Facts()).refused
         above = ranking.order[place - 1] if place else ""
         if tag == chosen:
-            why = f"chosen: {shown}" if shown else "chosen"
+            why = (f"chosen: {shown}" if shown else "chosen") + _signed_by(facts.get(tag, Facts()))
         elif refused:
             why = refused
         elif tag == back:

@@ -14,6 +14,7 @@ from windlass.core.kinds.conditions import Condition
 from windlass.core.kinds.fields import TIME, WORDS, Duration, Name, SecretRef, moment
 from windlass.core.kinds.kind import Column, Kind, Metadata, read_metadata, read_spec, read_status
 from windlass.core.kinds.shape import Form, Keyed, Part, Rule, Says, mistake, shown
+from windlass.core.model.expressions import compile_expression
 
 KIND = "ImagePolicy"
 
@@ -50,6 +51,32 @@ The best tag by `select` that is not held, has the `platform` and passes `verify
 is missing from the registry or held: a lower one is taken only where the present one is not allowed by `select` any
 more. `windlass image check` says of each tag why or why not.
 
+## Whose signature counts
+
+`verify.cosign.key` names keys. `verify.cosign.keyless` names a signer and who vouches for him, for signatures that were
+made with a certificate of a few minutes and no key that anybody keeps:
+
+```yaml
+pin: tag+digest
+verify:
+  cosign:
+    keyless:
+      issuer: https://token.actions.githubusercontent.com
+      identityPattern: https://github\\.com/acme/shop/\\.github/workflows/release\\.yaml@refs/tags/v.+
+      root: {configMap: sigstore-root}
+```
+
+The root says which authorities, logs and clocks are trusted: a `trusted_root.json` of Sigstore, under that key. Nothing
+is built in and nothing is fetched: keep it in Git, beside the policy. The public one is what `cosign initialize` leaves
+in `~/.sigstore/root/tuf-repo-cdn.sigstore.dev/targets`; `cosign trusted-root create` makes one of your own.
+
+A signature is good where a log of the root has it with this certificate, the log or a clock of the root says when, the
+certificate is an authority's, was valid then and is in a certificate log, names just the signer and the issuer that are
+asked for, and the digest that is written is what was signed. Both forms count: bundles beside the image (cosign 3) and
+the older `sha256-….sig` tag. One good signature is enough; what does not hold beside it changes nothing.
+
+## What a person reverts
+
 A tag that a person reverted is not taken again: the commit that took it is in the history, and a place that it moved
 says something else. It is then held, in Git, where the policy's own file may be written."""
 
@@ -69,6 +96,9 @@ GLOB = Form(
     512,
 )
 FIELD = Form(r"(?:/[^/\x00-\x1f\x7f]+)+", "a path such as /spec/image", "/spec/image", 512)
+SIGNER = Form(r"[!-~]+", "an address or URI, without spaces", "release@acme.example", 1024)
+ROOT_KEY = "trusted_root.json"
+ROOT_NAME = "sigstore-root"
 KIND_NAME = Form("[A-Z][A-Za-z0-9]*", "a kind", "Prometheus", 63)
 
 
@@ -126,10 +156,67 @@ class KeySecret(Part, frozen=True):
     secret: Annotated[Name, Says("A Secret in the same namespace; key `cosign.pub`: one or more public keys, PEM.")]
 
 
-class Cosign(Part, frozen=True):
-    """Signatures that cosign makes."""
+class RootRef(Part, frozen=True):
+    """A root of trust: a ConfigMap or a Secret in the same namespace, with the key `trusted_root.json`."""
 
-    key: Annotated[KeySecret, Says("The keys, one of which has to have signed the image.")]
+    config_map: Annotated[Name, Says("Name of a ConfigMap.", "sigstore-root")] = ""
+    secret: Annotated[Name, Says("Name of a Secret.", "sigstore-root")] = ""
+
+    rules = (
+        Rule(
+            "has(self.configMap) != has(self.secret)",
+            "name one object: configMap: ..., or secret: ...",
+        ),
+    )
+
+
+class Keyless(Part, frozen=True):
+    """Signatures by certificates that name a person or a workflow: of the issuer and the identity, one form each."""
+
+    issuer: Annotated[
+        str, SIGNER, Says("Who vouches for the signer: the OIDC issuer.", "https://token.actions.githubusercontent.com")
+    ] = ""
+    issuer_pattern: Annotated[
+        str, PATTERN, Says("In place of `issuer`: an expression of RE2 that the whole issuer matches.", "https://.+")
+    ] = ""
+    identity: Annotated[
+        str, SIGNER, Says("The signer: an address, or the URI of a workflow.", "release@acme.example")
+    ] = ""
+    identity_pattern: Annotated[
+        str,
+        PATTERN,
+        Says(
+            "In place of `identity`: an expression of RE2 that the whole identity matches.",
+            r"https://github\.com/acme/shop/\.github/workflows/release\.yaml@refs/tags/v.+",
+        ),
+    ] = ""
+    root: Annotated[
+        RootRef | None,
+        Says("Whom to trust: the authorities and logs of Sigstore. Without it: ConfigMap `sigstore-root`."),
+    ] = None
+
+    rules = (
+        Rule("has(self.issuer) != has(self.issuerPattern)", "name one issuer: issuer, or issuerPattern"),
+        Rule("has(self.identity) != has(self.identityPattern)", "name one signer: identity, or identityPattern"),
+    )
+
+    @property
+    def named(self) -> tuple[str, str]:
+        """Kind and name of the object that holds the root."""
+        if self.root is None:
+            return "ConfigMap", ROOT_NAME
+        return ("Secret", self.root.secret) if self.root.secret else ("ConfigMap", self.root.config_map)
+
+
+class Cosign(Part, frozen=True):
+    """Signatures that cosign makes: by keys, or without one."""
+
+    key: Annotated[KeySecret | None, Says("The keys, one of which has to have signed the image.")] = None
+    keyless: Annotated[
+        Keyless | None, Says("In place of `key`: who has to have signed the image, by a certificate.")
+    ] = None
+
+    rules = (Rule("has(self.key) != has(self.keyless)", "key or keyless: name one of the two"),)
 
 
 class Verify(Part, frozen=True):
@@ -286,10 +373,30 @@ def _check(spec: ImagePolicySpec) -> None:
         raise mistake("spec.chart", "has no platform, signature or digest here", "leave verify, platform and pin out")
     if spec.verify is not None and spec.pin == "tag":
         raise mistake("spec.pin", "of what is verified is the digest: a tag can be moved afterwards", "pin: tag+digest")
+    if spec.verify is not None:
+        _check_cosign(spec.verify.cosign, "spec.verify.cosign")
     if "@" in spec.image or ":" in spec.image.rpartition("/")[2]:
         raise mistake("spec.image", f"names a tag or digest: {shown(spec.image)}", f"image: {IMAGE.example}")
     if not spec.update.paths:
         raise mistake("spec.update.paths", "names no folder", 'paths: ["apps/shop"]')
+
+
+def _check_cosign(cosign: Cosign, path: str) -> None:
+    if (cosign.key is None) == (cosign.keyless is None):
+        raise mistake(path, "is by keys or keyless: one of the two is named", "key: {secret: cosign-pub}")
+    if (keyless := cosign.keyless) is None:
+        return
+    path = f"{path}.keyless"
+    for name, exact, pattern in (
+        ("issuer", keyless.issuer, keyless.issuer_pattern),
+        ("identity", keyless.identity, keyless.identity_pattern),
+    ):
+        if bool(exact) == bool(pattern):
+            raise mistake(f"{path}.{name}", f"or {name}Pattern: one of the two is named", f"{name}: ...")
+        if pattern and compile_expression(pattern) is None:
+            raise mistake(f"{path}.{name}Pattern", f"is no expression of RE2: {shown(pattern)}", "https://.+")
+    if keyless.root is not None and bool(keyless.root.config_map) == bool(keyless.root.secret):
+        raise mistake(f"{path}.root", "has to name one object", "configMap: sigstore-root, or secret: sigstore-root")
 
 
 DEFINITION = Kind(

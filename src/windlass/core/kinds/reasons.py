@@ -130,6 +130,7 @@ class Reason(StrEnum):
     BAD_IMAGE = "BadImage", "What should name an image is no name of one."
     BAD_SELECTION = "BadSelection", "The rule by which a tag is chosen can't be read."
     BAD_KEY = "BadKey", "A public key for signatures can't be read; nothing is taken until it can."
+    BAD_ROOT = "BadRoot", "The root of trust for keyless signatures can't be read; nothing is taken until it can."
     IMAGE_NOWHERE = "ImageNowhere", "The image stands in none of the files that spec.update.paths names."
     IMAGE_NOT_TAKEN = "ImageNotTaken", "A tag is chosen, and not written: it was reverted, or it may not be written."
     EDIT_REFUSED = "EditRefused", "A field in Git can't be changed in place without changing something else."

@@ -4,7 +4,7 @@
     bundle   a bundle of Sigstore: an envelope (DSSE) around a statement (in-toto) whose subject is the digest
 
 The digest that was asked about has to be the one that the signed text names: a good signature of another image is none
-of this one. Certificates (keyless signing) are not read here: a bundle that brings one and no key is refused.
+of this one. Certificates (keyless signing) are ``keyless``'s: a bundle that brings one and no key is refused here.
 Sources: the Simple Signing format, the DSSE protocol (v1), the Sigstore bundle (v0.3).
 """
 
@@ -15,19 +15,18 @@ import binascii
 from typing import Any, ClassVar
 
 import msgspec
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from windlass.core.model.foreign import UNREADABLE
+from windlass.core.trust.signed import LEAST_RSA, Key, envelope, is_signed
 from windlass.errors import NeedsHuman
 
-Key = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
 STATEMENT = "application/vnd.in-toto+json"
 PREDICATE = "https://sigstore.dev/cosign/sign/v1"
 SIMPLE = "cosign container image signature"
 _END = b"-----END PUBLIC KEY-----"
-_LEAST_RSA = 2048
 
 
 class BadKey(NeedsHuman):
@@ -48,8 +47,8 @@ def read_keys(pem: bytes) -> list[Key]:
             raise _bad_key("can't be read") from error
         if not isinstance(key, Key):
             raise _bad_key("is of a kind that cosign does not sign with")
-        if isinstance(key, rsa.RSAPublicKey) and key.key_size < _LEAST_RSA:
-            raise _bad_key(f"has {key.key_size} bits, and {_LEAST_RSA} are the least")
+        if isinstance(key, rsa.RSAPublicKey) and key.key_size < LEAST_RSA:
+            raise _bad_key(f"has {key.key_size} bits, and {LEAST_RSA} are the least")
         keys.append(key)
     if not keys:
         raise _bad_key("is not there")
@@ -62,8 +61,13 @@ def _bad_key(what: str) -> BadKey:
 
 def verify_simple(payload: bytes, signature: bytes, digest: str, keys: list[Key]) -> str:
     """ "" where one of the keys made this signature of this digest, else why it is none."""
-    if not any(_signed(key, signature, payload) for key in keys):
+    if not any(is_signed(key, signature, payload, fitting=True) for key in keys):
         return "no key that is trusted made it"
+    return names_image(payload, digest)
+
+
+def names_image(payload: bytes, digest: str) -> str:
+    """ "" where a payload of Simple Signing is about this image, else what it is."""
     try:
         critical = msgspec.json.decode(payload, type=dict[str, Any])["critical"]
         named, kind = critical["image"]["docker-manifest-digest"], critical["type"]
@@ -78,23 +82,23 @@ def verify_bundle(bundle: bytes, digest: str, keys: list[Key]) -> str:
     """ "" where one of the keys made this bundle for this digest, else why it is none."""
     try:
         read = msgspec.json.decode(bundle, type=dict[str, Any])
-        envelope = read["dsseEnvelope"]
-        kind = str(envelope["payloadType"])
-        payload = base64.b64decode(envelope["payload"], validate=True)
-        signatures = [base64.b64decode(one["sig"], validate=True) for one in envelope["signatures"]]
-        material = read.get("verificationMaterial") or {}
-        by_key = "publicKey" in material
+        sealed = read["dsseEnvelope"]
+        kind = str(sealed["payloadType"])
+        payload = base64.b64decode(sealed["payload"], validate=True)
+        signatures = [base64.b64decode(one["sig"], validate=True) for one in sealed["signatures"]]
+        by_key = "publicKey" in (read.get("verificationMaterial") or {})
     except (*UNREADABLE, KeyError, TypeError, ValueError, binascii.Error):
         return "it can't be read"
     if not by_key:
         return "it was made without a key, by a certificate"
-    signed = _envelope(kind, payload)
-    if not any(_signed(key, one, signed) for key in keys for one in signatures[:8]):
+    signed = envelope(kind, payload)
+    if not any(is_signed(key, one, signed, fitting=True) for key in keys for one in signatures[:8]):
         return "no key that is trusted made it"
-    return _is_about(kind, payload, digest)
+    return states_image(kind, payload, digest)
 
 
-def _is_about(kind: str, payload: bytes, digest: str) -> str:
+def states_image(kind: str, payload: bytes, digest: str) -> str:
+    """ "" where a statement is about this image, else what it is."""
     try:
         statement = msgspec.json.decode(payload, type=dict[str, Any])
         predicate = statement["predicateType"]
@@ -105,26 +109,3 @@ def _is_about(kind: str, payload: bytes, digest: str) -> str:
     if kind != STATEMENT or predicate != PREDICATE:
         return "it says something else than that the image is signed"
     return "" if hexadecimal and hexadecimal in named else "it is of another image"
-
-
-def _envelope(kind: str, payload: bytes) -> bytes:
-    """What a DSSE signature is made over."""
-    return b"DSSEv1 %d %s %d %s" % (len(kind.encode()), kind.encode(), len(payload), payload)
-
-
-def _signed(key: Key, signature: bytes, data: bytes) -> bool:
-    try:
-        if isinstance(key, ec.EllipticCurvePublicKey):
-            key.verify(signature, data, ec.ECDSA(_hash_of(key)))
-        elif isinstance(key, ed25519.Ed25519PublicKey):
-            key.verify(signature, data)
-        else:
-            key.verify(signature, data, padding.PKCS1v15(), hashes.SHA256())
-    except InvalidSignature:
-        return False
-    return True
-
-
-def _hash_of(key: ec.EllipticCurvePublicKey) -> hashes.HashAlgorithm:
-    """By the curve's size, as Sigstore pairs them."""
-    return {384: hashes.SHA384(), 521: hashes.SHA512()}.get(key.curve.key_size, hashes.SHA256())
