@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ class Team:
         self.work = folder / "work"
         self.home = folder / "home"
         self.home.mkdir(mode=0o700)
+        self.keys = self.home
         self.git("init", "-q", "-b", "main", str(self.work), cwd=folder)
         self.mirror = Mirror(
             str(folder / "mirror"), f"file://{folder}/config.git", None, Transport(allow_local=True, timeout=60)
@@ -40,7 +42,7 @@ class Team:
         self.signed = Signed()
 
     def run(self, *command: str, cwd: Path | None = None, text: str = "") -> str:
-        env = {"PATH": os.environ["PATH"], "HOME": str(self.home), "GNUPGHOME": str(self.home), "LC_ALL": "C"}
+        env = {"PATH": os.environ["PATH"], "HOME": str(self.home), "GNUPGHOME": str(self.keys), "LC_ALL": "C"}
         env |= {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null"}
         done = subprocess.run(
             command, cwd=cwd or self.work, env=env, input=text, capture_output=True, text=True, check=False
@@ -160,6 +162,8 @@ async def test_openpgp_signatures_are_checked_against_the_keys_that_are_named_an
         found = next(line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr"))
         return found, team.run("gpg", "--armor", "--export", found, cwd=team.home)
 
+    # The path of the agent's socket has to be short.
+    team.keys = Path(tempfile.mkdtemp(prefix="gpg-"))
     try:
         (ada, public), (eve, other) = made("ada"), made("eve")
         commit = team.commit(openpgp=ada)
@@ -176,7 +180,8 @@ async def test_openpgp_signatures_are_checked_against_the_keys_that_are_named_an
             await team.judged(verify(public))
         assert eve != ada
     finally:
-        subprocess.run(["gpgconf", "--homedir", str(team.home), "--kill", "all"], check=False)
+        subprocess.run(["gpgconf", "--homedir", str(team.keys), "--kill", "all"], check=False)
+        shutil.rmtree(team.keys, ignore_errors=True)
 
 
 async def test_after_the_status_was_lost_the_mirrors_commit_counts_only_if_it_is_signed(team: Team) -> None:
