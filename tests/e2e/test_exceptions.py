@@ -192,3 +192,45 @@ def test_a_frozen_cluster_takes_nothing_new_but_what_is_windlass_own(team: Team,
     finally:
         team.cluster.request("PATCH", path, {"spec": {"freeze": None}}, content_type=MERGE)
     team.until(lambda: live(team, "v1/configmaps/a", "data", "level") == "2", "thawed, it goes on")
+
+
+@pytest.mark.parametrize("cluster", ["devcluster"], indirect=True)
+def test_the_whole_cluster_is_frozen_and_thawed_by_a_command_that_edits_the_installations_file(
+    team: Team, person: Person
+) -> None:
+    path = f"/apis/{API}/installations/windlass"
+    spec = dict(team.cluster.request("GET", path).json["spec"])
+    content = {"apiVersion": API, "kind": "Installation", "metadata": {"name": "windlass"}, "spec": spec}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}
+    account = {"kind": "ServiceAccount", "name": "windlass-applier", "namespace": team.namespace}
+    binding = f"/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/{team.namespace}"
+    made = {"metadata": {"name": team.namespace}, "roleRef": role, "subjects": [account]}
+    assert team.cluster.request("POST", binding.rpartition("/")[0], made).code == 201
+    try:
+        shop(team)
+        team.until_synced(commit(team, {"clusters/windlass.yaml": yaml.safe_dump(content)}), "root", seconds=60)
+        done = person("freeze", "--until", "2h", "--reason", "holidays", "--timeout", "60s")
+        assert done.code == 0, done
+        assert re.search(
+            r"^freeze   [0-9a-f]{7} Freeze windlass until \S+Z   \(clusters/windlass.yaml\)", done.out, re.M
+        )
+        assert "the cluster   is so" in done.out
+        tip(team)
+        written = yaml.safe_load((team.work / "clusters/windlass.yaml").read_text())["spec"]["freeze"]
+        assert (written["reason"], written["by"]) == ("holidays", "bob@acme.example")
+        commit(team, {"shop/a.yaml": config_map("a", level="2")})
+        team.until(lambda: team.ready().get("reason") == "Frozen", "the commit waits", 60)
+        assert live(team, "v1/configmaps/a", "data", "level") == "1"
+        done = person("resume", "--timeout", "60s")
+        assert done.code == 0, done
+        team.until(lambda: live(team, "v1/configmaps/a", "data", "level") == "2", "thawed, it goes on", 60)
+    finally:
+        names = ("origin", "applied", "adopted")
+        ours = {
+            "labels": {"windlass.dev/application": None},
+            "annotations": {f"windlass.dev/{name}": None for name in names},
+            "managedFields": [{}],  # nobody owns it: the next test may
+        }
+        team.cluster.request("DELETE", f"/apis/{API}/namespaces/{team.namespace}/applications/root")
+        team.cluster.request("PATCH", path, {"metadata": ours, "spec": {"freeze": None}}, content_type=MERGE)
+        team.cluster.request("DELETE", binding)

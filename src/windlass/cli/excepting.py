@@ -7,6 +7,7 @@ like everything else; the command waits until it has.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -131,7 +132,11 @@ async def _do(
             say(told(intent, written, place, until, to.clock.now()))
         reached: bool | None = None
         await ask_to_look(to, place.parent, f"{found.content['kind']}/{found.content['metadata']['name']}")
-        if asked.timeout is not None and asked.app:
+        if asked.timeout is not None and not asked.app:
+            reached = await _cluster_says(to, lambda spec: seen(spec, until), asked.timeout)
+            if human:
+                say(f"the cluster   {'is so' if reached else 'does not have it yet'}\n")
+        elif asked.timeout is not None:
             arrival = await arrive(
                 to, found, lambda spec: seen(spec, until), asked.timeout, lambda message: None, healthy=False
             )
@@ -142,6 +147,19 @@ async def _do(
         if not human:
             emit(_data(found, place, written, until, reached), asked.output)
         return 0 if reached is not False else DIFFERS
+
+
+async def _cluster_says(to: Reach, seen: Callable[[Spec], bool], timeout: float) -> bool:
+    """Whether the Installation says it in time."""
+    try:
+        async with asyncio.timeout(timeout):
+            async for kind, content in to.cluster.follow(INSTALLATIONS):
+                named = kind in ("ADDED", "MODIFIED") and content["metadata"]["name"] == installation.NAME
+                if named and seen(content.get("spec") or {}):
+                    return True
+    except TimeoutError:
+        pass
+    return False
 
 
 async def _installation(to: Reach) -> Found:

@@ -40,6 +40,11 @@ def command(
     What runs is held to what was applied last, and windlass rollback works. One commit with your own Git writes
     spec.freeze into the Application's own file, or the Installation's. It ends by itself.
     """
+    if namespace and not app:
+        # Without APP the whole cluster is meant: who names a namespace did not mean that.
+        raise click.UsageError(
+            f"-n goes with APP: windlass freeze -n {namespace} APP; all of the cluster is without -n"
+        )
     from windlass.cli import excepting
     from windlass.cli.running import run_person
 

@@ -30,6 +30,11 @@ def command(
 
     One commit with your own Git takes it out of the file again.
     """
+    if namespace and not app:
+        # Without APP the whole cluster is meant: who names a namespace did not mean that.
+        raise click.UsageError(
+            f"-n goes with APP: windlass resume -n {namespace} APP; all of the cluster is without -n"
+        )
     from windlass.cli import excepting
     from windlass.cli.running import run_person
 

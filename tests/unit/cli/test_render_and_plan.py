@@ -168,6 +168,13 @@ def test_breaking_the_glass_needs_a_commit_and_a_reason(run: Run) -> None:
     assert "windlass rollback shop --to COMMIT" in done.err
 
 
+def test_a_namespace_alone_does_not_freeze_the_whole_cluster(run: Run) -> None:
+    for words in (["freeze", "-n", "shop", "--until", "2h", "--reason", "r"], ["resume", "-n", "shop"]):
+        done = run(*words)
+        assert done.code == 64
+        assert "-n goes with APP" in done.err
+
+
 def test_an_unknown_commit_says_where_to_look(repo: Repo, run: Run) -> None:
     start(repo)
     done = run("plan", "--path", SHOP, "--base", "nowhere")
