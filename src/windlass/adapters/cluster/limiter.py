@@ -65,7 +65,7 @@ class WriteLimiter:
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 self.leave()  # the place was given just before: it goes to the next
-            else:
+            elif turn in line:  # a place that came free since the cancelling has taken it out already
                 line.remove(turn)
             raise
 
