@@ -40,6 +40,7 @@ from windlass.core.record import layout
 from windlass.core.record.facts import fact
 from windlass.core.record.private import Private
 from windlass.core.trust import images as image_trust
+from windlass.core.trust.signed import envelope
 from windlass.errors import WindlassError
 from windlass.flows.alarms import _DECODER, Alarms
 from windlass.flows.fleet import Fleet
@@ -164,8 +165,8 @@ def image_signature(data: bytes) -> None:
     """A signature that is good proves who wrote the words, and not that they are well formed."""
     assert image_trust.verify_bundle(data, DIGEST, [])
     assert image_trust.verify_simple(data, data, DIGEST, [])
-    for kind in (image_trust.STATEMENT, ""):
-        image_trust._is_about(kind, data, DIGEST)
+    image_trust.states_image(image_trust.STATEMENT, data, DIGEST)
+    image_trust.names_image(data, DIGEST)
     key = SIGNER.public_key()
     assert image_trust.verify_simple(data, SIGNER.sign(data), DIGEST, [key])
     bundle = {
@@ -173,9 +174,7 @@ def image_signature(data: bytes) -> None:
         "dsseEnvelope": {
             "payload": base64.b64encode(data).decode(),
             "payloadType": image_trust.STATEMENT,
-            "signatures": [
-                {"sig": base64.b64encode(SIGNER.sign(image_trust._envelope(image_trust.STATEMENT, data))).decode()}
-            ],
+            "signatures": [{"sig": base64.b64encode(SIGNER.sign(envelope(image_trust.STATEMENT, data))).decode()}],
         },
     }
     image_trust.verify_bundle(json.dumps(bundle).encode(), DIGEST, [key])

@@ -432,6 +432,8 @@ def test_challenges_are_read() -> None:
         {"realm": "https://a.example/t", "service": "x", "scope": "r:a/b:pull,push"},
     )
     assert challenge("Basic") == ("basic", {})
+    bytes_that_are_no_text = b'Bearer service="\xff\xfe"'.decode("utf-8", "surrogateescape")
+    assert challenge(bytes_that_are_no_text) == ("bearer", {"service": "??"})
     assert challenge("") == ("", {})
 
 

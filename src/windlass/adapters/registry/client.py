@@ -329,8 +329,9 @@ class Registry:
 
 
 def challenge(header: str) -> tuple[str, dict[str, str]]:
-    """The scheme of a ``WWW-Authenticate`` in small letters, and its parameters."""
-    scheme, _, rest = header.strip().partition(" ")
+    """The scheme of a ``WWW-Authenticate`` in small letters, and its parameters. What is not ASCII becomes "?": bytes
+    that are no text could not be written into the address of a token."""
+    scheme, _, rest = header.encode("ascii", "replace").decode().strip().partition(" ")
     found = {key.lower(): quoted or bare for key, quoted, bare in _CHALLENGE.findall(rest[:4096])}
     return scheme.lower(), found
 
