@@ -194,6 +194,108 @@ def test_a_ledger_on_a_slow_disk_delays_no_drift_and_no_sync(
     whole(book)
 
 
+class Shelf:
+    """The disk of the ledger alone, which turns read-only and back: a mount over it, for it is written to all the time.
+    What is open on it refuses too (`zygote.breaking`)."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.over = False
+
+    def read_only(self) -> None:
+        for options in (["--bind", str(self.folder)], ["-o", "remount,bind,ro"]):
+            subprocess.run(["mount", *options, str(self.folder)], check=True)
+        self.over = True
+
+    def writable(self) -> None:
+        if self.over:
+            subprocess.run(["umount", "-l", str(self.folder)], check=True)
+        self.over = False
+
+
+@pytest.fixture
+def shelf(ground: Ground, tmp_path: Path) -> Iterator[Shelf]:
+    made = Shelf(tmp_path / "data" / "ledger")
+    made.folder.mkdir(parents=True)
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(made.folder)], capture_output=True)
+    if done.returncode != 0:
+        pytest.skip("a disk of one's own needs the right to mount")
+    ground.restart("--data", str(made.folder.parent), breaking=str(made.folder))
+    try:
+        yield made
+    finally:
+        ground.kill()
+        made.writable()
+        subprocess.run(["umount", "-l", str(made.folder)], check=True)
+
+
+@pytest.mark.slow
+def test_a_ledger_on_a_read_only_disk_is_told_once_stops_nothing_and_goes_on_when_it_is_writable(
+    ground: Ground, team: Team, shelf: Shelf
+) -> None:
+    book = Book(ground)
+    try:
+        ground.cluster.eventually(lambda: book.recorded().get("status") == "True", "the ledger is written", 60)
+        start(team)
+        commits = [team.head()]
+        team.until(lambda: recorded(book, team) == commits, "it is recorded", 60)
+        told = len(ground.decisions("ledger not on disk"))
+        shelf.read_only()
+        commits.append(_works(ground, team, level="debug"))
+        _is_told(ground, book)
+        assert len(ground.decisions("ledger not on disk")) == told + 1, "once"
+        assert recorded(book, team) == commits[:1]
+        shelf.writable()
+        team.until(lambda: recorded(book, team) == commits, "what was held is recorded, though nothing is new", 60)
+        team.until(lambda: book.recorded().get("status") == "True", "that it is well is told", 60)
+        assert ground.metrics()["windlass_ledger_recorded"] == 1
+        before = team.until(lambda: _drifts(book, team), "so is the drift", 60)
+        team.until(lambda: not team.status().get("drift", {}).get("items"), "the status says that it is over", 60)
+
+        shelf.read_only()
+        ground.restart("--data", str(shelf.folder.parent), breaking=str(shelf.folder))
+        commits.append(_works(ground, team, level="trace"))
+        _is_told(ground, book)
+        assert len(ground.decisions("ledger not on disk")) == told + 2, "once by each process"
+        shelf.writable()
+        team.until(lambda: recorded(book, team) == commits, "what came after a start like this is recorded", 60)
+        team.until(lambda: book.recorded().get("status") == "True", "that it is well is told", 60)
+        team.until(lambda: _drifts(book, team) > before, "so is the drift", 60)
+        found = book.events(f"{team.namespace}/shop")
+        assert len({one.id for one in found}) == len(found), "nothing is twice"
+        whole(book)
+        oracle.equals_git(team)
+    finally:
+        book.installation()
+
+
+def _drifts(book: Book, team: Team) -> int:
+    return sum(one.kind == "drift" for one in book.events(f"{team.namespace}/shop"))
+
+
+def _works(ground: Ground, team: Team, level: str) -> str:
+    """A commit is synced and drift is put back, and both are told."""
+    commit = team.commit({"shop/a.yaml": config_map("a", level=level)})
+    team.until_synced(commit, seconds=60)
+    before = len(ground.decisions("drift"))
+    team.patch("v1/configmaps/b", {"data": {"level": "hand"}})
+    team.until(lambda: oracle.contains(team.get("v1/configmaps/b"), {"data": {"level": "info"}}), "drift goes back", 60)
+    team.until(lambda: len(ground.decisions("drift")) > before, "it is told", 60)
+    assert page(ground, "/healthz")[0] == 200
+    return commit
+
+
+def _is_told(ground: Ground, book: Book) -> None:
+    """That events are in memory only: by the condition and by the metric."""
+    message = lambda: book.recorded().get("message", "")  # noqa: E731
+    ground.cluster.eventually(lambda: "events wait in memory" in message(), "the condition says so", 60)
+    assert book.recorded()["reason"] == "FileNotWritable"
+    assert "mount it writable" in message()
+    found = ground.metrics()
+    assert found["windlass_ledger_recorded"] == 0
+    assert found["windlass_ledger_waiting_bytes"] > 0
+
+
 @pytest.mark.slow
 def test_a_kill_at_any_change_of_a_file_leaves_data_that_works(ground: Ground, team: Team) -> None:
     start(team)

@@ -9,6 +9,7 @@ the kernel takes ended children away.
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import mmap
 import os
@@ -68,6 +69,29 @@ def jumping(file: str) -> None:
     SystemClock.now = now  # type: ignore[method-assign]
 
 
+def breaking(folder: str) -> None:
+    """Has handles of this process that are open in a folder refuse what is written once the folder is read-only.
+
+    A disk that breaks does that. The kernel turns no file system read-only by hand while somebody writes to it, and a
+    read-only mount over it leaves older handles as they are.
+    """
+    write, cut = os.write, os.ftruncate
+
+    def check(handle: int) -> None:
+        if os.statvfs(folder).f_flag & os.ST_RDONLY and os.readlink(f"/proc/self/fd/{handle}").startswith(folder):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    def refusing(handle: int, data: bytes) -> int:
+        check(handle)
+        return write(handle, data)
+
+    def cutting(handle: int, length: int) -> None:
+        check(handle)
+        cut(handle, length)
+
+    os.write, os.ftruncate = refusing, cutting  # type: ignore[assignment]
+
+
 def child(wish: dict[str, Any]) -> None:
     """The life of one controller. Never returns."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -85,6 +109,8 @@ def child(wish: dict[str, Any]) -> None:
         sys.addaudithook(DiskCounter(wish.get("disk", 0), wish["count"]))
     if wish.get("clock"):
         jumping(wish["clock"])
+    if wish.get("breaking"):
+        breaking(wish["breaking"])
     try:
         main(wish["arguments"])
     except SystemExit as end:

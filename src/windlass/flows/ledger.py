@@ -111,7 +111,9 @@ class LedgerKeeper:
         error = self._wrong()
         if error is not None:
             hint = f"; {error.hint}" if error.hint else ""
-            return False, error.reason, f"events wait on disk: {error}{hint}"
+            # While the disk takes none, a kill loses what waits.
+            where = "in memory" if self._ledger is not None and self._ledger.held else "on disk"
+            return False, error.reason, f"events wait {where}: {error}{hint}"
         return True, Reason.LEDGER_WRITTEN.value, f"events go to Repository {spec.repository}"
 
     @property

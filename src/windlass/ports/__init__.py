@@ -329,6 +329,11 @@ class Ledger(Protocol):
         ...
 
     @property
+    def held(self) -> int:
+        """Bytes of those that are in memory only, because the disk takes none: a kill loses them."""
+        ...
+
+    @property
     def tip(self) -> tuple[str, str]:
         """Ref and commit of the last push that is known to have arrived, ("", "") before the first."""
         ...

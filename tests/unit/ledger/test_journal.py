@@ -123,11 +123,86 @@ def test_the_queue_is_bounded_on_disk_and_in_memory(tmp_path: Path, monkeypatch:
     assert journal.append(line(10, 27)), "there is room again"
 
 
-def test_a_folder_that_can_not_be_written_is_refused_with_the_mend(tmp_path: Path) -> None:
+def test_a_folder_that_can_not_be_written_is_told_with_the_mend_and_lines_are_held(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(room.FileNotWritable) as refused:
-        Journal(tmp_path / "file" / "queue")
-    assert "name another folder" in refused.value.hint
+    journal = Journal(tmp_path / "file" / "queue")
+    assert journal.trouble is not None
+    assert "name another folder" in journal.trouble.hint
+    assert journal.finish() is None
+    assert journal.append(line(1))
+    assert journal.held == journal.size == len(line(1))
+    (tmp_path / "file").unlink()
+    assert journal.settle()
+    assert journal.trouble is None
+    assert Journal(tmp_path / "file" / "queue").lines() == [line(1)]
+
+
+@pytest.fixture
+def read_only(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
+    """Whether the disk is read-only: then nothing is opened for writing, and a handle takes nothing."""
+    now = {"now": False}
+    opened, write, cut = os.open, os.write, os.truncate
+
+    def refuse() -> None:
+        if now["now"]:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    def open_(path: str, flags: int, *more: int, **named: int) -> int:
+        if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+            refuse()
+        return opened(path, flags, *more, **named)
+
+    def write_(handle: int, data: bytes) -> int:
+        refuse()
+        return write(handle, data)
+
+    def truncate(path: str, length: int) -> None:
+        refuse()
+        cut(path, length)
+
+    for name, made in (("open", open_), ("write", write_), ("truncate", truncate)):
+        monkeypatch.setattr(os, name, made)
+    return now
+
+
+def test_a_start_on_a_read_only_disk_reads_what_waits_and_holds_what_comes(
+    tmp_path: Path, read_only: dict[str, bool]
+) -> None:
+    before = Journal(tmp_path)
+    before.append(line(1))
+    before.close()
+    (path,) = tmp_path.glob("*.jsonl")
+    path.write_bytes(path.read_bytes() + b'{"half')
+    read_only["now"] = True
+    journal = Journal(tmp_path)
+    assert journal.lines() == [line(1)], "half a line is not read, though it can't be cut off yet"
+    assert journal.append(line(2))
+    assert journal.append(line(3))
+    assert journal.finish() is None
+    assert isinstance(journal.trouble, room.FileNotWritable)
+    assert "mount it writable" in journal.trouble.hint
+    read_only["now"] = False
+    assert journal.settle()
+    assert journal.trouble is None
+    assert journal.held == 0
+    journal.close()
+    assert Journal(tmp_path).lines() == [line(1), line(2), line(3)]
+
+
+def test_a_disk_that_turns_read_only_gives_no_batch_until_it_is_writable(
+    tmp_path: Path, read_only: dict[str, bool]
+) -> None:
+    journal = Journal(tmp_path)
+    journal.append(line(1))
+    read_only["now"] = True
+    assert journal.finish() is None
+    assert journal.trouble is not None
+    assert journal.append(line(2))
+    read_only["now"] = False
+    batch = journal.finish()
+    assert batch is not None
+    assert batch.path.read_bytes() == line(1) + line(2)
+    assert journal.trouble is None
 
 
 @settings(max_examples=60, deadline=None)

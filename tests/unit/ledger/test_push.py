@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pygit2
 import pytest
 
 from unit.git.test_signatures import written
@@ -287,3 +288,28 @@ async def test_what_a_power_cut_made_of_a_line_is_left_out(tmp_path: Path, remot
     again = writer(tmp_path / "data", remote)
     await again.push()
     assert numbers(remote.events()) == [1, 2]
+
+
+async def test_where_the_disk_takes_no_repository_and_no_ref_it_is_told_and_events_go_later(
+    tmp_path: Path, remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "git").write_text("in the way")
+    ledger = writer(tmp_path / "data", remote)
+    ledger.record(event(1))
+    with pytest.raises(GitUnavailable) as told:
+        await ledger.push()
+    assert told.value.cause == "disk"
+    (tmp_path / "data" / "git").unlink()
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise pygit2.GitError("failed to create locked file: Read-only file system")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pygit2.references.References.create", refused)
+        with pytest.raises(GitUnavailable, match="a ref can't be written"):
+            await ledger.push()
+    await ledger.push()
+    assert numbers(remote.events()) == [1], "it had arrived, and is found there"
+    assert len(remote.commits()) == 1
+    assert ledger.size == 0

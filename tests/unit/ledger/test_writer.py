@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import os
 from datetime import UTC, datetime
 from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
 
 from windlass.adapters.host.clock import SystemClock
 from windlass.adapters.ledger import Journal, LedgerWriter
@@ -55,3 +61,39 @@ def test_what_found_no_room_is_counted_by_the_next_event_that_does(tmp_path: Pat
     assert lost.data.counts == {"requested": lost.data.count}
     assert lost.severe
     assert last == event(99)
+
+
+async def test_what_the_disk_did_not_take_is_written_when_it_does_though_nothing_else_happens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("windlass.adapters.ledger.writer.AGAIN", 0.05)
+    monkeypatch.setattr("windlass.adapters.ledger.writer.SYNC", 0.01)
+    broken = {"now": True}
+    write = os.write
+
+    def some(handle: int, data: bytes) -> int:
+        if broken["now"] and data.startswith(b"{"):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        return write(handle, data)
+
+    monkeypatch.setattr(os, "write", some)
+    reports: list[bool] = []
+    with capture_logs() as told:
+        writer = LedgerWriter("prod", tmp_path, SystemClock(), report=lambda: reports.append(writer.trouble is None))
+        task = asyncio.ensure_future(writer.run())
+        for number in range(3):
+            writer.record(event(number))
+        assert writer.held == writer.size > 0
+        await asyncio.sleep(0.2)  # it is tried again meanwhile
+        assert reports == [False]
+        broken["now"] = False
+        async with asyncio.timeout(60):
+            while writer.held:
+                await asyncio.sleep(0.01)
+            while len(reports) < 2:
+                await asyncio.sleep(0.01)
+        task.cancel()
+    assert kept(tmp_path) == [event(number) for number in range(3)]
+    assert reports == [False, True]
+    assert [one["event"] for one in told] == ["ledger not on disk", "ledger on disk again"], "each is told once"
+    assert "mount it writable" in told[0]["hint"]

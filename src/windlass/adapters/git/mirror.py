@@ -338,8 +338,11 @@ def _prepare(folder: str) -> Store:
             return store
         except (GitRefused, pygit2.GitError, OSError):
             shutil.rmtree(folder, ignore_errors=True)
-    os.makedirs(folder, mode=0o700, exist_ok=True)
-    pygit2.init_repository(folder, bare=True)
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        pygit2.init_repository(folder, bare=True)
+    except (pygit2.GitError, OSError) as error:
+        raise GitUnavailable(f"a repository can't be made in {folder}", cause="disk", hint=str(error)) from error
     return Store(folder)
 
 

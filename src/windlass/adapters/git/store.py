@@ -19,7 +19,7 @@ from typing import ParamSpec, TypeVar
 import pygit2
 from pygit2.enums import ConfigLevel
 
-from windlass.adapters.git.errors import GitRefused
+from windlass.adapters.git.errors import GitRefused, GitUnavailable
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -114,8 +114,11 @@ class Store:
             return None
 
     def set_ref(self, ref: str, commit: str) -> None:
-        """Point a ref of our own somewhere, wherever it was."""
-        self.repository.references.create(ref, commit, force=True)
+        """Point a ref of our own somewhere, wherever it was. Raises GitUnavailable (cause "disk")."""
+        try:
+            self.repository.references.create(ref, commit, force=True)
+        except pygit2.GitError as error:
+            raise GitUnavailable(f"a ref can't be written in {self.folder}", cause="disk", hint=str(error)) from error
 
     def tips(self, most: int) -> list[str]:
         """Commits that refs of ours lead to, at most so many."""

@@ -155,6 +155,12 @@ _WORDS: tuple[tuple[str, str, str, str], ...] = (
         "there is no room left for the repository here",
         _LATER,
     ),
+    (
+        r"(?m)^(?!remote:).*Read-only file system",
+        "disk",
+        "the disk with the mirror is read-only here",
+        _LATER,
+    ),
 )
 _COMPILED = [(re.compile(pattern, re.IGNORECASE), cause, what, hint) for pattern, cause, what, hint in _WORDS]
 

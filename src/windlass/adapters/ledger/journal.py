@@ -2,8 +2,9 @@
 
 ``writer.py`` appends to the newest file and takes the oldest away once its lines are known to be on the remote. A file
 is never written again after the next one was begun: what was sent of it can be looked up by its content. Appending is
-one ``write`` without a sync (a kill loses nothing; a power cut what was not synced yet, see ``sync``). A disk that is
-full keeps lines in memory, within bounds; what does not fit there is counted, and the count is the next line that does.
+one ``write`` without a sync (a kill loses nothing; a power cut what was not synced yet, see ``sync``). While a disk is
+full or read-only, from the start on or since, lines are kept in memory, within bounds; what does not fit there is
+counted, and the count is the next line that does.
 
 It knows lines, not events; it asks nothing of the outside and starts nothing.
 """
@@ -37,8 +38,8 @@ class Batch:
 
 
 class Journal:
-    """The files in ``folder``, which belong to one process. Raises DiskFull, FileNotWritable where the folder can't be
-    made; afterwards ``trouble`` says what is wrong, and nothing raises."""
+    """The files in ``folder``, which belong to one process. Nothing raises where the disk does not take what it should:
+    ``trouble`` says what is wrong."""
 
     def __init__(self, folder: Path, *, limit: int = LIMIT, segment: int = SEGMENT) -> None:
         self._folder = folder
@@ -49,15 +50,10 @@ class Journal:
         self.trouble: DiskFull | FileNotWritable | None = None
         self._unsynced: set[int] = set()
         self._torn = False
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._sizes = {number: _mend(self._path(number)) for number in _numbers(folder)}
-            if not self._sizes:
-                self._sizes[1] = 0
-            self._number = max(self._sizes)
-            self._handle = self._open(self._number)
-        except OSError as error:
-            raise explain(error, folder) from error
+        self._sizes: dict[int, int] = {}
+        self._number = 1
+        self._handle: int | None = None
+        self._begin()
 
     # --- appending ---------------------------------------------------------------------------------------------------
 
@@ -78,6 +74,11 @@ class Journal:
         """Bytes that wait, on disk and in memory."""
         return sum(self._sizes.values()) + self._held_bytes
 
+    @property
+    def held(self) -> int:
+        """Bytes of those that are in memory only."""
+        return self._held_bytes
+
     def sync(self) -> None:
         """Makes what was appended outlast a power cut. Blocks: for a thread. Raises nothing: ``trouble`` says."""
         try:
@@ -97,8 +98,8 @@ class Journal:
     def finish(self) -> Batch | None:
         """The oldest file, finished: nothing is appended to it from now on. None where nothing waits."""
         self.settle()
-        oldest = min(self._sizes)
-        if oldest == self._number and (not self._sizes[oldest] or not self._next()):
+        oldest = min(self._sizes, default=self._number)
+        if oldest == self._number and (not self._sizes.get(oldest) or not self._next()):
             return None
         return Batch(oldest, self._path(oldest))
 
@@ -116,20 +117,45 @@ class Journal:
         """Every line that waits, oldest first: read at a start. Raises FileNotWritable."""
         found: list[bytes] = []
         try:
-            for number in sorted(self._sizes):
-                found += self._path(number).read_bytes().splitlines(keepends=True)
+            for number, size in sorted(self._sizes.items()):
+                if size:
+                    found += self._path(number).read_bytes()[:size].splitlines(keepends=True)
         except OSError as error:
             raise explain(error, self._folder) from error
         return found
 
     def close(self) -> None:
         self.sync()
-        os.close(self._handle)
+        if self._handle is not None:
+            os.close(self._handle)
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
     def _path(self, number: int) -> Path:
         return self._folder / f"{number:012d}{_SUFFIX}"
+
+    def _begin(self) -> bool:
+        """Opens the newest file, and cuts off what stands behind the last whole line of each: that was being written
+        when the process ended. What can't be written may be read all the same."""
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not self._sizes:
+                self._sizes = {number: _whole(self._path(number)) for number in _numbers(self._folder)}
+                self._number = max(self._sizes, default=1)
+            handle = self._open(self._number)
+            try:
+                for number, size in self._sizes.items():
+                    if self._path(number).stat().st_size != size:
+                        os.truncate(self._path(number), size)
+            except OSError:
+                os.close(handle)
+                raise
+        except OSError as error:
+            self.trouble = explain(error, self._folder)
+            return False
+        self._sizes.setdefault(self._number, 0)
+        self._handle, self.trouble = handle, None
+        return True
 
     def _open(self, number: int) -> int:
         handle = os.open(self._path(number), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -137,11 +163,16 @@ class Journal:
         return handle
 
     def _next(self) -> bool:
+        if self._handle is None and not self._begin():
+            return False
+        assert self._handle is not None
         try:
             handle = self._open(self._number + 1)
         except OSError as error:
             self.trouble = explain(error, self._folder)
             return False
+        if not self._held:
+            self.trouble = None
         if self._torn:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._handle, self._sizes[self._number])
@@ -153,8 +184,11 @@ class Journal:
     def _write(self, line: bytes) -> bool:
         if self.size - self._held_bytes + len(line) > self._limit:
             return False
+        if self._handle is None and not self._begin():
+            return False
         if self._sizes[self._number] + len(line) > self._segment and self._sizes[self._number]:
             self._next()  # where that fails, the file grows past its measure
+        assert self._handle is not None
         size = self._sizes[self._number]
         try:
             if self._torn:
@@ -184,10 +218,6 @@ def _numbers(folder: Path) -> list[int]:
     return sorted(int(name.removesuffix(_SUFFIX)) for name in names if name.removesuffix(_SUFFIX).isdigit())
 
 
-def _mend(path: Path) -> int:
-    """The size of a file in whole lines; what stands behind the last one was being written when the process ended."""
-    content = path.read_bytes()
-    size = content.rfind(b"\n") + 1
-    if size != len(content):
-        os.truncate(path, size)
-    return size
+def _whole(path: Path) -> int:
+    """The size of a file in whole lines."""
+    return path.read_bytes().rfind(b"\n") + 1

@@ -142,8 +142,8 @@ class LedgerRemote:
         return found
 
     async def _landed(self, spec: RefSpec, commit: str) -> Tip:
-        self._tips[spec.name] = commit
         await self._mirror.pushed(spec, commit)
+        self._tips[spec.name] = commit  # not before: where the disk takes no ref, the next push looks where it is
         self._pushes += 1
         if self._pushes % TIDY == 0:
             await self._mirror.tidy()

@@ -1,14 +1,16 @@
 """``ports.Ledger``: events into the queue on disk, once each, and from there to the ref in Git.
 
 ``app.py`` makes one for the cluster's ledger and keeps ``run`` running. ``record`` returns when the line is with the
-operating system; an id that was seen lately is not kept again, and what finds no room is counted and told by the next
-event that does. Batches are pushed in order, one at a time, by whoever holds the Lease: a batch leaves the disk when it
-is known to be on the remote. Where nothing happens nothing is pushed and nothing is asked.
+operating system, or in memory while the disk takes none; an id that was seen lately is not kept again, and what finds
+no room is counted and told by the next event that does. Batches are pushed in order, one at a time, by whoever holds
+the Lease: a batch leaves the disk when it is known to be on the remote. Where nothing happens nothing is pushed and
+nothing is asked.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -31,14 +33,15 @@ SOON = 1.0
 """Seconds in which what is severe is gathered before it is pushed."""
 SYNC = 0.5
 """Seconds after which what was appended outlasts a power cut too."""
+AGAIN = 5.0
+"""Seconds between two tries to write what the disk did not take."""
 LONGEST = 60.0
 """Seconds between two tries while the remote is away."""
 
 
 class LedgerWriter:
     """The queue in ``folder``, which belongs to this process. ``may`` says whether this process is the one writer;
-    ``report`` hears when the tip or the trouble is another. Raises DiskFull, FileNotWritable where the queue can't be
-    opened."""
+    ``report`` hears when the tip or the trouble is another. Raises FileNotWritable where what waits can't be read."""
 
     def __init__(
         self,
@@ -71,6 +74,7 @@ class LedgerWriter:
         self._changed = asyncio.Event()
         self._appended = asyncio.Event()
         self._pushing = asyncio.Lock()
+        self._told = False
         self.pushes = 0
         self.recorded = 0
         self.unfinished: dict[str, str] = {}
@@ -78,6 +82,7 @@ class LedgerWriter:
             self._remember(event)
         if self._journal.size:
             self._due = clock.monotonic()
+        self._tell_disk()
 
     @property
     def trouble(self) -> WindlassError | None:
@@ -93,10 +98,14 @@ class LedgerWriter:
         """Bytes that wait."""
         return self._journal.size
 
+    @property
+    def held(self) -> int:
+        """Bytes of those that are in memory only."""
+        return self._journal.held
+
     def record(self, event: Event) -> None:
         if event.id in self._known:
             return
-        before = self._journal.trouble
         if self._lost and not self._tell_lost():
             self._lose(event)
         elif self._journal.append(events.encode(event)):
@@ -104,8 +113,7 @@ class LedgerWriter:
             self.recorded += 1
         else:
             self._lose(event)
-        if (self._journal.trouble is None) != (before is None):
-            self._report()
+        self._tell_disk()
         self._appended.set()
         due = self._clock.monotonic() + (min(SOON, self._interval) if event.severe else self._interval)
         if self._due is None or due < self._due:
@@ -189,6 +197,7 @@ class LedgerWriter:
             await self._until_due()
             before = self._refused
             self._due = None
+            disk: WindlassError | None = None
             try:
                 await self.push()
             except WindlassError as error:
@@ -198,7 +207,11 @@ class LedgerWriter:
                 self._due = self._not_before = self._clock.monotonic() + wait
                 log.warning("ledger not pushed", error=str(error), waiting=self.size, seconds=round(wait, 1))
             else:
-                self._refused, self._failures = None, 0
+                self._refused, self._failures, disk = None, 0, self._journal.trouble
+            self._tell_disk()
+            if disk is not None:
+                # Of what waits, nothing may be new: nobody else would wake it.
+                self._due = self._not_before = self._clock.monotonic() + AGAIN
             if (before is None) != (self._refused is None):
                 self._report()
 
@@ -218,13 +231,30 @@ class LedgerWriter:
 
     async def _sync_often(self) -> None:
         while True:
-            await self._appended.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(AGAIN if self._journal.trouble is not None else None):
+                    await self._appended.wait()
             await asyncio.sleep(SYNC)
             self._appended.clear()
+            if self._lost:
+                self._tell_lost()
             self._journal.settle()
             await asyncio.to_thread(self._journal.sync)
+            self._tell_disk()
 
     # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _tell_disk(self) -> None:
+        """That the disk takes nothing, and that it does again: once each."""
+        trouble = self._journal.trouble
+        if (trouble is not None) == self._told:
+            return
+        self._told = trouble is not None
+        if trouble is not None:
+            log.warning("ledger not on disk", error=str(trouble), hint=trouble.hint, held=self.held)
+        else:
+            log.info("ledger on disk again", waiting=self.size)
+        self._report()
 
     def _content(self, batch: Batch) -> bytes:
         """The lines of a batch, safe on disk. What a power cut made of one is left out: it can't be read."""
