@@ -199,6 +199,7 @@ SEEDS: Mapping[str, Sequence[bytes]] = {
         *[(FILES / name).read_bytes() for name in ("regex.yaml", "whole.yaml", "vars.env", "comments.yaml")],
         b'a: {secret: 1, b: [1e3, 0x1f, .5, 2001-01-01, ~, yes, "x\\uFFFE"]}\nc: |\n  x\n',
         b'{"data": "x", "list": [1, 1e400, true, null, "\\ud800"], "sops": {"unencrypted_regex": "("}}',
+        b'{"data": "x", "sops": {"encrypted_regex": "\\ud800"}}',
         b"A=1\nB=x\\ny\n#ENC[x]\n",
         b'{"data": "ENC[AES256_GCM,data:AAAA,iv:AAAA,tag:AAAA,type:int]"}',
     ],

@@ -15,6 +15,7 @@ import json
 import tarfile
 from collections.abc import Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -24,6 +25,7 @@ from windlass.adapters.git.credentials import Credentials
 from windlass.adapters.git.signatures import SigningKey, signer
 from windlass.adapters.host.http import Answer, Ask, Reach, _checked, _redirected, retry_after
 from windlass.adapters.host.wire import Headers, Reply
+from windlass.adapters.registry import provenance
 from windlass.adapters.registry.charts import _chart_layers, archive_url
 from windlass.adapters.registry.client import Manifest, Registry, challenge, login_for
 from windlass.adapters.registry.images import ImageStore
@@ -46,7 +48,7 @@ from windlass.flows.alarms import _DECODER, Alarms
 from windlass.flows.fleet import Fleet
 from windlass.flows.metrics import Metrics
 from windlass.flows.record import Recorder
-from windlass.ports import ImageWanted
+from windlass.ports import ChartUnverified, ImageWanted
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 BUDGET = Budget(size=1 << 16, nodes=20_000, text=1 << 16)
@@ -241,6 +243,33 @@ def chart_archive_file(data: bytes) -> None:
             continue
 
 
+def chart_provenance(data: bytes) -> None:
+    """A provenance file and a keyring, parted by NUL. Nobody makes Ada's signature by chance: who vouches is she, or
+    nobody does, and a text that is not signed by her is none that she signed."""
+    proof, _, ring = data.partition(b"\0")
+    list(provenance._keybox(data))
+    for rings in ([ring], [ring, ADA]):
+        try:
+            found = provenance.judged(provenance.Job(proof, rings, CLAIM, NOW.timestamp()))
+        except ChartUnverified:
+            continue
+        assert found.signer == ADAS
+    try:
+        provenance._check(data, CLAIM, "shop 1.4.0")
+    except ChartUnverified:
+        return
+    assert CLAIM.digest.encode() in data
+
+
+PROVENANCE = Path(__file__).resolve().parents[1] / "unit" / "registry" / "provenance"
+ADA = (PROVENANCE / "ada.asc").read_bytes()
+PROOF = (PROVENANCE / "shop-1.4.0.tgz.prov").read_bytes()
+CLAIM = provenance.Claim(
+    "shop", "1.4.0", "shop-1.4.0.tgz", hashlib.sha256((PROVENANCE / "shop-1.4.0.tgz").read_bytes()).hexdigest()
+)
+ADAS = provenance.judged(provenance.Job(PROOF, [ADA], CLAIM, NOW.timestamp())).signer
+
+
 def chart_ignore(data: bytes) -> None:
     rules_of = Ignored(text(data))
     for path in ("templates/a.yaml", "README.md", "a/b/c"):
@@ -348,6 +377,8 @@ SEEDS: Mapping[str, Sequence[bytes]] = {
         b'\0\0{"tags":["v1","v2"]}\0',
         b'Bearer realm="https://auth.example/token",service="r",scope="s"\0\0{"token":"abc","expires_in":60}\0',
         b'\0</v2/acme/shop/tags/list?n=1000&last=v1>; rel="next"\0{"tags":[]}\0',
+        # As long as a header may be, and made to be looked through from each of its links to its end.
+        *[b"\0" + (link * 8192)[: 16 * 1024] + b'\0{"tags":[]}\0' for link in (b"<", b"<>;", b"<>; ", b"<>;r")],
         b'\0\0{"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"digest":"DIGEST","size":SIZE}}\0'
         b'{"created":"2026-01-01T00:00:00Z","os":"linux","architecture":"amd64","config":{"Labels":{"a":"b"}}}',
         b'\0\0{"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{"digest":"DIGEST","size":3,'
@@ -359,7 +390,13 @@ SEEDS: Mapping[str, Sequence[bytes]] = {
         b'{"config":{"mediaType":"application/vnd.cncf.helm.config.v1+json"},"layers":[{"mediaType":'
         b'"application/vnd.cncf.helm.chart.content.v1.tar+gzip","digest":"sha256:00","size":3}]}'
     ],
-    "login asked": [b'Bearer realm="https://a/t",scope="a b"', b"Basic realm=x", b"Wed, 21 Oct 2026 07:28:00 GMT"],
+    "login asked": [
+        b'Bearer realm="https://a/t",scope="a b"',
+        b"Bearer " + b"a" * 16 * 1024,
+        b"Bearer " + b'a="\\"' * 3000,
+        b"Basic realm=x",
+        b"Wed, 21 Oct 2026 07:28:00 GMT",
+    ],
     "address": [b"https://a.example/b", b"//u:p@[::1]:80/x", b"/a?b=c#d"],
     "docker login": [
         b'{"auths":{"registry.example":{"auth":"YTpi"},"https://index.docker.io/v1/":{"username":"a","password":"b"}}}'
@@ -396,6 +433,16 @@ SEEDS: Mapping[str, Sequence[bytes]] = {
     "chart archive": [
         tar(**{"Chart.yaml": b"name: a\n", "values.schema.json": b'{"type":"object"}'}),
         gzip.compress(tar(a=b"b"), mtime=0),
+    ],
+    "chart provenance": [
+        PROOF + b"\0" + ADA,
+        PROOF + b"\0" + (PROVENANCE / "ring.kbx").read_bytes(),
+        (PROVENANCE / "cara.prov").read_bytes() + b"\0" + (PROVENANCE / "cara.asc").read_bytes(),
+        PROOF + b"\0" + (PROVENANCE / "ada-revoked.asc").read_bytes(),
+        PROOF + b"\0" + b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n" * 5000,
+        PROOF + b"\0" + (b"-----BEGIN PGP " + b"A" * 1000) * 200,
+        b"name: shop\nversion: 1.4.0\n\n...\nfiles:\n  shop-1.4.0.tgz: sha256:00\n",
+        b"name: [shop]\n...\nfiles: {a: {b: c}}\n...\n",
     ],
     "chart ignore": [b"*.md\n!a/\n/b?[c-d]\\*\n# x\n", b"[]]\n[!a]"],
     "chart schema": [b'{"$schema":"http://json-schema.org/draft-07/schema#","properties":{"a":{"$ref":"#/x"}}}'],
@@ -437,6 +484,7 @@ TARGETS: Mapping[str, tuple[Any, tuple[type[Exception], ...]]] = {
     "chart index": (chart_index, (*OWN, IndexWrong)),
     "chart file": (chart_file, OWN),
     "chart archive": (chart_archive_file, ()),
+    "chart provenance": (chart_provenance, ()),
     "chart ignore": (chart_ignore, OWN),
     "chart schema": (chart_schema, OWN),
     "chart range": (chart_range, ()),

@@ -411,6 +411,17 @@ async def test_tags_come_in_pages_of_the_same_repository_only(site: Site, http: 
         await client(site, http, clock).tags("a/b")
 
 
+@pytest.mark.parametrize("before", ["<>;" * 2000, "<" * 6000, '</v2/a/b/tags/list?n=1>; title="x"; rel=first, '])
+async def test_a_next_page_is_found_behind_other_links(before: str, site: Site, http: Http, clock: HandClock) -> None:
+    def answer(request: web.Request) -> web.StreamResponse:
+        link = before + '</v2/a/b/tags/list?n=2&last=b>; title="y"; rel="next"'
+        headers = {} if request.query.get("last") == "b" else {"Link": link}
+        return web.json_response({"tags": ["c"] if not headers else ["a"]}, headers=headers)
+
+    site.answer = answer
+    assert await client(site, http, clock).tags("a/b") == ["a", "c"]
+
+
 async def test_tags_without_an_end_are_not_read_for_ever(site: Site, http: Http, clock: HandClock) -> None:
     link = '</v2/a/b/tags/list?last=x>; rel="next"'
     site.answer = lambda request: web.json_response({"tags": ["x"]}, headers={"Link": link})

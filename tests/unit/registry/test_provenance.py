@@ -102,6 +102,12 @@ def test_what_does_not_hold_is_refused_with_why(proof: bytes, rings: list[str], 
     assert why in refusal(proof, *(ring(one) for one in rings))
 
 
+def test_a_keyring_with_a_block_that_has_no_end_is_read_past_it() -> None:
+    broken = b"-----BEGIN PGP PRIVATE KEY BLOCK-----\n" * 20_000
+    assert judge(PROOF, broken + ring("ada.asc")).signer
+    assert "which is not in the keyring" in refusal(PROOF, broken)
+
+
 def test_another_archive_name_version_or_file_is_refused_though_the_signature_holds() -> None:
     wrong = {
         "not the one that was signed": Claim("shop", "1.4.0", FILE, "0" * 64),

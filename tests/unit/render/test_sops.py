@@ -252,6 +252,14 @@ def test_what_is_not_supported_is_refused_by_name(data: str, what: str) -> None:
     assert str(refusal(data)).startswith(what)
 
 
+def test_a_pattern_that_can_not_be_encoded_is_refused_by_name() -> None:
+    content = json.loads(text("regex.json"))
+    content["sops"]["encrypted_regex"] = "\ud800"
+    refused = refusal(json.dumps(content), "a.json")
+    assert str(refused).startswith("a pattern of this file's sops block can't be used")
+    assert "encrypted_regex" in refused.hint
+
+
 def test_a_pattern_made_to_hurt_ends() -> None:
     refusal(
         lines("regex.yaml", "^(data|stringData)$", "(a+)+$").replace("name: db", "name: db\n    " + "a" * 900 + "b: x")

@@ -33,7 +33,7 @@ _BUDGET = Budget(size=LARGEST, nodes=100_000, depth=64, text=LARGEST)
 _HEAD = re.compile(rb"-----BEGIN PGP SIGNED MESSAGE-----[ \t]*\r?\n(?:Hash:[ A-Za-z0-9,/-]+\r?\n)*[ \t]*\r?\n")
 _BEGIN, _SIGNATURE = b"-----BEGIN PGP SIGNED MESSAGE-----", b"-----BEGIN PGP SIGNATURE-----"
 _END = b"-----END PGP SIGNATURE-----"
-_ARMORED = re.compile(rb"-----BEGIN PGP ([A-Z ]+)-----.*?-----END PGP \1-----", re.DOTALL)
+_ARMOR = re.compile(rb"-----BEGIN PGP ([A-Z ]{1,40})-----")
 _SIGN = "sign it with helm package --sign, and publish the .prov beside it"
 
 
@@ -198,7 +198,7 @@ def _certificates(ring: bytes) -> Iterator[Any]:
     """The keys of a keyring: packets as ``gpg --export`` writes them, armored blocks, or GnuPG's ``pubring.kbx``."""
     import pysequoia
 
-    blocks = [found[0] for found in _ARMORED.finditer(ring)] if ring.strip().startswith(b"-----BEGIN PGP") else [ring]
+    blocks = list(_armored(ring)) if ring.strip().startswith(b"-----BEGIN PGP") else [ring]
     if ring[8:12] == b"KBXf":
         blocks = list(_keybox(ring))
     for block in blocks:
@@ -208,6 +208,20 @@ def _certificates(ring: bytes) -> Iterator[Any]:
             raise ChartUnverified(
                 "the keyring can't be read", hint="gpg --export --armor <key> writes what belongs into it"
             ) from None
+
+
+def _armored(ring: bytes) -> Iterator[bytes]:
+    """The blocks of text in a keyring, each with its first and last line; what has no end is passed over."""
+    at = 0
+    endless: set[bytes] = set()
+    while (begin := _ARMOR.search(ring, at)) is not None:
+        last, at = b"-----END PGP " + begin[1] + b"-----", begin.end()
+        end = ring.find(last, at) if last not in endless else -1
+        if end < 0:
+            endless.add(last)
+            continue
+        at = end + len(last)
+        yield ring[begin.start() : at]
 
 
 def _keybox(ring: bytes) -> Iterator[bytes]:
