@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 
 from e2e.team import Team, config_map, git
+from e2e.test_flow_images import RegistryHost, told, web
+from e2e.test_flow_images import shop as image_shop
 from e2e.test_flow_ledger import Book
 from faults import oracle
 from faults.ground import Ground
@@ -114,6 +116,64 @@ def test_what_ends_at_a_time_ends_by_the_clock_and_takes_nothing_back(ground: Gr
     team.application()
     team.until_synced(commit, seconds=60)
     oracle.equals_git(team)
+
+
+def test_a_freeze_ends_and_begins_again_by_the_clock_and_takes_nothing_back(
+    ground: Ground, team: Team, hands: Hands
+) -> None:
+    start(team)
+    until = (datetime.now(UTC) + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    team.application(freeze={"until": until, "reason": "black friday", "by": "ada"})
+    team.commit({"shop/a.yaml": config_map("a", level="1")})
+    team.until(lambda: team.ready().get("reason") == "Frozen", "it is frozen", 60)
+    hands.stand(-3 * DAY)
+    team.patch("v1/configmaps/b", {"data": {"level": "hand"}})
+    team.until(lambda: level(team, "b") == "0", "drift goes back in a freeze", 60)
+    frozen = team.commit({"shop/a.yaml": config_map("a", level="2")})
+    team.until(lambda: team.status().get("pending", {}).get("commit") == frozen, "the next commit waits as well", 60)
+    assert team.ready().get("reason") == "Frozen"
+    assert level(team) == "0"
+    hands.stand(2 * DAY)
+    # Nothing wakes up for a clock that was set: the next look at the repository does.
+    team.until_synced(team.commit({"shop/b.yaml": config_map("b", level="1")}), seconds=90)
+    assert (level(team), level(team, "b")) == ("2", "1")
+    hands.stand(0.0)  # by which it is frozen again: what was applied stays, and what is new waits
+    commit = team.commit({"shop/b.yaml": config_map("b", level="2")})
+    team.until(lambda: team.ready().get("reason") == "Frozen", "it is frozen again", 60)
+    assert (level(team), level(team, "b")) == ("2", "1")
+    team.application()
+    team.until_synced(commit, seconds=60)
+    oracle.equals_git(team)
+
+
+@pytest.mark.slow
+def test_a_hold_of_an_image_ends_by_the_clock_and_takes_no_tag_back(
+    ground: Ground, team: Team, hands: Hands, tmp_path: Path
+) -> None:
+    ground.restart("--local-charts", clock=str(hands.file))
+    registry = RegistryHost(tmp_path / "registry")
+    try:
+        until = (datetime.now(UTC) + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        image_shop(team, registry, hold=[{"tag": "1.4.3", "until": until, "reason": "not yet", "by": "ada"}])
+        for seconds, pushed, taken in ((-3 * DAY, ("1.4.2", "1.4.3"), "1.4.2"), (2 * DAY, (), "1.4.3")):
+            hands.stand(seconds)
+            for tag in pushed:
+                registry.push(tag)
+            told(team)
+            team.until(lambda taken=taken: f"shop:{taken}" in web(team), f"{taken} is taken", 60)
+        hands.stand(0.0)  # by which 1.4.3 is held again: it stays, and the next one is taken
+        told(team)
+        registry.push("1.4.4")
+        told(team)
+        team.until(lambda: "shop:1.4.4" in web(team), "1.4.4 is taken", 60)
+        subjects = git(team.work, "log", "--reverse", "--format=%s").stdout.splitlines()
+        assert subjects[1:] == [
+            "Take acme/shop 1.4.2 (was 1.4.1)",
+            "Take acme/shop 1.4.3 (was 1.4.2)",
+            "Take acme/shop 1.4.4 (was 1.4.3)",
+        ]
+    finally:
+        registry.close()
 
 
 @pytest.mark.slow
