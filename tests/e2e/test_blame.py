@@ -26,7 +26,10 @@ def test_blame_leads_from_a_live_field_to_the_commit_and_line(team: Team, person
     assert f'{first[:7]} "Shop 1" (ada, ' in web.out
     assert "image: registry.example/shop:1.0" in web.out
     whole = person("blame", person.shop, "deployment/web")
+    assert whole.code == 0, whole
+    assert whole.out.splitlines()[0] == "Deployment/web"
     assert "shop/web.yaml:1" in whole.out
+    assert "live it is" not in whole.out
 
 
 @pytest.mark.slow

@@ -60,7 +60,8 @@ async def blame(asked: Asked, kubeconfig: Path | None, context: str | None) -> i
         live = await _live(to, desired)
         body = msgspec.json.decode(desired.body)
         wanted, path = resolved(body, steps)
-        have = resolved(live, steps)[0] if live is not None else wanted
+        # Of a whole object no value is asked for: what an API server adds to every one of them is no difference.
+        have = resolved(live, steps)[0] if live is not None and steps else wanted
         lines = await asyncio.to_thread(_lines, folder, rendered, desired, steps, wanted)
         manager = _manager(live, path) if live is not None and not _equal(have, wanted) else ""
         if asked.output == "human":
@@ -166,7 +167,7 @@ def told(desired: Desired, field: str, wanted: Any, have: Any, manager: str, lin
         if one.commit is not None:
             subject = fit(plain(one.commit.subject), 50)
             who = f'{short(one.commit.id)} "{subject}" ({plain(one.commit.author)}, {ago(one.commit.time, now)})   '
-        out.append(f"  {who}{plain(one.place.file)}:{one.place.line}")
+        out.append(f"  {who}{plain(one.place.file)}{f':{one.place.line}' if one.place.line else ''}")
         if one.text and field and not secret:
             out.append(f"      {fit(plain(one.text), 100)}")
         if not one.place.certain:

@@ -38,11 +38,16 @@ async def rendered_changes(which: Which, asked: Asked, subject: str, old: str, n
             return tell_problems(rendered, at, place.repository, "there is nothing to compare with")
     plan, details = planning.compared(before, after, subject)
     if asked.output == "human":
-        told = Store(place.folder).log(old, new, limit=MOST + 1)
+        store = Store(place.folder)
+        told = store.log(old, new, limit=MOST + 1)
+        # The later deployment may be the older commit: a rollback. Then what is told is what is taken back.
+        back = not told and old != new
+        told = store.log(new, old, limit=MOST + 1) if back else told
         for one in told[:MOST]:
             line = f"{short(one.id)}   {plain(one.subject)}   ({plain(one.author)}, {ago(one.time, now)})"
             say(fit(line, width_of(sys.stdout)) + "\n")
-        say(f"{'more than ' if len(told) > MOST else ''}{count(min(len(told), MOST), 'commit')}\n\n")
+        many = f"{'more than ' if len(told) > MOST else ''}{count(min(len(told), MOST), 'commit')}"
+        say(f"{many}{', taken back' if back and told else ''}\n\n")
     budget = app.spec.sync.prune_budget.count
     planning.show(plan, details, budget=budget, everything=False, output=asked.output, base=old)
     return planning.result_code(plan)

@@ -180,10 +180,10 @@ async def changes(which: Which, asked: Asked, first: str, second: str) -> int:
         subjects = await on_index_thread(subjects_of, index, asked)
         applied = await on_index_thread(index.events, Wish(subjects, ("applied",), limit=10_000))
     if all(_is_id(word) and len(_matching(applied, word)) == 1 for word in (first, second)):
-        old, new = (_deployed(applied, word, {}) for word in (first, second))
+        old, new = (_deployed(applied, word, {}, subjects[0]) for word in (first, second))
     else:
         tags = {name: commit for commit, names in (await _tags_of(which, applied)).items() for name in names}
-        old, new = (_deployed(applied, word, tags) for word in (first, second))
+        old, new = (_deployed(applied, word, tags, subjects[0]) for word in (first, second))
     return await rendered_changes(which, asked, subjects[0], old, new)
 
 
@@ -196,20 +196,24 @@ def _matching(applied: list[Event], word: str) -> list[str]:
     return [one for one in known if one.startswith(word)]
 
 
-def _deployed(applied: list[Event], word: str, tags: dict[str, str]) -> str:
+def _deployed(applied: list[Event], word: str, tags: dict[str, str], app: str) -> str:
     """The whole id of a deployed commit that a person names by its beginning or by a tag."""
     if word in tags:
         if not _matching(applied, tags[word]):
-            what = f"{plain(word)} is {short(tags[word])}, which was never deployed, as far as the ledger tells"
-            raise NeedsHuman(what, hint="windlass log --kind applied shows what was")
+            what = (
+                f"{plain(word)} is {short(tags[word])}, which was never deployed by {app}, as far as the ledger tells"
+            )
+            raise NeedsHuman(what, hint=f"windlass log {app} --kind applied shows what was")
         return tags[word]
     if not _is_id(word):
         what = f"{word!r} is not a commit id, nor a tag of the repository"
         raise NeedsHuman(what, hint="windlass log shows those that were deployed")
     found = _matching(applied, word)
     if len(found) != 1:
-        what = "was never deployed" if not found else f"is the beginning of {count(len(found), 'commit')}"
-        raise NeedsHuman(f"{word} {what}, as far as the ledger tells", hint="windlass log --kind applied shows them")
+        what = f"was never deployed by {app}" if not found else f"is the beginning of {count(len(found), 'commit')}"
+        raise NeedsHuman(
+            f"{word} {what}, as far as the ledger tells", hint=f"windlass log {app} --kind applied shows them"
+        )
     return found[0]
 
 

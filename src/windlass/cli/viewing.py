@@ -106,6 +106,8 @@ def line_of(content: dict[str, Any], *, with_namespace: bool) -> StatusView:
     broken = status.break_glass
     if broken is not None and broken.result == "holds" and not message:
         message = f"break-glass until {broken.until} by {broken.by}: {broken.reason}"
+    if ready is not None and ready.reason == Reason.PINNED.value and not message:
+        message = f"pinned at {short(status.commit)}: it does not follow its branch"
     name = f"{metadata['namespace']}/{metadata['name']}" if with_namespace else str(metadata["name"])
     return StatusView(
         name=name,
@@ -291,6 +293,9 @@ def following(found: Found, app: Application | None, status: ApplicationStatus, 
         yield f"windlass plan {name} shows what it would change; windlass sync {name} applies it"
     elif ready.reason == Reason.SUSPENDED.value and app is not None and app.spec.suspend is not None:
         yield f"goes on by itself at {app.spec.suspend.until}, or when spec.suspend leaves Git"
+    elif ready.reason == Reason.FROZEN.value:
+        ends = f"windlass resume{f' {name}' if app is not None and app.spec.freeze is not None else ''}"
+        yield f"what runs is kept; windlass rollback {name} works; {ends} ends the freeze before its time"
     elif mend:
         yield _mended(mend, ready, status)
     elif condition(status.conditions, "Stalled") is not None and status.sync != "Synced":

@@ -95,6 +95,12 @@ def test_a_line_of_the_table_needs_the_status_alone() -> None:
     assert (new.name, new.sync, new.health.status, well(new)) == ("a", "Unknown", HealthStatus.UNKNOWN, False)
 
 
+def test_the_table_tells_that_an_application_is_pinned() -> None:
+    view = line_of(content(health="Healthy", conditions=ready("True", "Pinned")), with_namespace=False)
+    assert well(view)
+    assert [line.partition(":")[0] for line in view.messages] == [f"pinned at {view.commit[:7]}"]
+
+
 def test_a_commit_that_waits_is_not_well() -> None:
     view = line_of(content(conditions=ready("True", "Synced")), with_namespace=False)
     assert well(view)

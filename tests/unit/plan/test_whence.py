@@ -52,6 +52,35 @@ def test_what_no_file_has_is_nowhere() -> None:
     assert whence({"a.yaml": b"{broken"}, "a.yaml", WEB, steps_of("spec.replicas"), 1) == []
 
 
+PATCHED = b"""\
+resources: [../base]
+patches:
+- patch: |-
+    # five is enough
+    apiVersion: apps/v1
+    kind: Deployment
+    metadata: {name: web}
+    spec:
+      revisionHistoryLimit: 5
+- target: {kind: Deployment, name: web}
+  patch: |
+    - op: replace
+      path: /spec/minReadySeconds
+      value: 7
+- target: {kind: Deployment, name: other}
+  patch: "- {op: replace, path: /spec/minReadySeconds, value: 9}\\n"
+"""
+
+
+@pytest.mark.parametrize(("field", "value", "line"), [("revisionHistoryLimit", 5, 9), ("minReadySeconds", 7, 14)])
+def test_a_patch_written_in_the_kustomization_is_found(field: str, value: Any, line: int) -> None:
+    files = {**FILES, "prod/kustomization.yaml": PATCHED}
+    assert whence(files, "base/web.yaml", WEB, steps_of(f"spec.{field}"), value) == [
+        Place(1, "prod/kustomization.yaml", line, "a patch of the object")
+    ]
+    assert whence(files, "base/web.yaml", WEB, steps_of("spec.minReadySeconds"), 9) == []
+
+
 def test_a_manifest_that_an_overlay_renames_is_found() -> None:
     renamed = ObjectRef("apps", "Deployment", "shop", "prod-web")
     assert whence(FILES, "base/web.yaml", renamed, steps_of("spec.replicas"), 2) == [

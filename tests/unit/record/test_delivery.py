@@ -201,6 +201,13 @@ def test_an_auditors_row_tells_signer_and_approver_and_how_far_that_is_known(
     assert (row.signer, row.approver, row.approval) == told
 
 
+def test_an_auditors_row_names_the_commit_whose_author_it_tells() -> None:
+    brought = events.Commit(B, "Subject", "ada")
+    row = audit.row(event(events.Applied(commit=A, result="applied", commits=[brought]), 1))
+    assert row is not None
+    assert (row.commit, row.brought, row.subject, row.who) == (A, B, "Subject", "ada")
+
+
 @pytest.mark.parametrize("kind", audit.KINDS)
 def test_every_act_has_its_row(kind: str) -> None:
     told = {name: ("x" if field is str else 1 if field is int else []) for name, field in needed(events.KINDS[kind])}

@@ -51,6 +51,23 @@ def test_a_day_reads_as_the_docs_say() -> None:
     ]
 
 
+def test_the_words_of_a_commit_stand_beside_its_own_id() -> None:
+    """The branch went on by commits that touch nothing of the Application: what was applied is at another commit."""
+    brought = events.Commit(B, "Shop 1.4.1", "ada", time=events.stamp(START - timedelta(seconds=90)))
+    applied = events.Applied(commit=A, result="applied", counts={"pruned": 1}, commits=[brought])
+    assert words(event(applied, 0)) == ("applied", '3f2c1ab   with 8e1f0c2 "Shop 1.4.1" (ada)   1 pruned')
+
+
+def test_what_waits_for_a_freeze_has_not_failed_and_a_fork_ends_in_plain_words() -> None:
+    frozen = events.Refused(commit=A, reason="Frozen", message="frozen by bob", passing=True)
+    assert words(event(frozen, 0)) == ("waits", "3f2c1ab   Frozen: frozen by bob")
+    away = events.Refused(commit=A, reason="Unreachable", message="no answer", passing=True)
+    assert words(event(away, 0))[0] == "failed"
+    assert words(event(events.ExceptionEnded(what="expires", until="x"), 0)) == (
+        "exception", "its time is over: it is taken out of Git (spec.expires)"
+    )  # fmt: skip
+
+
 def test_names_stand_in_a_column_and_lines_fit() -> None:
     told = [event(events.HealthChanged(health="Healthy"), 0, name) for name in ("a/b", "team/application", "")]
     lines = timeline(told, START, names=True, width=40).splitlines()

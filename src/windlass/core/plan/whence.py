@@ -124,6 +124,7 @@ def _in_file(data: bytes, file: str, origin: str, ref: ObjectRef, steps: list[St
 def _in_kustomization(
     data: bytes, file: str, index: int, content: dict[str, Any], ref: ObjectRef, steps: list[Step], value: Any
 ) -> Iterator[Place]:
+    yield from _in_patches(data, file, index, content, ref, steps, value)
     for place, one in enumerate(content.get("images") or []):
         if not (_is_image(steps) and isinstance(one, dict) and isinstance(value, str)):
             continue
@@ -135,6 +136,56 @@ def _in_kustomization(
         wanted = isinstance(one, dict) and one.get("name") == ref.name and one.get("count") == value
         if wanted and steps[-1] == "replicas":
             yield Place(2, file, locate(data, index, ("replicas", place, "count")), "replicas of the kustomization")
+
+
+def _in_patches(
+    data: bytes, file: str, index: int, content: dict[str, Any], ref: ObjectRef, steps: list[Step], value: Any
+) -> Iterator[Place]:
+    """Patches that are written in the kustomization itself."""
+    for key in ("patches", "patchesStrategicMerge", "patchesJson6902"):
+        for place, one in enumerate(_list(content.get(key))):
+            path: tuple[str | int, ...] = (key, place, "patch") if isinstance(one, dict) else (key, place)
+            target = one.get("target") if isinstance(one, dict) else None
+            text = one.get("patch") if isinstance(one, dict) else one
+            if not isinstance(text, str) or "\n" not in text:
+                continue
+            aimed = isinstance(target, dict) and (target.get("kind"), target.get("name")) == (ref.kind, ref.name)
+            for line in _patched(text, ref, steps, value, aimed=aimed):
+                yield Place(1, file, _line_in(data, locate(data, index, path), text, line), "a patch of the object")
+
+
+def _patched(text: str, ref: ObjectRef, steps: list[Step], value: Any, *, aimed: bool) -> Iterator[int]:
+    """The lines of a patch that give the field this value."""
+    raw = text.encode()
+    try:
+        documents = read(raw, "")
+    except DocumentError:
+        return
+    for one in documents:
+        if isinstance(one.value, list) and aimed:
+            for place, step in enumerate(one.value):
+                to = str(step.get("path", "")) if isinstance(step, dict) else ""
+                if to.rpartition("/")[2] == steps[-1] and _same(step.get("value", _ABSENT), value):
+                    yield locate(raw, one.index, (place, "value"))
+        elif isinstance(one.value, dict) and (aimed or _names(one.value, ref)):
+            have, path = resolved(one.value, steps)
+            if have is not _ABSENT and _same(have, value):
+                yield locate(raw, one.index, path)
+
+
+def _line_in(data: bytes, first: int, text: str, line: int) -> int:
+    """The line of the file in which line ``line`` of a block of text stands, that begins at ``first``: the block's own
+    head may be a line of its own, with an indent of its own. ``first`` where it can't be told."""
+    wanted = text.splitlines()[line - 1].strip()
+    lines = data.decode(errors="replace").splitlines()
+    for number in (first + line, first + line - 1):
+        if 0 < number <= len(lines) and lines[number - 1].strip() == wanted:
+            return number
+    return first
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _names(content: dict[str, Any], ref: ObjectRef) -> bool:

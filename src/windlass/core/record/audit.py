@@ -20,7 +20,8 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 class Row(msgspec.Struct, frozen=True, rename="camel"):
     """One row. ``who`` is the author of the commit, the person who asked, or a field manager; ``signer`` whose
     signature on the commit was verified. ``approver`` is whom the commit's message names, and ``approval`` how that is
-    known: it is a claim, of the signer where there is one. ``evidence`` is the event's id."""
+    known: it is a claim, of the signer where there is one. ``evidence`` is the event's id. All that is told of a commit
+    is of ``brought``: the newest one up to ``commit`` that touches what the Application reads."""
 
     time: str
     what: str
@@ -38,6 +39,7 @@ class Row(msgspec.Struct, frozen=True, rename="camel"):
     approval: str = ""
     details: str = ""
     evidence: str = ""
+    brought: str = ""
 
 
 def row(event: Event) -> Row | None:
@@ -53,6 +55,7 @@ def row(event: Event) -> Row | None:
                 outcome=data.result,
                 commit=data.commit,
                 previous=data.previous,
+                brought=newest.id,
                 subject=newest.subject,
                 who=newest.author or event.actor,
                 email=newest.email,

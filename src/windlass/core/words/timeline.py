@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
+from windlass.core.kinds.reasons import Reason
 from windlass.core.model import events
 from windlass.core.model.events import Event
 from windlass.core.record.facts import milliseconds
@@ -15,6 +16,8 @@ from windlass.core.record.private import DIGEST
 from windlass.core.words.plain import columns, count, fit, pad, plain, short, span, value
 
 _WIDE = 12
+_WAITING = frozenset({Reason.FROZEN.value, Reason.SUSPENDED.value})
+"""Why a sync did not come to an apply where nothing is wrong: a person asked for that."""
 _ORDER = (
     "created", "adopted", "configured", "released", "pruned", "unchanged", "kept", "skipped", "refused", "failed"
 )  # fmt: skip
@@ -60,7 +63,8 @@ def words(event: Event, tags: Tags | None = None) -> tuple[str, str]:
             return "planned", f"{short(data.commit)}   {plain(', '.join(changes))}{more}"
         case events.Refused():
             commit = f"{short(data.commit)}   " if data.commit else ""
-            return "failed" if data.passing else "refused", f"{commit}{plain(data.reason)}: {plain(data.message)}"
+            verb = "waits" if data.reason in _WAITING else "failed" if data.passing else "refused"
+            return verb, f"{commit}{plain(data.reason)}: {plain(data.message)}"
         case events.HealthChanged():
             was = f"   after {span(data.seconds)} {plain(data.was)}" if data.was and data.seconds >= 1 else ""
             return plain(data.health).lower(), f"{plain(data.message)}{was}"
@@ -110,6 +114,8 @@ def _rare(event: Event, tags: Tags) -> tuple[str, str]:
             by = f"   {plain(data.actor)}" if data.actor else ""
             return "exception", f"{plain(data.what)} until {plain(data.until)}{by}: {_quoted(data.reason)}"
         case events.ExceptionEnded():
+            if data.what == "expires":
+                return "exception", "its time is over: it is taken out of Git (spec.expires)"
             return "exception", f"{plain(data.what)} ended{', taken out before its time' if data.early else ''}"
         case events.Lost():
             return (
@@ -156,7 +162,12 @@ def _applied(event: Event, data: events.Applied, tags: Tags) -> Sequence[str]:
     if data.commits and data.previous not in ("", data.commit) and not data.pinned:
         seconds = (milliseconds(event.time) - milliseconds(data.commits[0].time)) / 1000
         after = f"{span(seconds)} after its commit" if 0 <= seconds < 86400 * 14 else ""
-    subject = f"{_quoted(data.commits[0].subject)} ({plain(data.commits[0].author)})" if data.commits else ""
+    subject = ""
+    if data.commits:
+        newest = data.commits[0]
+        # The branch may have gone on by commits that are none of its own: the words are of the commit they came with.
+        own = "" if newest.id in ("", data.commit) else f"with {_tagged(newest.id, tags)} "
+        subject = f"{own}{_quoted(newest.subject)} ({plain(newest.author)})"
     wrong = [one for one in data.outcomes if one.result in ("failed", "refused")]
     first = f"{_object(wrong[0].object)}: {plain(wrong[0].message)}" if wrong else ""
     resumed = "begun by a controller that was ended" if data.resumed else ""
