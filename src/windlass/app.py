@@ -193,7 +193,7 @@ class Controller:
         stack.callback(commits.queue.close)
         rollback = AutoRollback(fleet, commits, reporter, clock, record)
         stack.callback(rollback.queue.close)
-        spoken = Spoken(record, clock)
+        spoken = Spoken(record, clock, fleet, commits)
         expiry = Expiry(fleet, commits, reporter, spoken, clock)
         reporter.listeners += [expiry.look, rollback.look]
         reporter.cluster_listeners.append(expiry.look_at_cluster)

@@ -37,7 +37,7 @@ class Where:
             f"Application {self.application}" if self.application else "",
         ]
         text = ", ".join(part for part in parts if part)
-        return text.replace(", of repository", " of repository")
+        return text.replace(", of repository", " of repository").removeprefix("of ")
 
     def within(self, outer: Where) -> Where:
         """This place, with what it leaves open filled in from ``outer``."""

@@ -37,6 +37,21 @@ def test_a_freeze_of_the_cluster_is_recorded_and_so_is_its_end(book: Book, team:
     team.until(lambda: any(f"freeze ended at {until}" in one for one in events_of_it()), "an Event tells it", 60)
 
 
+def test_the_ledger_tells_who_pinned_and_why(book: Book, team: Team, person: Person) -> None:
+    first = shop(team)
+    team.until_synced(team.commit({"shop/a.yaml": config_map("a", level="2")}, "Shop 2"))
+    subject = f"{team.namespace}/shop"
+    assert person("rollback", subject, "--reason", "wrong level", "--to", first, "--timeout", "60s").code == 0
+    assert person("forward", subject, "--reason", "mended", "--timeout", "60s").code == 0
+    team.until(lambda: "rolled-forward" in kinds(book.events(subject)), "both are recorded")
+    git(team.work, "pull", "-q", "--ff-only", "origin", "main")
+    ids = git(team.work, "log", "-2", "--format=%H").stdout.split()
+    told = [one.data for one in book.events(subject) if one.kind in ("rolled-back", "rolled-forward")]
+    assert [
+        (one.commit, one.actor, one.reason) for one in told if isinstance(one, events.RolledBack | events.RolledForward)
+    ] == [(ids[1], "Bob Builder", "wrong level"), (ids[0], "Bob Builder", "mended")]
+
+
 def test_what_no_named_key_signed_is_not_followed_and_the_signer_is_in_the_ledger(
     book: Book, team: Team, tmp_path: Path
 ) -> None:

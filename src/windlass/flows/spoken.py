@@ -1,8 +1,8 @@
 """What a person's commit newly says of an Application, as events of the ledger: pins and exceptions, begun and ended.
 
-``informers`` calls ``tell`` with the spec before and the one now, ``tell_cluster`` of the Installation. Who committed
-it stands in Git; whose word an exception is stands in it. What the controller pins by itself is told by ``rollback``,
-which says so beforehand (``ApplicationState.pinning``).
+``informers`` calls ``tell`` with the spec before and the one now, ``tell_cluster`` of the Installation. Whose word an
+exception is stands in it; who pinned, and why, in the commit (``pins``). What the controller pins by itself is told by
+``rollback``, which says so beforehand (``ApplicationState.pinning``).
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from windlass.core.kinds.application import Application
 from windlass.core.kinds.exceptions import Held, Ignore, as_written
 from windlass.core.kinds.installation import Installation
 from windlass.core.model import events
-from windlass.flows.fleet import ApplicationState
+from windlass.flows.commits import Commits
+from windlass.flows.fleet import ApplicationState, Fleet
+from windlass.flows.pins import Pins
 from windlass.flows.record import Recorder
 from windlass.ports import Clock
 
@@ -22,8 +24,9 @@ class Spoken:
     """Stateless: what it tells has an id of its own, so that telling it again adds nothing. The same word said again
     later, after it was taken back, is another occurrence: the generation of the spec tells the two apart."""
 
-    def __init__(self, record: Recorder, clock: Clock) -> None:
+    def __init__(self, record: Recorder, clock: Clock, fleet: Fleet, commits: Commits) -> None:
         self._record = record
+        self._pins = Pins(fleet, commits)
         self._clock = clock
 
     def tell(self, state: ApplicationState, before: Application, now: Application) -> None:
@@ -32,10 +35,15 @@ class Spoken:
         if at and at != was and at in (state.pinning, state.glass_pin):
             state.pinning = ""  # told already, by who made it
         elif at and at != was:
-            data = events.RolledBack(pins=at, was=was or state.applied_commit)
+            by = self._pins.word(now, "rollback", "Pins", at)
+            data = events.RolledBack(
+                pins=at, was=was or state.applied_commit, commit=by.commit, actor=by.author, reason=by.reason
+            )
             self._record.tell(state.name, data, key=f"rollback {state.uid} {state.generation} {at}")
         elif was and not at:
-            self._record.tell(state.name, events.RolledForward(was=was))
+            by = self._pins.word(now, "forward", "Unpins", was)
+            forward = events.RolledForward(was=was, commit=by.commit, actor=by.author, reason=by.reason)
+            self._record.tell(state.name, forward)
         old, new = before.exceptions, now.exceptions
         for one in new:
             if one not in old:

@@ -20,6 +20,7 @@ from windlass.flows.commits import Branch, Commits
 from windlass.flows.expiry import Expiry
 from windlass.flows.fleet import ApplicationState, Fleet, Key, Links, SourceState
 from windlass.flows.metrics import Metrics
+from windlass.flows.pins import reason_of
 from windlass.flows.record import Recorder
 from windlass.flows.report import Reporter
 from windlass.flows.spoken import Spoken
@@ -50,9 +51,9 @@ class World:
         self.folder, self.clock, self.fleet = folder, Clock(), Fleet()
         self.record = Recorder(self.clock, Metrics())
         self.record.attach(LedgerWriter("prod", folder, SystemClock()), "prod", Private(b"key"))
-        self.spoken = Spoken(self.record, self.clock)
         self.reporter = Reporter(self.fleet, None, self.clock, "tests")  # type: ignore[arg-type]
         self.commits = Commits(self.fleet, None, pushed=lambda key: None)  # type: ignore[arg-type]
+        self.spoken = Spoken(self.record, self.clock, self.fleet, self.commits)
         self.state = ApplicationState(Key("shop", "shop"), Claim.of("shop", "shop"), uid="u")
         self.state.written = self.app()
         self.state.applied_commit = B
@@ -122,6 +123,20 @@ def test_one_pin_is_told_once_whoever_sees_it_again(world: World) -> None:
     world.clock.time += timedelta(seconds=60)
     world.spoken.tell(world.state, before, now)
     assert world.kinds() == ["rolled-back"]
+
+
+def test_a_pin_by_hand_names_nobody(world: World) -> None:
+    """Without the trailers of `windlass rollback` nobody's name is told, rather than that of whoever came last."""
+    world.say(at=A)
+    (pin,) = world.told()
+    assert isinstance(pin.data, events.RolledBack)
+    assert (pin.actor, pin.data.reason, pin.data.commit) == ("", "", "")
+
+
+def test_the_reason_of_a_commit_stands_between_its_first_line_and_its_trailers() -> None:
+    assert reason_of("Roll shop back\n\ncrash\nloop\n\nIntent-Id: x\nPins: y\n") == "crash loop"
+    assert reason_of("Roll shop back\n\nIntent-Id: x\n") == ""
+    assert reason_of("") == ""
 
 
 def test_what_the_controller_pins_itself_is_not_told_as_a_persons(world: World) -> None:

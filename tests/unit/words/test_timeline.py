@@ -68,6 +68,24 @@ def test_what_waits_for_a_freeze_has_not_failed_and_a_fork_ends_in_plain_words()
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("data", "line"),
+    [
+        (
+            events.RolledBack(pins=B, was=A, commit=A, actor="ada", reason="crash"),
+            '3f2c1ab pins 8e1f0c2 (was 3f2c1ab)   by ada: "crash"',
+        ),
+        (events.RolledBack(pins=B, was=A), "pins 8e1f0c2 (was 3f2c1ab)"),
+        (
+            events.RolledForward(was=B, commit=A, actor="ada"),
+            "3f2c1ab follows its branch again (was pinned at 8e1f0c2)   by ada",
+        ),
+    ],
+)
+def test_a_pin_tells_whose_word_it_is_as_far_as_is_known(data: events.Data, line: str) -> None:
+    assert words(event(data, 0))[1] == line
+
+
 def test_names_stand_in_a_column_and_lines_fit() -> None:
     told = [event(events.HealthChanged(health="Healthy"), 0, name) for name in ("a/b", "team/application", "")]
     lines = timeline(told, START, names=True, width=40).splitlines()

@@ -285,6 +285,11 @@ def error_narrow() -> str:
     return error_text(an_error(), width=44)
 
 
+def test_a_repository_alone_is_a_place() -> None:
+    assert str(Where(repository="shop/config")) == "repository shop/config"
+    assert str(Where("a.yaml", repository="shop/config")) == "a.yaml of repository shop/config"
+
+
 def problems() -> str:
     found = [
         Problem("the key replicas stands twice", "b.yaml", 9, hint="take one out", slug="duplicate-key"),

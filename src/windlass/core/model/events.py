@@ -253,7 +253,7 @@ class Requested(Data, frozen=True):
 
 class RolledBack(Data, frozen=True):
     """An Application is pinned at a commit (``source.at``) since the controller saw it. ``commit``: the pin's own,
-    where the controller made it (``automatic``)."""
+    where the controller made it (``automatic``) or its trailers tell; then ``actor`` is its author."""
 
     kind: ClassVar[str] = "rolled-back"
     severe: ClassVar[bool] = True
@@ -266,11 +266,14 @@ class RolledBack(Data, frozen=True):
 
 
 class RolledForward(Data, frozen=True):
-    """The pin was taken out: the Application follows its branch again."""
+    """The pin was taken out: the Application follows its branch again. ``commit``, ``actor`` and ``reason`` as with
+    the pin."""
 
     kind: ClassVar[str] = "rolled-forward"
 
     was: str
+    commit: str = ""
+    reason: str = ""
 
 
 class GlassBroken(Data, frozen=True):

@@ -21,7 +21,7 @@ class Row(msgspec.Struct, frozen=True, rename="camel"):
     """One row. ``who`` is the author of the commit, the person who asked, or a field manager; ``signer`` whose
     signature on the commit was verified. ``approver`` is whom the commit's message names, and ``approval`` how that is
     known: it is a claim, of the signer where there is one. ``evidence`` is the event's id. All that is told of a commit
-    is of ``brought``: the newest one up to ``commit`` that touches what the Application reads."""
+    is of ``brought``: the newest one up to ``commit`` that touches what the Application reads, or of a pin its own."""
 
     time: str
     what: str
@@ -82,10 +82,11 @@ def row(event: Event) -> Row | None:
                 outcome="automatic" if data.automatic else "by a person",
                 commit=data.pins,
                 previous=data.was,
+                brought=data.commit,
                 details=data.reason,
             )
         case events.RolledForward():
-            return msgspec.structs.replace(made, previous=data.was)
+            return msgspec.structs.replace(made, previous=data.was, brought=data.commit, details=data.reason)
         case events.GlassBroken():
             more = "; ".join(one for one in (data.revision and f"in Git by {data.revision}", data.why) if one)
             words = f"until {data.until}: {data.reason}" + (f" ({more})" if more else "")

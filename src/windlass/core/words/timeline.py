@@ -103,11 +103,12 @@ def _rare(event: Event, tags: Tags) -> tuple[str, str]:
             return "requested", f"{plain(data.verb)} by {plain(data.actor) or 'somebody'}"
         case events.RolledBack():
             own = f"{short(data.commit)} " if data.commit else ""
-            by = "by itself" if data.automatic else ""
-            why = f': "{plain(data.reason)}"' if data.reason else ""
-            return "rolled back", f"{own}pins {_tagged(data.pins, tags)} (was {short(data.was)})   {by}{why}".rstrip()
+            by = _by("itself" if data.automatic else data.actor, data.reason)
+            return "rolled back", f"{own}pins {_tagged(data.pins, tags)} (was {short(data.was)}){by}"
         case events.RolledForward():
-            return "forward", f"follows its branch again (was pinned at {short(data.was)})"
+            own = f"{short(data.commit)} " if data.commit else ""
+            by = _by(data.actor, data.reason)
+            return "forward", f"{own}follows its branch again (was pinned at {short(data.was)}){by}"
         case events.GlassBroken():
             return "break-glass", _glass(data)
         case events.ExceptionHeld():
@@ -127,6 +128,12 @@ def _rare(event: Event, tags: Tags) -> tuple[str, str]:
             return "rewritten", f"{plain(data.ref)} does not hold {plain(data.tip)[:12]} any more{kept}"
         case _:
             return plain(event.kind), f"by {plain(data.actor)}" if data.actor else ""
+
+
+def _by(who: str, why: str) -> str:
+    """``   by ada: "crash loop"``, as far as is known."""
+    text = ": ".join(part for part in (f"by {plain(who)}" if who else "", _quoted(why) if why else "") if part)
+    return f"   {text}" if text else ""
 
 
 def _glass(data: events.GlassBroken) -> str:
