@@ -67,20 +67,24 @@ class Remote:
 
     def files(self, ref: str = REF) -> list[list[str]]:
         """The paths that each commit adds, oldest first."""
-        store, found = self.store, []
-        before: str | None = None
-        for commit in self.commits(ref):
-            found.append(store.changed_paths(before, str(commit.id)))
-            before = str(commit.id)
-        return found
+        return [paths for _, paths in self._added(ref)]
 
     def events(self, ref: str = REF) -> list[events.Event]:
         """In the order of the commits."""
-        store, found = self.store, []
-        for commit, paths in zip(self.commits(ref), self.files(ref), strict=True):
+        found: list[events.Event] = []
+        for commit, paths in self._added(ref):
             for path in paths:
                 if path.endswith(".jsonl"):
-                    found += layout.events_of(store.commit(str(commit.id)).tree[path].data)
+                    found += layout.events_of(commit.tree[path].data)
+        return found
+
+    def _added(self, ref: str) -> list[tuple[pygit2.Commit, list[str]]]:
+        """Each commit with what it adds, of one look: a push may come at any moment."""
+        store, found = self.store, []
+        before: str | None = None
+        for commit in self.commits(ref):
+            found.append((commit, store.changed_paths(before, str(commit.id))))
+            before = str(commit.id)
         return found
 
 

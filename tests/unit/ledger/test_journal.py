@@ -141,7 +141,7 @@ def test_a_folder_that_can_not_be_written_is_told_with_the_mend_and_lines_are_he
 def read_only(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
     """Whether the disk is read-only: then nothing is opened for writing, and a handle takes nothing."""
     now = {"now": False}
-    opened, write, cut = os.open, os.write, os.truncate
+    opened, write, cut, unlink = os.open, os.write, os.truncate, os.unlink
 
     def refuse() -> None:
         if now["now"]:
@@ -160,7 +160,11 @@ def read_only(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
         refuse()
         cut(path, length)
 
-    for name, made in (("open", open_), ("write", write_), ("truncate", truncate)):
+    def unlink_(path: str) -> None:
+        refuse()
+        unlink(path)
+
+    for name, made in (("open", open_), ("write", write_), ("truncate", truncate), ("unlink", unlink_)):
         monkeypatch.setattr(os, name, made)
     return now
 
@@ -187,6 +191,21 @@ def test_a_start_on_a_read_only_disk_reads_what_waits_and_holds_what_comes(
     assert journal.held == 0
     journal.close()
     assert Journal(tmp_path).lines() == [line(1), line(2), line(3)]
+
+
+def test_what_was_sent_and_can_not_be_removed_is_removed_later(tmp_path: Path, read_only: dict[str, bool]) -> None:
+    journal = Journal(tmp_path)
+    journal.append(line(1))
+    batch = journal.finish()
+    assert batch is not None
+    read_only["now"] = True
+    journal.drop(batch)
+    assert journal.trouble is not None
+    assert journal.size == 0
+    read_only["now"] = False
+    assert journal.settle()
+    assert journal.trouble is None
+    assert not batch.path.exists()
 
 
 def test_a_disk_that_turns_read_only_gives_no_batch_until_it_is_writable(

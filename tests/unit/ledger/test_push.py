@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -66,7 +68,7 @@ async def test_a_severe_event_does_not_wait_for_the_interval(
     await asyncio.sleep(0.3)
     assert remote.events() == []
     ledger.record(event(2, severe=True))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while len(remote.events()) < 2:
             await asyncio.sleep(0.02)
     task.cancel()
@@ -313,3 +315,38 @@ async def test_where_the_disk_takes_no_repository_and_no_ref_it_is_told_and_even
     assert numbers(remote.events()) == [1], "it had arrived, and is found there"
     assert len(remote.commits()) == 1
     assert ledger.size == 0
+
+
+async def test_a_push_that_failed_goes_at_once_when_the_disk_takes_events_again(
+    tmp_path: Path, remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("windlass.adapters.ledger.writer.AGAIN", 0.05)
+    monkeypatch.setattr("windlass.adapters.ledger.writer.SYNC", 0.01)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "git").write_text("in the way")
+    broken = {"now": False}
+    write = os.write
+
+    def some(handle: int, data: bytes) -> int:
+        if broken["now"] and data.startswith(b"{"):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        return write(handle, data)
+
+    monkeypatch.setattr(os, "write", some)
+    ledger = writer(tmp_path / "data")
+    ledger.record(event(1))
+    ledger.aim(remote.place(), 30.0)
+    task = asyncio.ensure_future(ledger.run())
+    async with asyncio.timeout(60):
+        while ledger.trouble is None:
+            await asyncio.sleep(0.01)
+    broken["now"] = True
+    ledger.record(event(2))
+    assert ledger.held
+    (tmp_path / "data" / "git").unlink()
+    broken["now"] = False
+    async with asyncio.timeout(60):
+        while ledger.size:  # the clock stands: what waits for a time waits for ever
+            await asyncio.sleep(0.01)
+    task.cancel()
+    assert numbers(remote.events()) == [1, 2]

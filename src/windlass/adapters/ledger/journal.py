@@ -47,6 +47,7 @@ class Journal:
         self._segment = segment
         self._held: deque[bytes] = deque()
         self._held_bytes = 0
+        self._sent: deque[Path] = deque()
         self.trouble: DiskFull | FileNotWritable | None = None
         self._unsynced: set[int] = set()
         self._torn = False
@@ -62,11 +63,14 @@ class Journal:
         return (self.settle() and self._write(line)) or self._hold(line)
 
     def settle(self) -> bool:
-        """Writes what is held in memory, as far as there is room now. True when nothing is held any more."""
+        """Writes what is held in memory, as far as there is room now, and removes what could not be removed. True when
+        nothing is held any more."""
         while self._held:
             if not self._write(self._held[0]):
                 return False
             self._held_bytes -= len(self._held.popleft())
+        if self._sent and self._remove():
+            self.trouble = None
         return True
 
     @property
@@ -105,13 +109,9 @@ class Journal:
 
     def drop(self, batch: Batch) -> None:
         """Its lines are on the remote."""
-        try:
-            with contextlib.suppress(FileNotFoundError):
-                batch.path.unlink()
-        except OSError as error:
-            # It is found again, and looked up again, at the next start.
-            self.trouble = explain(error, batch.path)
         self._sizes.pop(batch.number, None)
+        self._sent.append(batch.path)
+        self._remove()
 
     def lines(self) -> list[bytes]:
         """Every line that waits, oldest first: read at a start. Raises FileNotWritable."""
@@ -133,6 +133,17 @@ class Journal:
 
     def _path(self, number: int) -> Path:
         return self._folder / f"{number:012d}{_SUFFIX}"
+
+    def _remove(self) -> bool:
+        """What is still there at the next start is found again, and looked up again."""
+        try:
+            while self._sent:
+                self._sent[0].unlink(missing_ok=True)
+                self._sent.popleft()
+        except OSError as error:
+            self.trouble = explain(error, self._sent[0])
+            return False
+        return True
 
     def _begin(self) -> bool:
         """Opens the newest file, and cuts off what stands behind the last whole line of each: that was being written

@@ -254,6 +254,9 @@ class LedgerWriter:
             log.warning("ledger not on disk", error=str(trouble), hint=trouble.hint, held=self.held)
         else:
             log.info("ledger on disk again", waiting=self.size)
+            # What failed for the disk's sake need not wait as long as for a remote that is away.
+            self._failures, self._not_before, self._due = 0, 0.0, self._clock.monotonic()
+            self._changed.set()
         self._report()
 
     def _content(self, batch: Batch) -> bytes:
