@@ -18,7 +18,9 @@ from typing import Any, NamedTuple
 
 from windlass.adapters.git import (
     Author,
+    BranchMoved,
     GitRefused,
+    Move,
     Store,
     commit_files,
     folder_snapshot,
@@ -28,7 +30,7 @@ from windlass.adapters.git import (
 from windlass.adapters.git import push as push_commits
 from windlass.core.kinds.kind import GROUP, VERSION
 from windlass.core.model import Resource
-from windlass.core.words.plain import plain
+from windlass.core.words.plain import count, plain
 from windlass.demo.stack import REPOSITORY, Stack, application_object, repository_object, running
 from windlass.errors import NeedsHuman
 
@@ -142,8 +144,11 @@ async def serve(stack: Stack, wish: Wish, say: Say) -> tuple[str, str]:
         commit = await on_git_thread(copy_folder, wish.repo, bare)
         say(f"              the files of {wish.repo} as they are, commit {commit[:7]}")
     else:
-        commit = await copy_head(own, stack.repository_url)
+        commit, more = await copy_head(own, bare, stack.repository_url)
         say(f"              {wish.repo} at its commit {commit[:7]}; what is not committed is not served")
+        if more:
+            after = f"{count(more, 'commit')} that came after it here"
+            say(f"              and {after}: git pull {stack.repository_url} main")
     say(f"              next change: git push {stack.repository_url} HEAD:main")
     return stack.repository_url, "main"
 
@@ -199,9 +204,28 @@ def copy_folder(folder: str, bare: str) -> str:
     return commit_files(store, parent, files, f"The files of {name}", author, branch="main")
 
 
-async def copy_head(store: Store, url: str) -> str:
-    """Pushes the repository's HEAD to the devstack."""
+async def copy_head(store: Store, bare: str, url: str) -> tuple[str, int]:
+    """Pushes the repository's HEAD to the devstack. Returns it, and how many commits are served that came after it:
+    what a rollback or a push wrote while an earlier ``up`` kept them in ``--data``. Raises NeedsHuman where HEAD and
+    what is served have gone different ways.
+    """
     commit = await on_git_thread(store.resolve, "HEAD")
     assert commit is not None, "checked before"
-    await push_commits(store, url, {"refs/heads/main": commit})
-    return commit
+    more = await on_git_thread(beyond, Store(bare), commit)
+    if more is None:
+        try:
+            await push_commits(store, url, {"refs/heads/main": commit})
+        except BranchMoved:
+            raise NeedsHuman(
+                "what is kept in --data and the repository have gone different ways",
+                hint=f"take over what was written there, and try again: git pull --rebase {bare} main",
+            ) from None
+    return commit, more or 0
+
+
+def beyond(served: Store, commit: str) -> int | None:
+    """How many commits are served on top of ``commit``, at most 100; None where it is not in what is served."""
+    tip = served.resolve("refs/heads/main")
+    if tip is None or served.moved(commit, tip) is Move.REWRITTEN:
+        return None
+    return len(served.log(commit, tip))

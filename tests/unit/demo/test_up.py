@@ -51,13 +51,37 @@ async def served(source: Path, root: Path) -> list[str]:
     async with server.serve() as url:
         own = repository_at(source)
         assert own is not None
-        commit = await copy_head(own, f"{url}/config.git")
+        commit, _ = await copy_head(own, str(root / "config.git"), f"{url}/config.git")
     assert Store(str(root / "config.git")).resolve("refs/heads/main") == commit
     return list(open_snapshot(str(root / "config.git"), commit))
 
 
 async def test_the_head_of_a_work_tree_is_served(work: Path, tmp_path: Path) -> None:
     assert await served(work, tmp_path / "served") == ["a.yaml"]
+
+
+async def test_what_was_written_there_since_stays_served_and_what_went_another_way_says_what_to_do(
+    work: Path, tmp_path: Path
+) -> None:
+    """`up --data D`, a rollback, Ctrl-C, and `up --data D` again."""
+    bare, root = tmp_path / "served" / "config.git", tmp_path / "served"
+    server, own = GitServer(str(root)), repository_at(work)
+    assert own is not None
+    await server.create("config")
+    async with server.serve() as url:
+        first = await copy_head(own, str(bare), f"{url}/config.git")
+        git(tmp_path, "clone", "-q", str(bare), "person")
+        git(tmp_path / "person", "commit", "-q", "--allow-empty", "-m", "A pin")
+        git(tmp_path / "person", "push", "-q", "origin", "HEAD:main")
+        assert await copy_head(own, str(bare), f"{url}/config.git") == (first[0], 1)
+        assert git(bare, "log", "-1", "--format=%s", "main") == "A pin"
+        git(work, "commit", "-q", "--allow-empty", "-m", "Another way")
+        with pytest.raises(NeedsHuman, match="different ways") as told:
+            await copy_head(own, str(bare), f"{url}/config.git")
+        git(work, "pull", "-q", "--rebase", str(bare), "main")
+        assert f"git pull --rebase {bare} main" in told.value.hint
+        head = git(work, "rev-parse", "HEAD")
+        assert await copy_head(own, str(bare), f"{url}/config.git") == (head, 0)
 
 
 async def test_the_head_of_a_bare_repository_is_served(work: Path, tmp_path: Path) -> None:
