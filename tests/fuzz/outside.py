@@ -396,6 +396,7 @@ SEEDS: Mapping[str, Sequence[bytes]] = {
         b"Bearer " + b'a="\\"' * 3000,
         b"Basic realm=x",
         b"Wed, 21 Oct 2026 07:28:00 GMT",
+        b"2147500000\tOct\t0\t0:0\tGMT",
     ],
     "address": [b"https://a.example/b", b"//u:p@[::1]:80/x", b"/a?b=c#d"],
     "docker login": [

@@ -312,7 +312,7 @@ def retry_after(text: str, now: datetime | None = None) -> float:
         return min(float(text.strip()[:9]), _LONGEST_WAIT)
     try:
         when = email.utils.parsedate_to_datetime(text)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # a day, year or offset of ten digits is no number of the calendar
         return 0.0
     if when.tzinfo is None:
         when = when.replace(tzinfo=UTC)
