@@ -91,13 +91,24 @@ def test_a_release_that_does_not_run_is_told_and_its_mend_too(shop: Team, receiv
     alert(shop, events={"kinds": ["health", "refused", "applied"]}, note="runbook: wiki/shop")
     bad = shop.commit({"shop/web.yaml": deployment("web", "registry.example/crash:1")})
     shop.until_synced(bad, health="Degraded", seconds=40)
-    shop.until(lambda: receiver.states("health") == ["firing"], "it is told", 10)
+    shop.until(lambda: receiver.states("health") == ["firing"], "it is told", 60)
     assert receiver.told[-1]["severe"] is True
     assert receiver.told[-1]["line"].endswith("   runbook: wiki/shop")
     shop.until_synced(shop.commit({"shop/web.yaml": deployment("web", "registry.example/shop:2")}), seconds=40)
-    shop.until(lambda: receiver.states("health") == ["firing", "resolved"], "and that it is over", 10)
+    shop.until(lambda: receiver.states("health") == ["firing", "resolved"], "and that it is over", 60)
     shop.commit({"shop/a.yaml": "apiVersion: v1\nkind: ConfigMap\n"})
-    shop.until(lambda: receiver.states("sync") == ["firing"], "a bad manifest is told", 10)
+    shop.until(lambda: receiver.states("sync") == ["firing"], "a bad manifest is told", 60)
+
+
+def test_a_channel_that_can_not_send_says_what_to_do(shop: Team, receiver: Receiver) -> None:
+    shop.put("v1", "Secret", "no-key", stringData={"secret": "under another name"})
+    spec = {"webhook": {"url": receiver.url, "secret": "no-key"}}
+    shop.put("windlass.dev/v1alpha1", "Channel", "silent", spec=spec)
+    alert(shop, channel="silent")
+    shop.patch("apps/v1/deployments/web", {"spec": {"replicas": 7}}, manager="somebody")
+    said = "the Channel's Secret has no key to sign with; mend: put a long random text into its key token"
+    shop.until(lambda: condition(shop, "channels", "silent").get("message") == said, "the Channel says it", 60)
+    assert receiver.told == []
 
 
 def test_a_receiver_that_was_away_hears_of_it_afterwards(shop: Team, receiver: Receiver) -> None:
@@ -106,7 +117,7 @@ def test_a_receiver_that_was_away_hears_of_it_afterwards(shop: Team, receiver: R
     shop.patch("apps/v1/deployments/web", {"spec": {"replicas": 7}})
     shop.until(lambda: condition(shop, "channels", "on-call").get("reason") == "RemoteUnavailable", "it is told")
     receiver.status = 200
-    shop.until(lambda: receiver.states("drift") == ["firing", "resolved"], "both come, in order", 30)
+    shop.until(lambda: receiver.states("drift") == ["firing", "resolved"], "both come, in order", 60)
     shop.until(lambda: condition(shop, "channels", "on-call").get("reason") == "Telling", "it is well again")
 
 

@@ -371,7 +371,8 @@ class AlertFlow:
         trouble = state.reader.trouble if isinstance(state, _Alert) and state.reader is not None else ""
         if error is not None:
             set_ = conditions.reconciling if isinstance(error, TryLater) else conditions.stalled
-            made = set_(old.conditions, error.reason, str(error)[:LONGEST], now=now, generation=generation)
+            text = f"{error}; mend: {error.hint}" if error.hint else str(error)
+            made = set_(old.conditions, error.reason, text[:LONGEST], now=now, generation=generation)
         elif trouble:
             text = f"spec.events.when failed on an event: {trouble}"[:LONGEST]
             made = conditions.stalled(old.conditions, Reason.BAD_ALERT.value, text, now=now, generation=generation)
