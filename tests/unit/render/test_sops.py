@@ -260,6 +260,14 @@ def test_a_pattern_that_can_not_be_encoded_is_refused_by_name() -> None:
     assert "encrypted_regex" in refused.hint
 
 
+def test_a_value_that_is_no_text_is_refused_by_name() -> None:
+    content = json.loads(text("regex.json"))
+    refused = refusal(
+        json.dumps({"kind": "\ud800", **{key: one for key, one in content.items() if key != "kind"}}), "a.json"
+    )
+    assert str(refused).startswith("a value of this file is no text")
+
+
 def test_a_pattern_made_to_hurt_ends() -> None:
     refusal(
         lines("regex.yaml", "^(data|stringData)$", "(a+)+$").replace("name: db", "name: db\n    " + "a" * 900 + "b: x")

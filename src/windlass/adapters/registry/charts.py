@@ -443,7 +443,7 @@ def _firm(headers: Mapping[str, str]) -> str:
     modified = headers.get("Last-Modified", "")
     try:
         firm = parsedate_to_datetime(modified) < parsedate_to_datetime(headers.get("Date", ""))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return ""
     return modified if firm else ""
 

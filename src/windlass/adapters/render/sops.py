@@ -231,8 +231,12 @@ class Opener:
 
     def pass_by(self, value: Value) -> None:
         """A value that is not encrypted, in its place."""
+        try:
+            data = _bytes(value)
+        except UnicodeEncodeError:  # half of a surrogate pair, as JSON may name it
+            raise refused("a value of this file is no text", "encrypt the file anew from what it should be") from None
         if not self._metadata.mac_only_encrypted:
-            self._mac.update(_bytes(value))
+            self._mac.update(data)
 
     def _open(self, text: str, bound: str, path: Sequence[str], line: int) -> tuple[bytes, str]:
         found = _SEALED.fullmatch(text)

@@ -132,7 +132,7 @@ def _json(content: dict[str, Any], path: str, identities: Identities) -> Opened:
         return Opened(whole, opener.taken)
     plain = _walk(content, [], opener)
     opener.check()
-    return Opened(json.dumps(plain, indent=1, ensure_ascii=False).encode(), opener.taken)
+    return Opened(json.dumps(plain, indent=1, ensure_ascii=False).encode(errors="surrogatepass"), opener.taken)
 
 
 def _walk(value: Any, path: list[str], opener: Opener) -> Any:
