@@ -16,7 +16,7 @@ from windlass.core.model import events
 from windlass.flows.commits import Commits
 from windlass.flows.fleet import ApplicationState, Fleet
 from windlass.flows.pins import Pins
-from windlass.flows.record import Recorder
+from windlass.flows.record import Recorder, team_of
 from windlass.ports import Clock
 
 
@@ -37,12 +37,19 @@ class Spoken:
         elif at and at != was:
             by = self._pins.word(now, "rollback", "Pins", at)
             data = events.RolledBack(
-                pins=at, was=was or state.applied_commit, commit=by.commit, actor=by.author, reason=by.reason
+                pins=at,
+                was=was or state.applied_commit,
+                commit=by.commit,
+                actor=by.author,
+                reason=by.reason,
+                team=team_of(state),
             )
             self._record.tell(state.name, data, key=f"rollback {state.uid} {state.generation} {at}")
         elif was and not at:
             by = self._pins.word(now, "forward", "Unpins", was)
-            forward = events.RolledForward(was=was, commit=by.commit, actor=by.author, reason=by.reason)
+            forward = events.RolledForward(
+                was=was, commit=by.commit, actor=by.author, reason=by.reason, team=team_of(state)
+            )
             self._record.tell(state.name, forward)
         old, new = before.exceptions, now.exceptions
         for one in new:

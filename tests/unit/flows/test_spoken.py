@@ -27,6 +27,7 @@ from windlass.flows.spoken import Spoken
 from windlass.flows.write import Written
 
 A, B = "a" * 40, "b" * 40
+META = {"name": "shop", "namespace": "shop", "labels": {"windlass.dev/team": "storefront"}}
 START = datetime(2026, 11, 28, 14, 0, tzinfo=UTC)
 FREEZE = {"until": "2026-11-28T15:00:00Z", "reason": "black friday", "by": "ada@acme.example"}
 
@@ -63,7 +64,7 @@ class World:
     def app(**spec: Any) -> application.Application:
         source = {"repository": "config", "path": "shop", **({"at": spec.pop("at")} if spec.get("at") else {})}
         return application.decode(
-            {"apiVersion": API_VERSION, "kind": "Application", "metadata": {"name": "shop", "namespace": "shop"},
+            {"apiVersion": API_VERSION, "kind": "Application", "metadata": META,
              "spec": {"source": source, **spec}}
         )  # fmt: skip
 
@@ -131,6 +132,7 @@ def test_a_pin_by_hand_names_nobody(world: World) -> None:
     (pin,) = world.told()
     assert isinstance(pin.data, events.RolledBack)
     assert (pin.actor, pin.data.reason, pin.data.commit) == ("", "", "")
+    assert pin.data.team == "storefront", "whose Application it is, is known"
 
 
 def test_the_reason_of_a_commit_stands_between_its_first_line_and_its_trailers() -> None:
