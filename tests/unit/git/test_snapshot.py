@@ -236,3 +236,15 @@ def test_a_trace_sees_a_link_turn_elsewhere(tmp_path: Path) -> None:
     assert not traced.trace.holds(open_snapshot(store.folder, two))
     changed = commit_files(store, one, {"a": b"other"}, "x", ADA)
     assert not traced.trace.holds(open_snapshot(store.folder, changed))
+
+
+def test_a_file_is_found_without_listing_the_folders_it_is_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of ten thousand neighbours costs a file as little as an empty one."""
+    snapshot = committed(tmp_path, {"apps/link.yaml": "web/web.yaml"})
+    listed: list[str] = []
+    monkeypatch.setattr(CommitSnapshot, "_names", lambda _, folder: listed.append(folder))
+    assert snapshot.read("apps/web/web.yaml") == snapshot.read("apps/link.yaml") == b"kind: A\n"
+    assert "apps/web/nothing.yaml" not in snapshot
+    assert "apps/nothing/web.yaml" not in snapshot
+    assert "apps/db.yaml/web.yaml" not in snapshot
+    assert listed == []
