@@ -51,10 +51,10 @@ demo: .stamps/run
 	@$(BIN)/windlass demo $(ARGS)
 
 test: .stamps/test
-	@$(BIN)/python -m pytest -m "not slow and not real" -n 2 $(ARGS)
+	@$(BIN)/python -m pytest -m "not slow and not real" -n 2 --dist worksteal $(ARGS)
 
 test-all: .stamps/test .stamps/clients
-	@$(BIN)/python -m pytest -n 2 $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 lint: .stamps/lint
 	@$(BIN)/ruff format --check .
