@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fuzz import targets
 
-LONGEST = 2.0
+LONGEST = 8.0
 """Seconds of CPU for one input of a few thousand bytes: many times what any needs, and far from a freeze. What other
 processes take meanwhile does not count."""
 

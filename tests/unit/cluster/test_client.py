@@ -117,7 +117,7 @@ async def test_a_connection_that_the_server_closed_costs_an_apply_nothing(server
     async with server.client() as client:
         begun = time.monotonic()
         assert (await client.send(APPLY)).code == 200
-        assert time.monotonic() - begun < 0.5
+        assert time.monotonic() - begun < 0.9
 
 
 async def test_an_answer_cut_off_in_the_middle_is_not_an_answer(server: Scripted) -> None:

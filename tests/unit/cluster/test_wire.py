@@ -278,7 +278,7 @@ async def test_an_answer_before_the_request_was_sent_whole(rude: Rude) -> None:
         begun = time.monotonic()
         with pytest.raises(ports.ObjectRejected):
             await client.send(replace(PATCH, body=b"x" * 3_000_000))
-        assert time.monotonic() - begun < 1
+        assert time.monotonic() - begun < 5
         rude.reads_body = True
         assert (await client.send(replace(PATCH, body=b"{}"))).body == BODY
     assert len(rude.lines) == 2
@@ -311,7 +311,7 @@ async def test_a_slow_answer_is_left_at_the_deadline_however_it_trickles(rude: R
         begun = time.monotonic()
         with pytest.raises(ports.ClusterUnavailable, match="no answer in time"):
             await client.send(replace(PATCH, timeout=0.3))
-        assert 0.3 <= time.monotonic() - begun < 1.5
+        assert 0.3 <= time.monotonic() - begun < 4
 
 
 async def test_the_fence_is_asked_when_the_connection_is_there(rude: Rude) -> None:

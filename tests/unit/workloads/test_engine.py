@@ -62,7 +62,7 @@ async def test_of_two_timers_the_earlier_counts() -> None:
     queue.add_after("a", 0.02)
     queue.add_after("a", 5)
     assert await queue.get() == "a"
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 4
     queue.close()
 
 

@@ -25,7 +25,7 @@ async def test_a_deployment_becomes_available(world: World) -> None:
     began = time.monotonic()
     await world.make(DEPLOYMENTS, deployment(replicas=3))
     live = await world.until(lambda: available(world))
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 20
     assert (
         live["status"]["availableReplicas"] == live["status"]["readyReplicas"] == live["status"]["updatedReplicas"] == 3
     )
