@@ -80,19 +80,22 @@ class Teller:
         store = await on_git_thread(init_repository, str(self.stack.folder / "work.git"))
         edits = {path: text.encode() if text is not None else None for path, text in files.items()}
         author = Author("ada", "ada@acme.example", datetime.now(UTC))
+        trouble = ""
         for _ in range(PUSHES):
             parent = self.commit or None
             made = await on_git_thread(commit_files, store, parent, edits, message, author, branch="main")
             try:
                 await push_commits(store, self.stack.repository_url, {"refs/heads/main": made})
-            except (BranchMoved, PushUnknown):
+            except (BranchMoved, PushUnknown) as error:
                 # As a person would: pull, and try again; a push whose answer was lost is found there.
+                trouble = error.what
                 await self.pull()
                 if self.commit != made:
+                    await asyncio.sleep(0.2)
                     continue
             self.commit = made
             return made
-        raise CheckFailed(f"a push of {message!r} came second {PUSHES} times")
+        raise CheckFailed(f"a push of {message!r} did not arrive, {PUSHES} times: {trouble}")
 
     async def pull(self) -> None:
         """The branch as it is on the server: what others pushed meanwhile is here then."""
@@ -104,9 +107,12 @@ class Teller:
             if tip is not None and not own.has(tip):
                 remote = own.repository.remotes.create_anonymous(bare.repository.path)
                 remote.fetch(["+refs/heads/main:refs/heads/main"])
+            # A commit of ours that did not arrive is no part of the branch: the next one goes on from its tip, or from
+            # nothing where no push has arrived yet.
             if tip is not None:
-                # A commit of ours that did not arrive is no part of the branch: the next one goes on from its tip.
                 own.set_ref("refs/heads/main", tip)
+            elif own.resolve("refs/heads/main") is not None:
+                own.repository.references.delete("refs/heads/main")
             return tip or ""
 
         self.commit = await on_git_thread(bring)

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import aiohttp
 import pytest
 
-from windlass.adapters.git import Author, Store, commit_files, folder_snapshot, open_snapshot
+from windlass.adapters.git import Author, Store, commit_files, folder_snapshot, init_repository, open_snapshot
 from windlass.demo.stack import devstack
 from windlass.demo.story import STOPPED, Teller, _until_stopped
 from windlass.demo.up import Wish, checked, copy_folder, copy_head, is_url, name_of, repository_at
@@ -206,3 +206,19 @@ async def test_a_commit_of_the_story_that_never_arrived_is_not_in_the_way_of_the
         second = await teller.push({"b.yaml": MAP}, "Second")
         assert [one.id for one in work.log(None, second)] == [second, first]
         assert lost not in (first, second)
+
+
+async def test_a_first_commit_of_the_story_that_never_arrived_is_not_in_the_way_either(tmp_path: Path) -> None:
+    server = GitServer(str(tmp_path / "git"))
+    await server.create("config")
+    async with server.serve() as url:
+        stack = SimpleNamespace(folder=tmp_path, repository_url=f"{url}/config.git")
+        teller = Teller(stack, say=print)  # type: ignore[arg-type]
+        work = init_repository(str(tmp_path / "work.git"))
+        author = Author("ada", "ada@acme.example", datetime.now(UTC))
+        lost = commit_files(work, None, {"a.yaml": b"lost"}, "Lost on its way", author, branch="main")
+        await teller.pull()
+        assert teller.commit == ""
+        first = await teller.push({"b.yaml": MAP}, "First")
+        assert [one.id for one in work.log(None, first)] == [first]
+        assert lost != first
