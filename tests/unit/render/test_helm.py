@@ -188,6 +188,19 @@ def test_a_template_that_cannot_be_read_names_file_and_line() -> None:
     assert (slug, file, line) == ("chart-template", "templates/a.yaml", 2)
 
 
+@pytest.mark.parametrize("cut", ["{{ trunc 3 .Values.word }}", "{{ trunc 3 .Values.word }} \\ufffd \ufffd"])
+def test_a_template_that_cuts_a_character_in_two_is_refused_as_helm_does(cut: str) -> None:
+    values = {"word": "\u00a0\u00a0"}
+    slug, _, _, what = told(chart({"a.yaml": shown(cut)}), values=values)
+    assert slug == "chart-template"
+    assert "templates/a.yaml renders bytes that are no UTF-8" in what
+
+
+def test_a_replacement_character_that_somebody_wrote_stays() -> None:
+    result = of(chart({"a.yaml": shown('"\ufffd {{ .Values.word }} \\\\ufffd"')}), values={"word": "a\ufffdb"})
+    assert data_of(result)["it"] == "\ufffd a\ufffdb \\ufffd"
+
+
 def test_a_template_that_makes_no_yaml_names_its_file() -> None:
     slug, file, _, what = told(chart({"a.yaml": shown("x") + "  bad: [\n"}))
     assert (slug, file) == ("chart-template", "templates/a.yaml")

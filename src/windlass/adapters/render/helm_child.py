@@ -26,6 +26,7 @@ ANSWER = ord("A")
 KEPT = 64 * 1024 * 1024
 _NEW_USER, _NEW_NET = 0x10000000, 0x40000000
 _DOCUMENT = re.compile(r"^---[ \t]*(?:#.*)?$", re.MULTILINE)
+_CUT = re.compile(r"(?<!\\)(?:\\\\)*\\ufffd")
 
 
 class ValuesText(msgspec.Struct, frozen=True):
@@ -159,7 +160,11 @@ class Charts:
         payload = self._asked(
             "render", _native.call_string, "helm_render", chart._raw(), json.dumps(values), json.dumps(options)
         )
-        return msgspec.json.decode(payload, type=dict[str, str])
+        files = msgspec.json.decode(payload, type=dict[str, str])
+        # The library writes an escape only for bytes that are no UTF-8; a character of that name stands there as it is.
+        if _CUT.search(payload) is not None:
+            _refuse_cut(files)
+        return files
 
     def _asked(self, step: str, call: Any, *given: Any) -> Any:
         try:
@@ -170,6 +175,18 @@ class Charts:
             raise Wrong(step, error.detail) from error
         except UnicodeDecodeError as error:
             raise Wrong("render", "what a template makes is not UTF-8") from error
+
+
+def _refuse_cut(files: dict[str, str]) -> None:
+    """As Helm does when it reads the manifests; notes are text, and may hold what they like."""
+    for path, text in files.items():
+        if "\ufffd" in text and not path.endswith("/NOTES.txt"):
+            line = text[: text.index("\ufffd")].count("\n") + 1
+            raise Wrong(
+                "render",
+                f"{path} renders bytes that are no UTF-8, in line {line} of what comes out: "
+                "trunc and substr count bytes, and may cut a character in two",
+            )
 
 
 def _check(metadata: dict[str, Any], loaded: set[Any], job: ChartJob) -> None:
