@@ -152,6 +152,7 @@ def test_an_admission_policy_that_mutates_is_told_and_not_fought(ground: Ground,
         assert (team.get("v1/configmaps/a") or {})["data"] == {"level": "of the policy"}
         told = str(team.status()) + str([one for one in team.drift() if "/a" in one["object"]])
         assert "data.level" in told, told
+    team.until(lambda: b"of the policy" not in probe(team).body, "the policy is out of force", 60)
     team.until_synced(team.commit({"shop/a.yaml": config_map("a", level="info")}), seconds=60)
     oracle.equals_git(team)
 
