@@ -187,7 +187,7 @@ class Controller:
             fleet, cluster, store, clock, wake=syncs.add, told=reporter.changed, fetch=settings.fetch_dependencies
         )
         stack.callback(charts.queue.close)
-        desires = Desires(fleet, renderer, inventory, values, charts, key, tracer)
+        desires = Desires(fleet, renderer, inventory, values, charts, key, tracer, syncs.add)
         upstreams = Upstreams(secrets, clock, settings.data / "git", local=settings.local_git)
         commits = Commits(fleet, upstreams, pushed=asks.add)
         stack.callback(commits.queue.close)

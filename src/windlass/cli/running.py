@@ -125,6 +125,7 @@ def logs(form: str, *, stream: Any = None, level: int = logging.INFO) -> None:
             render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(file=out),
+        # A line is one write, with its end: two processes that share a file don't mix theirs.
+        logger_factory=structlog.WriteLoggerFactory(file=out),
         cache_logger_on_first_use=True,
     )

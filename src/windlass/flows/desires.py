@@ -1,12 +1,12 @@
 """What Git wants of one Application now: rendered when its inputs changed, and otherwise known.
 
-``sync`` calls it. A render is kept until a commit touches what it read (``sources`` moves it on otherwise), and what
+``sync`` calls it. A render is kept until a commit touches what it read (``readers`` knows), and what
 was applied last stays what is wanted while a newer commit can't be read or may not be applied yet.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections.abc import Callable
 from datetime import datetime
 
 import msgspec
@@ -24,9 +24,6 @@ from windlass.flows.values import Values, digests
 from windlass.flows.waiting import RepositoryMissing, SourceNotReady
 from windlass.ports import ClusterFacts, OtherSource, Renderer, RenderRequest, Tracer
 
-DIFFERENCES = 64
-"""How many pairs of commits are remembered with what differs between them. Applications of a repository share them."""
-
 
 class Desires:
     """What is wanted, per Application."""
@@ -40,6 +37,7 @@ class Desires:
         charts: ChartFlow,
         digest_key: bytes,
         tracer: Tracer,
+        wake: Callable[[Key], None],
     ) -> None:
         self._fleet = fleet
         self._values = values
@@ -48,14 +46,12 @@ class Desires:
         self._inventory = inventory
         self._digest_key = digest_key
         self._tracer = tracer
-        self._differences: OrderedDict[tuple[str, str, str], list[str] | None] = OrderedDict()
+        self._wake = wake
 
     async def render(self, state: ApplicationState, source: SourceState, written: Application, commit: str) -> Rendered:
-        """The render at this commit; none is made when the last one's inputs are untouched (``sources`` moves it
-        on).
-        """
+        """The render at this commit; none is made when the last one's inputs are untouched (``Fleet.settle``)."""
         async with state.rendering:
-            known = state.rendered
+            known = self._fleet.brought_on(state)
             chart = await self._charts.found(state, written)
             facts = await self._inventory.facts() if known is not None and known.asked else ClusterFacts()
             stamp = self._values.stamp(state.key, written.spec.render)
@@ -63,6 +59,7 @@ class Desires:
             if known is not None and known.commit == commit and state.rendered_for == inputs:
                 others = self._others(state, written)
                 if all(known.others[name].commit == other.commit for name, other in others.items()):
+                    self._settle(state, written)
                     return known
             if written.spec.source.at:
                 await check_pinned(source, commit)
@@ -70,10 +67,16 @@ class Desires:
                 other = self._fleet.sources.get(Key(state.key.namespace, one.repository))
                 if one.at and other is not None:
                     await check_pinned(other, one.at)
+            self._fleet.unsettle(state)
             rendered, inputs = await self._render_at(state, source, written, commit)
             if not rendered.problems:
                 state.rendered, state.rendered_for = rendered, inputs
+                self._settle(state, written)
             return rendered
+
+    def _settle(self, state: ApplicationState, written: Application) -> None:
+        if not self._fleet.settle(state, written):
+            self._wake(state.key)  # a commit came while this one was rendered
 
     async def named(self, state: ApplicationState) -> frozenset[ObjectRef]:
         """What an Application wants by the newest commit, whatever stands between that and its apply. Of a commit that
@@ -154,18 +157,13 @@ class Desires:
         if source is None or before in ("", rendered.commit):
             return False
         changed = await self._changed(source.folder, before, rendered.commit)
-        return changed is None or bool(self._renderer.touched(changed, {state.name: rendered.read}))
+        return changed is None or not self._renderer.touches(changed).isdisjoint(rendered.read)
 
     async def _changed(self, folder: str, old: str, new: str) -> list[str] | None:
-        key = (folder, old, new)
-        if key not in self._differences:
-            try:
-                self._differences[key] = await on_git_thread(lambda: Store(folder).changed_paths(old, new))
-            except WindlassError:
-                self._differences[key] = None  # its history is gone
-            while len(self._differences) > DIFFERENCES:
-                self._differences.popitem(last=False)
-        return self._differences[key]
+        try:
+            return await on_git_thread(lambda: Store(folder).changed_paths(old, new))
+        except WindlassError:
+            return None  # its history is gone
 
     def _others(self, state: ApplicationState, written: Application) -> dict[str, OtherSource]:
         """The further repositories, each at its newest commit or where it is pinned. Raises where one is not there."""

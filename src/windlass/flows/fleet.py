@@ -7,11 +7,12 @@ in Git or on the cluster: the label index and the digests on the objects are the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, NamedTuple, TypeAlias
 
+import msgspec
 from typing_extensions import override
 
 from windlass.core.health.pods import PodFacts
@@ -35,6 +36,7 @@ from windlass.core.model import (
 )
 from windlass.core.plan.ownership import Claim
 from windlass.errors import WindlassError
+from windlass.flows.readers import Readers
 from windlass.ports import ChartFound, ClusterFacts
 
 
@@ -129,6 +131,7 @@ class ApplicationState:
     desired_commit: str = ""
     outside: Outside | None = None  # what the last render got that is not in its commit
     rendering: asyncio.Lock = field(default_factory=asyncio.Lock)  # nobody renders the same twice at once
+    settled: tuple[tuple[Key, tuple[str, ...]], ...] = ()  # where it is in ``Fleet.readers``, in which roles
     named: tuple[Sequence[Desired], frozenset[ObjectRef]] = ((), frozenset())  # a render's objects, by reference
 
     # the chart that was found last, for what, and why no newer one could be looked for
@@ -211,6 +214,7 @@ class Fleet:
         self.by_label: dict[str, ApplicationState] = {}
         self.users: dict[Key, set[Key]] = {}
         self.dependents: dict[Key, set[Key]] = {}
+        self.readers: dict[Key, Readers[Key]] = {}
         self.installation: Installation | None = None
         self.installation_error: WindlassError | None = None
         self.namespaced: dict[str, bool] = {}
@@ -225,6 +229,7 @@ class Fleet:
         if state is not None:
             self.by_label.pop(state.claim.label, None)
             self._unlink(state)
+            self.unsettle(state)
         return state
 
     def relink(self, state: ApplicationState) -> None:
@@ -268,6 +273,53 @@ class Fleet:
             if state is not None:
                 yield state
 
+    # --- which renders stand at the newest commits -------------------------------------------------------------------
+
+    def settle(self, state: ApplicationState, written: Application) -> bool:
+        """Its render was made of what is written, without a problem: it stands where it is of the newest commits.
+        False where a Repository has moved on from what was rendered: then it must be looked at again."""
+        _ = self.brought_on(state)
+        self.unsettle(state)
+        stands, settled = True, []
+        for name in {written.spec.source.repository, *(one.repository for one in written.spec.sources)}:
+            used = Key(state.key.namespace, name)
+            readers, names = self.readers.get(used), roles(written, used)
+            if readers is None or not names:
+                continue  # whoever has not been asked yet wakes everybody when it is
+            read = followed(state, names, readers.commit)
+            if len(read) == len(names):
+                readers.put(state.key, read.values())
+                settled.append((used, tuple(names)))
+            else:
+                stands = False
+        state.settled = tuple(settled)
+        return stands
+
+    def unsettle(self, state: ApplicationState) -> None:
+        """Its render is made anew, or gone: what it reads is not known."""
+        for source, _ in state.settled:
+            if source in self.readers:
+                self.readers[source].drop(state.key)
+        state.settled = ()
+
+    def brought_on(self, state: ApplicationState) -> Rendered | None:
+        """The last render, as one of the newest commits where it stands at them: nothing that it read has changed."""
+        if state.rendered is None:
+            return None
+        commit, others = state.rendered.commit, dict(state.rendered.others)
+        for source, names in state.settled:
+            readers = self.readers.get(source)
+            if readers is None or state.key not in readers:
+                continue
+            for name in names:
+                if name:
+                    others[name] = msgspec.structs.replace(others[name], commit=readers.commit)
+                else:
+                    commit = readers.commit
+        if commit != state.rendered.commit or others != state.rendered.others:
+            state.rendered = msgspec.structs.replace(state.rendered, commit=commit, others=others)
+        return state.rendered
+
     def _unlink(self, state: ApplicationState) -> None:
         source, dependencies, others = state.linked
         for used in (*((source,) if source is not None else ()), *others):
@@ -275,3 +327,26 @@ class Fleet:
         for dependency in dependencies:
             self.dependents.get(dependency, set()).discard(state.key)
         state.linked = Links()
+
+
+def roles(written: Application, source: Key) -> list[str]:
+    """As what an Application goes with a Repository, where it is not pinned: "" is its source, else the name of a
+    further one."""
+    spec = written.spec
+    main = [""] if spec.source.repository == source.name and not spec.source.at else []
+    return main + [one.name for one in spec.sources if one.repository == source.name and not one.at]
+
+
+def followed(state: ApplicationState, names: Sequence[str], commit: str) -> dict[str, Mapping[str, str]]:
+    """What the last render read of a Repository, for each of these roles in which it was at this commit."""
+    rendered = state.rendered
+    if rendered is None:
+        return {}
+    found: dict[str, Mapping[str, str]] = {}
+    for name in names:
+        other = rendered.others.get(name)
+        if not name and rendered.commit == commit:
+            found[""] = rendered.read
+        elif other is not None and other.commit == commit:
+            found[name] = other.read
+    return found

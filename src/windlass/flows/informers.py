@@ -108,6 +108,7 @@ class Informers:
         key = key_of(content)
         if kind == "DELETED":
             self._fleet.sources.pop(key, None)
+            self._fleet.readers.pop(key, None)
             self._source_gone(key)
             return
         state = self._fleet.sources.get(key)

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
 import structlog
 
 from windlass.adapters.git import CommitInfo, Credentials, Mirror, Move, RefSpec, Transport
@@ -24,9 +23,10 @@ from windlass.core.kinds.repository import Repository
 from windlass.core.model.events import Commit, stamp
 from windlass.core.words.commits import approvals_of
 from windlass.errors import NeedsHuman, TryLater, Where, WindlassError
-from windlass.flows.fleet import ApplicationState, Fleet, Key, SourceState
+from windlass.flows.fleet import ApplicationState, Fleet, Key, SourceState, roles
 from windlass.flows.metrics import Metrics
 from windlass.flows.queue import WorkQueue
+from windlass.flows.readers import Readers
 from windlass.flows.record import Recorder
 from windlass.flows.secrets import SecretReader
 from windlass.flows.signed import Signed
@@ -36,7 +36,7 @@ from windlass.ports import Clock, Renderer
 log = structlog.get_logger("windlass")
 JITTER = 0.1
 PIECE = 250
-"""Applications that are looked at between two turns of the loop."""
+"""Applications that are woken between two turns of the loop."""
 LEAST = 5.0
 """Seconds between two looks at a remote that refused."""
 STORY = 50
@@ -218,31 +218,21 @@ class Sources:
         )
 
     async def _spread(self, state: SourceState, old: str, commit: str, changed: list[str] | None) -> int:
-        """Wakes whom the commit touches, then moves the others on to it. Returns how many were woken.
+        """Wakes whom the commit touches, and of whom that is not known. Returns how many they are.
 
-        In pieces, for there may be thousands. Whoever looks meanwhile finds its render at the old commit, and renders.
+        The others stand at the new commit from here on: nobody looks between that and the list of those to wake.
         """
-        rest: list[tuple[ApplicationState, list[str]]] = []
+        readers = self._fleet.readers.setdefault(state.key, Readers())
+        if changed is None or readers.commit != old:
+            readers.reset(commit)
+        else:
+            _ = readers.move(commit, self._renderer.touches(changed))
+        unsettled = readers.others(self._fleet.users.get(state.key, set()))
+        users = [user for key in unsettled if (user := self._fleet.applications.get(key)) is not None]
         woken = 0
-        users = list(self._fleet.users_of(state.key))
         for first in range(0, len(users), PIECE):
-            known = [(user, names, followed(user, names, old)) for user, names in goes_with(users, first, state.key)]
-            reads = {f"{user.key}/{name}": each for user, _, read in known for name, each in read.items()}
-            touched = self._renderer.touched(changed, reads) if changed is not None else set(reads)
-            for user, names, read in known:
-                if len(read) < len(names) or (touched and any(f"{user.key}/{name}" in touched for name in names)):
-                    woken += 1
-                    self._wake(user.key)
-                else:
-                    rest.append((user, names))
-            await asyncio.sleep(0)
-        for first in range(0, len(rest), PIECE):
-            for user, names in rest[first : first + PIECE]:
-                stands = len(followed(user, names, old)) == len(names)
-                for name in names if stands else ():
-                    move_on(user, name, commit)
-                # One that looked meanwhile, or is being rendered now (from another folder): what it reads is not known.
-                if not stands or user.looking is not None:
+            for user in users[first : first + PIECE]:
+                if user.written is not None and roles(user.written, state.key):
                     woken += 1
                     self._wake(user.key)
             await asyncio.sleep(0)
@@ -270,8 +260,8 @@ class Sources:
                     del self._stories[next(iter(self._stories))]
                 self._stories[key] = await self._between(mirror, old, new)
             between = self._stories[key]
-        reads = {"": state.rendered.read} if state.rendered is not None else {}
-        touching = [info for info, changed in between if self._renderer.touched(changed, reads)] if old else []
+        read = state.rendered.read if state.rendered is not None and old else {}
+        touching = [info for info, changed in between if not self._renderer.touches(changed).isdisjoint(read)]
         # Where none of them touches it (a pin, another path, the first time) the commit itself is what can be told.
         chosen = touching or [between[0][0]]
         asked = self._fleet.sources.get(key[0])
@@ -307,48 +297,6 @@ class Sources:
         if known is not None and known[1].folder != mirror.folder:
             await known[1].remove()  # of another address: nothing of it can be reached any more
         return mirror
-
-
-def roles(user: ApplicationState, source: Key) -> list[str]:
-    """As what an Application goes with a Repository, where it is not pinned: "" is its source, else the name of a
-    further one."""
-    if user.written is None:
-        return []
-    spec = user.written.spec
-    main = [""] if spec.source.repository == source.name and not spec.source.at else []
-    return main + [one.name for one in spec.sources if one.repository == source.name and not one.at]
-
-
-def goes_with(users: list[ApplicationState], first: int, source: Key) -> Iterator[tuple[ApplicationState, list[str]]]:
-    """A piece of the Applications with their roles, without those that are pinned."""
-    for user in users[first : first + PIECE]:
-        if names := roles(user, source):
-            yield user, names
-
-
-def followed(user: ApplicationState, names: list[str], commit: str) -> dict[str, Mapping[str, str]]:
-    """What the last render read of a Repository, for each of these roles in which it was at this commit."""
-    rendered = user.rendered
-    if rendered is None:
-        return {}
-    found: dict[str, Mapping[str, str]] = {}
-    for name in names:
-        other = rendered.others.get(name)
-        if not name and rendered.commit == commit:
-            found[""] = rendered.read
-        elif other is not None and other.commit == commit:
-            found[name] = other.read
-    return found
-
-
-def move_on(user: ApplicationState, name: str, commit: str) -> None:
-    """The render stands at another commit too: nothing that it read has changed."""
-    assert user.rendered is not None
-    if not name:
-        user.rendered = msgspec.structs.replace(user.rendered, commit=commit)
-        return
-    others = {**user.rendered.others, name: msgspec.structs.replace(user.rendered.others[name], commit=commit)}
-    user.rendered = msgspec.structs.replace(user.rendered, others=others)
 
 
 def told(info: CommitInfo, signer: str = "") -> Commit:

@@ -414,8 +414,9 @@ class Renderer(Protocol):
 
     async def render(self, request: RenderRequest) -> Rendered: ...
 
-    def touched(self, changed: Iterable[str], reads: Mapping[str, Mapping[str, str]]) -> set[str]:
-        """Of the renders with these traces, by any name, those that a change of these paths may touch."""
+    def touches(self, changed: Iterable[str]) -> set[str]:
+        """The names, as they stand in traces, that a change of these paths may touch: a render that read one of them
+        may come out differently."""
         ...
 
 

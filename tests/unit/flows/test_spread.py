@@ -1,9 +1,8 @@
-"""A commit over thousands of Applications: whom it touches looks, the others move on, and the loop goes on turning."""
+"""A commit over thousands of Applications: whom it touches looks, the others stand, and the loop goes on turning."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any, cast
 
 import msgspec
@@ -12,7 +11,8 @@ from windlass.adapters.render import Workers
 from windlass.core.kinds.application import Application
 from windlass.core.plan.ownership import Claim
 from windlass.flows.fleet import ApplicationState, Fleet, Key, SourceState
-from windlass.flows.sources import Sources
+from windlass.flows.readers import Readers
+from windlass.flows.sources import PIECE, Sources
 from windlass.ports import Rendered
 
 SOURCE = Key("shop", "config")
@@ -27,20 +27,14 @@ def application(number: int, fleet: Fleet) -> ApplicationState:
     state.written = msgspec.convert({"metadata": meta, "spec": spec, "status": {}}, Application)
     read = {f"apps/{name}/": "names", **{f"apps/{name}/{file}.yaml": "blob" for file in "abc"}}
     state.rendered = Rendered(commit="old", objects=[], read=read)
-    fleet.applications[state.key] = state
+    fleet.add(state)
     fleet.users.setdefault(SOURCE, set()).add(state.key)
     return state
 
 
-async def test_a_commit_wakes_whom_it_touches_and_holds_nothing_up() -> None:
-    """Of five thousand one reads the changed file, one renders now, one was rendered anew meanwhile, one has nothing
-    yet: those look. No turn of the loop takes long."""
-    fleet, woken = Fleet(), list[Key]()
-    states = [application(number, fleet) for number in range(5000)]
-    states[7].looking = 1.0
-    states[8].rendered = None
+def sources(fleet: Fleet, woken: list[Key]) -> Sources:
     unused = cast(Any, None)
-    sources = Sources(
+    return Sources(
         fleet,
         unused,
         Workers(),
@@ -52,25 +46,49 @@ async def test_a_commit_wakes_whom_it_touches_and_holds_nothing_up() -> None:
         metrics=unused,
         record=unused,
     )
-    longest = 0.0
+
+
+async def test_a_commit_wakes_whom_it_touches_and_asks_nobody_else() -> None:
+    """Of five thousand one reads the changed file, one is rendered now, one has nothing yet: those look. The others are
+    not touched at all, and stand at the new commit when somebody asks."""
+    fleet, woken = Fleet(), list[Key]()
+    fleet.readers[SOURCE] = Readers("old")
+    states = [application(number, fleet) for number in range(5000)]
+    for one in states:
+        assert one.written is not None
+        assert fleet.settle(one, one.written)
+    fleet.unsettle(states[7])
+    fleet.unsettle(states[8])
+    states[8].rendered = None
+    was = [one.rendered for one in states]
+    count = await sources(fleet, woken)._spread(
+        SourceState(SOURCE), "old", "new", ["apps/app-4242/b.yaml", "docs/x.md"]
+    )
+    assert set(woken) == {states[4242].key, states[7].key, states[8].key}
+    assert count == 3
+    assert all(one.rendered is before for one, before in zip(states, was, strict=True))
+    at = {
+        number: state.rendered.commit for number in (0, 4242) if (state := states[number]) and fleet.brought_on(state)
+    }
+    assert at == {0: "new", 4242: "old"}
+
+
+async def test_where_it_is_not_known_what_a_commit_touches_everybody_looks_in_pieces() -> None:
+    fleet, woken = Fleet(), list[Key]()
+    states = [application(number, fleet) for number in range(3000)]
+    turns = 0
 
     async def beat() -> None:
-        nonlocal longest
+        nonlocal turns
         while True:
-            before = time.thread_time()
+            turns += 1
             await asyncio.sleep(0)
-            longest = max(longest, time.thread_time() - before)
-            if longest and states[9].rendered is not None and states[9].rendered.commit == "old":
-                states[9].rendered = msgspec.structs.replace(states[9].rendered, commit="new")
 
     async with asyncio.TaskGroup() as tasks:
         beating = tasks.create_task(beat())
-        await asyncio.sleep(0)
-        count = await sources._spread(SourceState(SOURCE), "old", "new", ["apps/app-4242/b.yaml", "docs/x.md"])
+        count = await sources(fleet, woken)._spread(SourceState(SOURCE), "", "new", None)
         beating.cancel()
-    assert set(woken) >= {states[4242].key, states[7].key, states[8].key}
-    assert set(woken) <= {states[4242].key, states[7].key, states[8].key, states[9].key}
-    assert count == len(woken)
-    at = {state.rendered.commit for state in states if state.rendered is not None and state is not states[4242]}
-    assert at == {"new"}
-    assert longest < 0.03
+    assert (count, set(woken)) == (3000, {state.key for state in states})
+    assert turns >= 3000 / PIECE
+    woken.clear()
+    assert await sources(fleet, woken)._spread(SourceState(SOURCE), "another", "newer", []) == 3000, "out of step"

@@ -42,7 +42,7 @@ class Direct(Renderer):
         return render(request, tree, Documents(), lambda paths: {}, others)
 
     @override
-    def touched(self, changed: Iterable[str], reads: Mapping[str, Mapping[str, str]]) -> set[str]:
+    def touches(self, changed: Iterable[str]) -> set[str]:
         return set()
 
 

@@ -19,6 +19,7 @@ from typing import ParamSpec, TypeVar
 import pygit2
 from pygit2.enums import ConfigLevel
 
+from windlass.adapters.git.compare import DEEPEST, changed_paths, differences, read_folder
 from windlass.adapters.git.errors import GitRefused, GitUnavailable
 
 P = ParamSpec("P")
@@ -27,7 +28,9 @@ R = TypeVar("R")
 # How many commits back the last change of a file is looked for.
 FURTHEST = 2000
 _REMEMBERED_PATHS = 100_000
-_DEEPEST = 100  # folders in folders, of what is looked at whole
+# Trees are named by what is in them: what differs between two is so for ever.
+_REMEMBERED_DIFFERENCES = 64
+_differences: dict[tuple[bytes, bytes], list[str]] = {}
 
 # Only what callers say counts: no settings of the person or the machine, and whose folder it is was decided by who
 # named it.
@@ -138,28 +141,30 @@ class Store:
                 walker.hide(pygit2.Oid(hex=tip))
             for each in walker:
                 parent = self._first_parent(each)
-                left = self._whole(each.tree, parent.tree if parent is not None else None, left, 0)
+                left = self._whole(parent.tree.id.raw if parent is not None else None, each.tree.id.raw, left, 0)
                 if left <= 0:
                     return False
         except (KeyError, ValueError, pygit2.GitError, GitRefused):
             return False
         return True
 
-    def _whole(self, tree: pygit2.Tree, known: pygit2.Tree | None, left: int, depth: int) -> int:
+    def _whole(self, known: bytes | None, folder: bytes, left: int, depth: int) -> int:
         """Looks at what is in a folder and not in the one before. Raises KeyError where something is missing. Returns
         how many entries may still be looked at."""
-        before = {entry.name: entry for entry in known} if known is not None else {}
-        left -= len(tree) + 1
-        for entry in tree:
-            if left <= 0 or depth > _DEEPEST:
+        before, after = differences(read_folder(self.repository, known), read_folder(self.repository, folder))
+        left -= len(after) + 1
+        for name, entry in after.items():
+            if left <= 0 or depth > DEEPEST:
                 return 0
-            other = before.get(entry.name)
-            if (other is not None and other.id == entry.id) or entry.filemode == pygit2.enums.FileMode.COMMIT:
+            if entry.is_module:
                 continue
-            if entry.id not in self.repository.odb:
-                raise KeyError(str(entry.id))
-            if isinstance(entry, pygit2.Tree):
-                left = self._whole(entry, other if isinstance(other, pygit2.Tree) else None, left, depth + 1)
+            if pygit2.Oid(raw=entry.id) not in self.repository.odb:
+                raise KeyError(entry.id.hex())
+            if entry.is_folder:
+                other = before.get(name)
+                left = self._whole(
+                    other.id if other is not None and other.is_folder else None, entry.id, left, depth + 1
+                )
         return left
 
     def describe(self, commit: str) -> CommitInfo:
@@ -189,10 +194,22 @@ class Store:
         return found
 
     def changed_paths(self, old: str | None, new: str) -> list[str]:
-        """The paths whose content or mode differs between two commits, sorted. Without ``old``, all of ``new``."""
-        tree = self.commit(new).tree
-        diff = tree.diff_to_tree(self.commit(old).tree) if old is not None else tree.diff_to_tree()
-        return sorted(_paths(diff))
+        """The paths whose content or mode differs between two commits, sorted. Without ``old``, all of ``new``. Raises
+        GitRefused (cause "commit", "store") where one is not here."""
+        before = self.commit(old).tree.id.raw if old is not None else None
+        key = (before or b"", self.commit(new).tree.id.raw)
+        if key not in _differences:
+            try:
+                _differences[key] = sorted(changed_paths(self.repository, before, key[1]))
+            except KeyError as error:
+                raise GitRefused(
+                    f"the folder {str(error.args[0])[:40]} of the commit {new[:7]} is missing here",
+                    cause="store",
+                    hint="fetch it again; if that does not help, git fsck at its origin",
+                ) from None
+            while len(_differences) > _REMEMBERED_DIFFERENCES:
+                del _differences[next(iter(_differences))]
+        return _differences[key]
 
     def last_changed(self, commit: str, paths: Iterable[str]) -> dict[str, str]:
         """Per path that is a file there, the commit on the first-parent line that made it what it is.
@@ -220,7 +237,7 @@ class Store:
             parent = self._first_parent(here)
             if not waiting or parent is None:
                 break
-            for path in waiting & _paths(here.tree.diff_to_tree(parent.tree)):
+            for path in waiting & changed_paths(self.repository, here.tree.id.raw, parent.tree.id.raw):
                 found[path] = str(here.id)
                 waiting.discard(path)
             here = parent
@@ -234,10 +251,6 @@ class Store:
         parents = commit.parent_ids
         found = self.repository.get(parents[0]) if parents else None
         return found if isinstance(found, pygit2.Commit) else None
-
-
-def _paths(diff: pygit2.Diff) -> set[str]:
-    return {file.path for delta in diff.deltas for file in (delta.old_file, delta.new_file)}
 
 
 def _blob(tree: pygit2.Tree, path: str) -> str | None:

@@ -113,8 +113,8 @@ class CachedRenderer(Renderer):
         return rendered
 
     @override
-    def touched(self, changed: Iterable[str], reads: Mapping[str, Mapping[str, str]]) -> set[str]:
-        return self._inner.touched(changed, reads)
+    def touches(self, changed: Iterable[str]) -> set[str]:
+        return self._inner.touches(changed)
 
     def _find(self, request: RenderRequest) -> tuple[str, Entry | None]:
         name = self._name(request)

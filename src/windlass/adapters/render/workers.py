@@ -11,7 +11,7 @@ import contextlib
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from types import TracebackType
 from typing import ClassVar, Self
 
@@ -20,7 +20,7 @@ from typing_extensions import override
 
 from windlass.adapters.host.children import Limits, open_child
 from windlass.adapters.render.frames import FAILURE, HEADER, LARGEST, REQUEST, Answer, Failure, frame
-from windlass.adapters.render.trace import Changes
+from windlass.adapters.render.trace import touches
 from windlass.adapters.render.worker import Job
 from windlass.core.model import Rendered
 from windlass.errors import NeedsHuman, TryLater, Where
@@ -195,14 +195,10 @@ class Workers(Renderer):
         return answer
 
     @override
-    def touched(self, changed: Iterable[str], reads: Mapping[str, Mapping[str, str]]) -> set[str]:
-        """Of the renders with these traces, by any name, those that a change of these paths may touch.
-
-        ``changed`` is every path that differs between the commit that the traces hold at and another, both sides of a
-        rename. A thousand traces take a few milliseconds.
-        """
-        changes = Changes(changed)
-        return {name for name, read in reads.items() if changes.touch(read)}
+    def touches(self, changed: Iterable[str]) -> set[str]:
+        """``changed`` is every path that differs between the commit that the traces hold at and another, both sides of
+        a rename."""
+        return touches(changed)
 
     def _take(self) -> _Worker:
         if self._closed:
