@@ -185,3 +185,15 @@ def test_a_restart_renders_nothing_that_is_known(team: Team) -> None:
     assert len(known) >= 2
     assert numbers["windlass_renders_total"] <= numbers["windlass_render_cache_hits_total"], "others may hold Secrets"
     team.until_synced(commit)
+
+
+def test_a_commit_that_mends_what_a_changed_path_leads_to_is_taken_at_once(team: Team) -> None:
+    """What a render that failed had read is not known: it looks at any commit, and does not wait for its retry."""
+    slowly = {"retry": {"backoff": "1h", "max": "1h"}}
+    team.repository()
+    team.application(sync=slowly)
+    team.until_synced(team.commit({"shop/a.yaml": config_map("settings", at="shop"), "moved/a.yaml": "{"}))
+    team.application(path="moved", sync=slowly)
+    team.until(lambda: team.ready().get("reason") == "BadManifest", "what is wrong is told")
+    team.until_synced(team.commit({"moved/a.yaml": config_map("settings", at="moved")}))
+    assert data(team) == {"at": "moved"}
