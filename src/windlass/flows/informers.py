@@ -132,6 +132,7 @@ class Informers:
         if before is not None and state.written is not None and before.spec.url != state.written.spec.url:
             # Another remote: its history has nothing to do with the old one's.
             state.commit = ""
+            self._fleet.readers.pop(key, None)
         self._ask(key)
 
     def take_application(self, kind: str, content: dict[str, Any]) -> None:

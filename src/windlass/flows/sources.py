@@ -179,7 +179,7 @@ class Sources:
             raise
         state.judged = verify
         state.followed = written.spec.ref
-        await self._advance(state, mirror, fetched.commit, began)
+        await self._advance(state, written, mirror, fetched.commit, began)
 
     async def _check_history(self, state: SourceState, written: Repository, mirror: Mirror, commit: str) -> None:
         """Raises where the ref moved backwards or sideways and Git does not say that this is meant."""
@@ -193,7 +193,9 @@ class Sources:
             state.held = commit
             raise HistoryRewritten(state.commit, commit)
 
-    async def _advance(self, state: SourceState, mirror: Mirror, commit: str, began: float) -> None:
+    async def _advance(
+        self, state: SourceState, written: Repository, mirror: Mirror, commit: str, began: float
+    ) -> None:
         old = state.commit
         if state.fetched_at is None or old != commit:
             info = await mirror.describe(commit)
@@ -201,6 +203,8 @@ class Sources:
         else:
             info = None
         changed = await mirror.changed_paths(old, commit) if old and old != commit else None
+        if state.written is not written:
+            return  # another spec came, and with it perhaps another remote: its own look goes on from there
         state.commit, state.held = commit, ""
         if old != commit or state.fetched_at is None:
             state.fetched_at = self._clock.now()
