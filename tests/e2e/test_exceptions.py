@@ -110,7 +110,7 @@ def test_an_ignored_field_is_handed_over_and_comes_back_when_the_time_is_over(te
     web, image = "apps/v1/deployments/web", ("spec", "template", "spec", "containers", 0, "image")
     spec = live(team, web, "spec")
     fields = ["/spec/replicas", "/spec/template/spec/containers/0/image"]
-    done = person("ignore", person.shop, "Deployment/web", *fields, "--until", "12s", "--reason", "load test")
+    done = person("ignore", person.shop, "Deployment/web", *fields, "--until", "1h", "--reason", "load test")
     assert done.code == 0, done
     team.until(
         lambda: any(one["manager"] == "windlass-released" for one in live(team, web, "metadata", "managedFields")),
@@ -132,11 +132,15 @@ def test_an_ignored_field_is_handed_over_and_comes_back_when_the_time_is_over(te
     assert person("diff", person.shop).code == 0, "it is no difference"
     assert team.status()["drift"]["count"] == 0
     assert "/spec/replicas" in person("status", person.shop).out
-    team.until(lambda: live(team, web, "spec", "replicas") == 2, "when it ends it is as Git says", 30)
-    team.until(lambda: live(team, web, *image) == "registry.example/shop:1.0", "all of it")
+    # Named again, the same fields have another end: all that comes before it has as long as it needs.
+    done = person("ignore", person.shop, "Deployment/web", *fields, "--until", "3s", "--reason", "done", "--no-wait")
+    assert done.code == 0, done
+    team.until(lambda: live(team, web, "spec", "replicas") == 2, "when it ends it is as Git says", 60)
+    team.until(lambda: live(team, web, *image) == "registry.example/shop:1.0", "all of it", 60)
     team.until(
         lambda: any("ignore Deployment/web /spec/replicas" in one for one in team.events("ExceptionEnded")),
         "it is told",
+        60,
     )
 
 
@@ -153,6 +157,29 @@ def test_an_ignored_field_can_be_taken_back_before_its_time(team: Team, person: 
     assert person(*words, "--remove").code == 0
     assert "ignore" not in spec_in_git(team)
     team.until(lambda: live(team, "v1/configmaps/a", "data", "level") == "1", "it is as Git says again")
+
+
+def test_ignoring_what_the_application_does_not_have_is_told_with_what_looks_like_it(
+    team: Team, person: Person
+) -> None:
+    shop(team)
+    ends = ("--until", "1h", "--reason", "r", "--no-wait")
+    done = person("ignore", person.shop, "Deployment/wbe", "/spec/replicas", *ends)
+    assert done.code == 0, done
+    assert done.err == (
+        f"warning: {person.shop} has no Deployment/wbe: this does nothing until it has one\n"
+        f"  did you mean Deployment/web? Then take this back: "
+        f"windlass ignore {person.shop} Deployment/wbe /spec/replicas --remove\n"
+    )
+    assert [one["name"] for one in spec_in_git(team)["ignore"]] == ["wbe"], "what is not there yet may be meant"
+    assert person("ignore", person.shop, "Deployment/wbe", "/spec/replicas", "--remove", "--no-wait").code == 0
+    done = person("ignore", person.shop, "deployment/web", "/spec/replicas", *ends)
+    assert (done.code, done.err) == (0, ""), done
+    assert [one["kind"] for one in spec_in_git(team)["ignore"]] == ["Deployment"], "as the kind is written"
+    at = team.head()
+    done = person("ignore", person.shop, "deploy/web", "/spec/replicas", *ends)
+    assert (done.code, "did you mean Deployment/web?" in done.err) == (1, True), done
+    assert tip(team) == at
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ like everything else; the command waits until it has.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import sys
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 
 from windlass.cli.arriving import arrive, ask_to_look
 from windlass.cli.homes import Place, new_id, place_of, write
+from windlass.cli.meant import Meant, meant_by, remark
 from windlass.cli.pushing import Person, person
 from windlass.cli.reaching import Found, Reach, find, reach
 from windlass.cli.telling import DIFFERS, emit, say
@@ -76,14 +78,25 @@ async def resume(asked: Asked, kubeconfig: Path | None, context: str | None) -> 
 
 async def leave(named: Named, asked: Asked, kubeconfig: Path | None, context: str | None) -> int:
     """``ignore``: fields left to others, or taken back."""
+    meant = Meant(named.kind, named.name)
+
+    async def look(to: Reach, found: Found) -> None:
+        nonlocal meant
+        if named.remove:
+            meant = _written(found, named) or meant
+            return
+        meant = await meant_by(to, found, named.kind, named.name)
+        undo = f"windlass ignore {found.word} {meant.kind}/{meant.name} {' '.join(named.fields)} --remove"
+        say(remark(meant, found.word, undo), sys.stderr)
 
     def given() -> dict[str, Any]:
-        return {"kind": named.kind, "name": named.name, "fields": list(named.fields)}
+        within = {"namespace": meant.namespace} if meant.namespace else {}
+        return {"kind": meant.kind, "name": meant.name, **within, "fields": list(named.fields)}
 
     def made(home: Home, who: Person, until: str) -> Intent:
         if named.remove:
             step = RemoveItem(file=home.file, target=home.target, path=("spec", "ignore"), given=given())
-            summary = f"Take {', '.join(named.fields)} of {named.kind}/{named.name} in {home.name} back"
+            summary = f"Take {', '.join(named.fields)} of {meant.kind}/{meant.name} in {home.name} back"
             return Intent(
                 id=new_id(), verb="ignore", about=home.name, summary=summary, reason=asked.reason, steps=(step,)
             )
@@ -96,7 +109,15 @@ async def leave(named: Named, asked: Asked, kubeconfig: Path | None, context: st
         ]
         return not items if named.remove else any(_until(one) == until for one in items)
 
-    return await _do(asked, kubeconfig, context, made, seen)
+    return await _do(asked, kubeconfig, context, made, seen, look)
+
+
+def _written(found: Found, named: Named) -> Meant | None:
+    """What the Application's own words mean by what is to be taken back."""
+    for one in found.decoded().spec.ignore:
+        if (one.kind.lower(), one.name, tuple(one.fields)) == (named.kind.lower(), named.name, named.fields):
+            return Meant(one.kind, one.name, one.namespace)
+    return None
 
 
 def end_of(text: str, now: datetime) -> str:
@@ -119,12 +140,15 @@ async def _do(
     context: str | None,
     made: Callable[[Home, Person, str], Intent],
     seen: Callable[[Spec, str], bool],
+    look: Callable[[Reach, Found], Awaitable[None]] | None = None,
 ) -> int:
     async with reach(kubeconfig, context) as to:
         found = await find(to, asked.app, asked.namespace) if asked.app else await _installation(to)
         who = await person()
         until = end_of(asked.until, to.clock.now()) if asked.until else ""
         place = await place_of(to, found)
+        if look is not None:
+            await look(to, found)
         intent = made(place.home, who, until)
         (written,) = await write(to, place, who, [intent])
         human = asked.output == "human"

@@ -105,7 +105,11 @@ def ignore(home: Home, item: dict[str, Any], *, identity: str) -> Intent:
         reason=item["reason"],
         steps=(
             AddItem(
-                file=home.file, target=home.target, path=("spec", "ignore"), value=item, same=("kind", "name", "fields")
+                file=home.file,
+                target=home.target,
+                path=("spec", "ignore"),
+                value=item,
+                same=("kind", "name", "namespace", "fields"),
             ),
         ),
     )

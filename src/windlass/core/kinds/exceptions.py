@@ -18,7 +18,7 @@ from windlass.core.kinds.shape import Form, Part, Rule, Says, mistake, shown
 POINTER = Form(
     r"(?:/(?:[^~/\x00-\x1f\x7f]|~[01])+)+", "a field as a JSON pointer, such as /spec/replicas", "/spec/replicas", 512
 )
-_KIND = Form("[A-Z][A-Za-z0-9]*", "a kind, such as Deployment", "Deployment", 63)
+KIND = Form("[A-Z][A-Za-z0-9]*", "a kind, such as Deployment", "Deployment", 63)
 
 
 class Held(Part, frozen=True):
@@ -48,7 +48,7 @@ class Expires(Held, frozen=True):
 class Ignore(Held, frozen=True, kw_only=True):
     """Fields of one object that are left to others until a time."""
 
-    kind: Annotated[str, _KIND, Says("The object's kind.")]
+    kind: Annotated[str, KIND, Says("The object's kind.")]
     name: Annotated[Name, Says("Its name.", "web")]
     namespace: Annotated[str, LABEL_NAME, Says("Its namespace. The default is that of the destination.")] = ""
     fields: Annotated[list[Annotated[str, POINTER]], Says("The fields, as JSON pointers into its manifest.")]
