@@ -7,16 +7,18 @@ import contextlib
 import hashlib
 import hmac
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+import uvloop
 from aiohttp import web
 
-from windlass.adapters.host.children import Finished, find_program, run_child
+from windlass.adapters.host.children import Finished, find_program, open_child, run_child
 from windlass.devstack.gitserver import GitServer, Notifier
+from windlass.devstack.gitserver.backend import _feed
 from windlass.errors import NeedsHuman
 
 GIT = find_program("git")
@@ -90,6 +92,30 @@ async def test_a_client_pushes_and_another_clones_it(tmp_path: Path) -> None:
         assert heads.stdout.decode().split()[0] != tip
         again = await server.create("acme/config")
         assert Path(again).is_dir()
+
+
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+@pytest.mark.parametrize("body", [b"", b"0000"])
+def test_a_program_that_has_answered_and_ended_is_not_fed_any_more(
+    loop: Callable[[], asyncio.AbstractEventLoop], body: bytes
+) -> None:
+    async def parts() -> AsyncIterator[bytes]:
+        yield body
+
+    async def late() -> bytes:
+        # As http-backend on a busy machine: of a GET it reads nothing, and it ends while the server does other work.
+        async with open_child([find_program("echo"), "answer"], env=ENV) as child:
+            assert child.stdin is not None
+            assert child.stdout is not None
+            await child.wait()
+            async with asyncio.timeout(60):
+                while not child.stdin.is_closing():
+                    await asyncio.sleep(0.01)
+            await _feed(child, parts())
+            return await child.stdout.read()
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        assert runner.run(late()) == b"answer\n"
 
 
 async def test_a_large_negotiation_is_sent_compressed_and_understood(tmp_path: Path) -> None:

@@ -96,9 +96,12 @@ async def respond(
 async def _feed(child: Process, body: AsyncIterator[bytes]) -> None:
     if child.stdin is None:
         raise AssertionError("the pipe was asked for")
-    # A child that has what it needs may end early.
+    # A child that has what it needs may end early: of a GET it reads nothing, and on a busy machine it has ended before
+    # it is fed. Its pipe is closed then, and uvloop calls a write, of nothing too, a mistake of ours.
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         async for part in body:
+            if child.stdin.is_closing():
+                return
             child.stdin.write(part)
             await child.stdin.drain()
         child.stdin.close()
