@@ -95,6 +95,26 @@ def test_a_rollback_pins_the_last_healthy_commit_and_forward_follows_the_branch_
 
 
 @pytest.mark.slow
+def test_steps_count_back_from_what_runs_over_what_deployed_something_else(team: Team, person: Person) -> None:
+    first = shop(team)
+    second = team.commit({"shop/a.yaml": config_map("a", level="2")})
+    team.until_synced(second)
+    third = team.commit({"shop/a.yaml": config_map("a", level="3")})
+    team.until_synced(third)
+    back = ("rollback", person.shop, "--reason", "r", "--timeout", "60s", "-o", "json")
+    assert json.loads(person(*back, "--steps", "1").out)["pins"] == second
+    # From where it went back to, and not to what it went back from.
+    assert json.loads(person(*back, "--steps", "1").out)["pins"] == first
+    done = person("forward", person.shop, "--timeout", "60s")
+    assert done.code == 0, done
+    # What runs now is another commit than the third, and deploys the same.
+    assert team.status()["commit"] == tip(team) != third
+    none = person(*back, "--steps", "3")
+    assert (none.code, ", 2 are known, not 3" in none.err) == (1, True), none
+    assert json.loads(person(*back, "--steps", "1").out)["pins"] == second
+
+
+@pytest.mark.slow
 def test_back_by_steps_or_to_a_tag_and_what_is_not_there_is_refused(team: Team, person: Person) -> None:
     first = shop(team)
     git(team.work, "tag", "v1.0", first)
@@ -110,7 +130,7 @@ def test_back_by_steps_or_to_a_tag_and_what_is_not_there_is_refused(team: Team, 
     team.until_synced(first)
     for words, told in (
         (("--to", "v9"), "'v9' is no commit or tag of repository config"),
-        (("--steps", "9"), "commits before"),
+        (("--steps", "9"), "are known, not 9"),
         (("--to", "0123456789"), "is no commit or tag"),
     ):
         refused = person("rollback", person.shop, "--reason", "r", *words)

@@ -12,7 +12,9 @@ from windlass.cli.options import cluster_options, namespace_option, output_optio
 @click.command("rollback")
 @click.argument("app")
 @click.option("--to", "target", default="", metavar="COMMIT|TAG", help="Back to this commit or tag.")
-@click.option("--steps", type=click.IntRange(1, 10), default=None, help="Back by this many deployments.")
+@click.option(
+    "--steps", type=click.IntRange(1, 10), default=None, help="Back by so many commits that deployed something else."
+)
 @click.option("--revert", is_flag=True, help="Put the content itself back on the branch, in place of a pin.")
 @click.option("--yes", is_flag=True, help="Without asking.")
 @reason_option(required=True)
@@ -34,7 +36,7 @@ def command(
     context: str | None,
     output: str,
 ) -> int:
-    """Pin APP at the last commit at which it was Healthy, or at the one that is named.
+    """Pin APP at the last commit before what runs now at which it was Healthy, or at the one that is named.
 
     One commit writes spec.source.at into the Application's own file and is pushed with your own Git rights and name,
     never by force. Then it waits until that runs. Sync stays automatic: what the branch says since is pending until

@@ -7,14 +7,16 @@ it works while sync is automatic, for every renderer and with shared folders. It
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from dataclasses import dataclass
+from functools import cmp_to_key, partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from windlass.adapters.git import CommitInfo
+from windlass.adapters.git import CommitInfo, Move, Store
 from windlass.cli import fetching, outside, reverting
 from windlass.cli.arriving import Arrival, arrive, ask_to_look
 from windlass.cli.holding import Held, holds_for
@@ -26,7 +28,7 @@ from windlass.cli.telling import DIFFERS, RefusedHere, emit, say, width_of
 from windlass.core.edits import Intent
 from windlass.core.edits.intents import pin, unpin
 from windlass.core.kinds.application import Application
-from windlass.core.kinds.application_status import ApplicationStatus, last_healthy
+from windlass.core.kinds.application_status import ApplicationStatus, Deployed, last_healthy, others
 from windlass.core.kinds.conditions import condition
 from windlass.core.kinds.kind import read_status
 from windlass.core.words.plain import ago, fit, plain, short, took
@@ -202,26 +204,44 @@ async def _target(to: Reach, asked: Asked, app: Application, status: Application
     source = await repository_of(to, app)
     url = source.spec.url
     fetched = await fetching.fetch(url, source.spec.ref)
-    wanted = asked.to or _earlier(asked, app, status)
+    wanted = asked.to or await asyncio.to_thread(_earlier, asked, app, status, fetched)
     return await commit_named(url, fetched, wanted, source.metadata.name)
 
 
-def _earlier(asked: Asked, app: Application, status: ApplicationStatus) -> str:
+def _earlier(asked: Asked, app: Application, status: ApplicationStatus, fetched: fetching.Fetch) -> str:
+    """Back from what runs now: what the history says of commits that came later is none of it."""
     running = app.spec.source.at or status.commit
+    store = Store(fetched.folder)
+    history = [one for one in status.history if one.commit == running or _before(store, one.commit, running)]
     if asked.steps:
-        others = [one.commit for one in status.history if one.commit != running]
-        if len(others) >= asked.steps:
-            return others[asked.steps - 1]
+        # By their place on the branch: in the history a rollback stands before what it went back from.
+        known = others(sorted(history, key=cmp_to_key(partial(_later, store))), running)
+        if len(known) >= asked.steps:
+            return known[asked.steps - 1].commit
         raise NeedsHuman(
-            f"{len(others)} commits before {short(running)} are known, not {asked.steps}", hint="name one: --to COMMIT"
+            f"of what deployed something else before {short(running)}, {len(known)} are known, not {asked.steps}",
+            hint="name one: --to COMMIT",
         )
-    found = last_healthy(status.history, running)
+    found = last_healthy(history, running)
     if not found:
         raise NeedsHuman(
             f"no commit before {short(running) or 'this one'} is known at which {asked.app} was Healthy",
             hint="name one: --to COMMIT, a commit id or a tag",
         )
     return found
+
+
+def _before(store: Store, commit: str, running: str) -> bool:
+    """Whether a commit came before the one that runs; also where nobody can tell."""
+    return not (store.has(running) and store.has(commit)) or store.moved(commit, running) is Move.FORWARD
+
+
+def _later(store: Store, one: Deployed, two: Deployed) -> int:
+    """Negative where the first's commit came later than the second's."""
+    if one.commit == two.commit or not (store.has(one.commit) and store.has(two.commit)):
+        return 0
+    came_later = store.moved(two.commit, one.commit) is Move.FORWARD
+    return -1 if came_later else int(store.moved(one.commit, two.commit) is Move.FORWARD)
 
 
 # --- what became of it ------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
@@ -10,7 +11,7 @@ import msgspec
 from windlass.core.kinds.conditions import Condition
 from windlass.core.kinds.fields import moment, stamp
 from windlass.core.kinds.shape import Keyed, Part, Says
-from windlass.core.model import Drift, Outcome, Outside, Result
+from windlass.core.model import Drift, Outcome, Outside, Rendered, Result
 
 FIRST = 50
 """So many outcomes and drift items are listed; the counts tell of all."""
@@ -104,6 +105,9 @@ class Deployed(Part, frozen=True):
             "Since when everything is Healthy with it. Taken back where it is Degraded within 15 minutes of its apply: "
             "what crashes in a loop is Healthy for a moment."
         ),
+    ] = ""
+    content: Annotated[
+        str, Says("A digest of all objects that it came to last: two commits with the same one deploy the same.")
     ] = ""
     chart: Annotated[str, Says("The chart from elsewhere that ran with it last: name, version, digest, signer.")] = ""
     outside: Annotated[
@@ -200,6 +204,7 @@ def history_of(
     degraded: bool,
     changed: bool,
     now: datetime,
+    content: str = "",
     chart: str = "",
     outside: OutsideStatus | None = None,
 ) -> list[Deployed]:
@@ -211,6 +216,8 @@ def history_of(
         old = [msgspec.structs.replace(old[0], commit=commit), *old[1:]]
     elif not old or old[0].commit != commit:
         old = [Deployed(commit, stamp(now)), *old]
+    if content and old[0].content != content:
+        old = [msgspec.structs.replace(old[0], content=content), *old[1:]]
     if old[0].chart != chart:
         old = [msgspec.structs.replace(old[0], chart=chart), *old[1:]]
     if outside is not None and old[0].outside != outside:
@@ -236,9 +243,28 @@ def outside_of(told: OutsideStatus) -> Outside:
     return Outside(dict(told.charts), dict(told.values), dict(told.sources), list(told.images))
 
 
+def content_of(rendered: Rendered) -> str:
+    """A digest of all that a render came to, wherever it is written."""
+    digests = sorted(one.digest for one in rendered.objects)
+    return hashlib.sha256("\0".join(digests).encode()).hexdigest()[:16]
+
+
+def others(history: list[Deployed], running: str) -> list[Deployed]:
+    """What deployed something else than the commit that runs, the newest first, each once. Where the content is not
+    known (it was applied by a version that did not note it), each commit is another."""
+    seen = {one.content for one in history if one.commit == running} - {""}
+    found: dict[str, Deployed] = {}
+    for one in history:
+        if one.commit != running and one.commit not in found and one.content not in seen:
+            found[one.commit] = one
+            seen.update({one.content} - {""})
+    return list(found.values())
+
+
 def last_healthy(history: list[Deployed], but: str) -> str:
-    """The newest commit that was Healthy, but for one; "" where none is known."""
-    return next((one.commit for one in history if one.healthy and one.commit != but), "")
+    """The newest commit that was Healthy, but for one and what deployed the same; "" where none is known."""
+    same = {one.content for one in history if one.commit == but} - {""}
+    return next((one.commit for one in history if one.healthy and one.commit != but and one.content not in same), "")
 
 
 def drift_status(items: list[Drift]) -> DriftStatus:
