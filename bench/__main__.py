@@ -7,11 +7,14 @@ import asyncio
 import compileall
 import os
 import py_compile
+import statistics
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
@@ -23,7 +26,7 @@ from bench.monorepo import monorepo
 from bench.rendering import render
 from bench.rolling import rollback
 from bench.scenarios import ALONE, SCENARIOS
-from bench.world import Options, opened
+from bench.world import Options, World, opened
 
 BY_THEMSELVES = {
     **ALONE,
@@ -44,17 +47,37 @@ def compile_all() -> None:
     compileall.compile_dir(sysconfig.get_path("purelib"), quiet=2)
 
 
+def yardstick() -> float:
+    """Milliseconds of CPU for a fixed loop in Python, the median of five: how fast the machine is just now.
+
+    Times and CPU of two runs can be compared only where theirs are alike; counts and ratios of one run always.
+    """
+    spent = []
+    for _ in range(5):
+        before = time.process_time()
+        total = 0
+        for number in range(200_000):
+            total += number
+        spent.append((time.process_time() - before) * 1000)
+    return statistics.median(spent)
+
+
 async def run(names: list[str], options: Options, show: Callable[[Result], None]) -> list[Result]:
     """One world for all that share it."""
     results = []
+
+    async def measured(scenario: Callable[[Any], Awaitable[Result]], subject: World | Options) -> None:
+        before = yardstick()
+        results.append(await scenario(subject))
+        results[-1].add("yardstick, before and after", before, "ms", note=f"{yardstick():.0f} ms after")
+        show(results[-1])
+
     if any(name in SCENARIOS for name in names):
         async with opened(options, Fleet(options.applications)) as world:
             for name in [name for name in SCENARIOS if name in names]:
-                results.append(await SCENARIOS[name](world))
-                show(results[-1])
+                await measured(SCENARIOS[name], world)
     for name in [name for name in BY_THEMSELVES if name in names]:
-        results.append(await BY_THEMSELVES[name](options))
-        show(results[-1])
+        await measured(BY_THEMSELVES[name], options)
     return results
 
 
