@@ -132,6 +132,7 @@ class ApplicationState:
     outside: Outside | None = None  # what the last render got that is not in its commit
     rendering: asyncio.Lock = field(default_factory=asyncio.Lock)  # nobody renders the same twice at once
     settled: tuple[tuple[Key, tuple[str, ...]], ...] = ()  # where it is in ``Fleet.readers``, in which roles
+    settled_for: Application | None = None  # for what it is in all that it can be in
     named: tuple[Sequence[Desired], frozenset[ObjectRef]] = ((), frozenset())  # a render's objects, by reference
 
     # the chart that was found last, for what, and why no newer one could be looked for
@@ -278,21 +279,24 @@ class Fleet:
     def settle(self, state: ApplicationState, written: Application) -> bool:
         """Its render was made of what is written, without a problem: it stands where it is of the newest commits.
         False where a Repository has moved on from what was rendered: then it must be looked at again."""
+        if state.settled_for is written and all(state.key in self.readers.get(key, ()) for key, _ in state.settled):
+            return True
         _ = self.brought_on(state)
         self.unsettle(state)
-        stands, settled = True, []
+        stands, everywhere, settled = True, True, []
         for name in {written.spec.source.repository, *(one.repository for one in written.spec.sources)}:
             used = Key(state.key.namespace, name)
             readers, names = self.readers.get(used), roles(written, used)
             if readers is None or not names:
-                continue  # whoever has not been asked yet wakes everybody when it is
+                everywhere = everywhere and not names  # whoever has not been asked yet wakes everybody when it is
+                continue
             read = followed(state, names, readers.commit)
             if len(read) == len(names):
                 readers.put(state.key, read.values())
                 settled.append((used, tuple(names)))
             else:
                 stands = False
-        state.settled = tuple(settled)
+        state.settled, state.settled_for = tuple(settled), written if stands and everywhere else None
         return stands
 
     def unsettle(self, state: ApplicationState) -> None:
@@ -300,7 +304,7 @@ class Fleet:
         for source, _ in state.settled:
             if source in self.readers:
                 self.readers[source].drop(state.key)
-        state.settled = ()
+        state.settled, state.settled_for = (), None
 
     def brought_on(self, state: ApplicationState) -> Rendered | None:
         """The last render, as one of the newest commits where it stands at them: nothing that it read has changed."""

@@ -82,6 +82,11 @@ def test_a_render_that_was_made_while_a_commit_came_must_be_made_again() -> None
     assert made.key not in fleet.readers[CONFIG]
     fleet.readers = {}
     assert fleet.settle(made, made.written), "whoever has not been asked yet wakes everybody when it is"
+    fleet.readers = {CONFIG: Readers(OLD)}
+    assert fleet.settle(made, made.written)
+    assert made.key in fleet.readers[CONFIG], "it is in as soon as there is one"
+    assert fleet.readers[CONFIG].move(NEW, {"shop/"}) == {made.key}
+    assert not fleet.settle(made, made.written), "a commit that touches it is not forgotten"
 
 
 def test_nothing_is_remembered_of_an_application_that_is_gone_or_rendered_anew() -> None:
