@@ -134,7 +134,10 @@ class Installed:
         found = []
         for line in self.log.read_text().splitlines():
             if line.startswith("{"):
-                told = json.loads(line)
+                try:
+                    told = json.loads(line)
+                except ValueError:
+                    continue  # something else, a traceback say, has written into the same file
                 if told.get("event") == event and all(told.get(key) == value for key, value in fields.items()):
                     found.append(told)
         return found
