@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from e2e.team import Team, config_map, deployment, secret
+from e2e.typed import typed
 
 
 class Done(NamedTuple):
@@ -32,14 +33,7 @@ class Person:
         self.environment = kept | {"HOME": str(home), "KUBECONFIG": str(team.cluster.kubeconfig)}
 
     def __call__(self, *arguments: str, folder: Path | None = None) -> Done:
-        done = subprocess.run(
-            [*self.command, *arguments],
-            env=self.environment,
-            cwd=folder or self.environment["HOME"],
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+        done = typed(arguments, self.environment, folder or self.environment["HOME"])
         assert "bug in windlass" not in done.stderr, done.stderr
         assert "\x1b" not in done.stdout + done.stderr, "no escapes where there is no terminal"
         return Done(done.returncode, done.stdout, done.stderr)

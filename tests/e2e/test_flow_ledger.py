@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from typing import Any
 import pytest
 
 from e2e.team import NAMESPACE, Installed, Team, apply, config_map, deployment, free_port, git, secret
+from e2e.typed import typed
 from real.cluster import MERGE
 from real.processes import Child
 from windlass.core.model import events
@@ -269,9 +269,8 @@ def test_while_the_repository_is_away_it_says_so_and_goes_on_later(book: Book, t
 
 def windlass(team: Team, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """What a person types, with a cache of their own."""
-    command = [sys.executable, "-m", "windlass", *arguments, "--kubeconfig", str(team.cluster.kubeconfig)]
     environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache"), "TZ": "UTC"}
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+    return typed([*arguments, "--kubeconfig", str(team.cluster.kubeconfig)], environment, Path.cwd())
 
 
 def test_a_person_reads_the_log_and_proves_it(book: Book, team: Team, tmp_path: Path) -> None:

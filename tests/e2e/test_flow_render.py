@@ -3,12 +3,13 @@ either is a new render; at rest nothing is asked."""
 
 from __future__ import annotations
 
+import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 from e2e.team import Team, config_map, deployment, git
+from e2e.typed import typed
 
 FROM = {
     "substitute": {"values": {"REGION": "eu"}, "from": [{"configMap": "vars"}, {"secret": "keys", "optional": True}]}
@@ -17,9 +18,8 @@ FROM = {
 
 def plan(team: Team) -> subprocess.CompletedProcess[str]:
     """What a person sees that would change, who reads values with their own rights."""
-    command = [sys.executable, "-m", "windlass", "plan", "shop", "-n", team.namespace]
-    command += ["--kubeconfig", str(team.cluster.kubeconfig)]
-    return subprocess.run(command, capture_output=True, text=True)
+    command = ["plan", "shop", "-n", team.namespace, "--kubeconfig", str(team.cluster.kubeconfig)]
+    return typed(command, os.environ, Path.cwd())
 
 
 def data(team: Team, name: str = "settings") -> dict[str, str]:

@@ -1,28 +1,35 @@
-"""Starts controllers by fork from a process that has everything imported: a start costs 50 ms in place of a second.
+"""Starts `windlass` by fork from a process that has everything imported: a start costs 50 ms in place of a second.
 
-`python zygote.py` reads a JSON line a controller from its standard input: the arguments of `windlass`, the file for its
-output, limits, and at which change of a file it ends itself. It answers each with the process id. What runs in the
-child is the program itself, by the same entry as a person's; only its imports were made before. It needs no reaping:
-the kernel takes ended children away.
+`python zygote.py` reads a JSON line a start from its standard input: the arguments of `windlass`, the file for its
+output, limits, and at which change of a file it ends itself; or, of a command that a person types, their environment
+and folder, a second file, and where the exit code goes. It answers each with the process id. What runs in the child is
+the program itself, by the same entry as a person's; only its imports were made before. It needs no reaping: the kernel
+takes ended children away.
 """
 
 from __future__ import annotations
 
 import ctypes
 import errno
+import gc
+import importlib
 import json
 import mmap
 import os
+import pkgutil
 import resource
 import signal
 import struct
 import sys
+import time
 from datetime import datetime, timedelta
 from typing import Any
 
-from windlass import app
+import uvloop
+
+from windlass import app, cli
 from windlass.adapters.host.clock import SystemClock
-from windlass.cli import controller, main, running
+from windlass.cli import main
 
 _PR_SET_PDEATHSIG = 1
 _CHANGES = frozenset({"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate"})
@@ -97,31 +104,42 @@ def child(wish: dict[str, Any]) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
-    output = os.open(wish["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    answer = os.open(wish["answer"], os.O_WRONLY) if wish.get("answer") else None
     quiet = os.open(os.devnull, os.O_RDONLY)
     os.dup2(quiet, 0)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
+    for number, file in ((1, wish.get("out", wish["log"])), (2, wish["log"])):
+        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
     for name, most in wish.get("limits", {}).items():
         resource.setrlimit(getattr(resource, name), (most, most))
+    if wish.get("own"):
+        os.environ.clear()
+        os.environ.update(wish["own"])
+        time.tzset()
     os.environ.update(wish.get("environment", {}))
+    os.chdir(wish.get("folder", "."))
     if wish.get("count"):
         sys.addaudithook(DiskCounter(wish.get("disk", 0), wish["count"]))
     if wish.get("clock"):
         jumping(wish["clock"])
     if wish.get("breaking"):
         breaking(wish["breaking"])
+    code = 70
     try:
         main(wish["arguments"])
     except SystemExit as end:
-        os._exit(end.code if isinstance(end.code, int) else 1)
+        code = end.code if isinstance(end.code, int) else 1
     finally:
-        os._exit(70)
+        if answer is not None:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os.write(answer, b"%d" % code)
+        os._exit(code)
 
 
 def serve() -> None:
-    """Forks a controller for each line, until its input ends."""
+    """Forks a child for each line, until its input ends."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    gc.freeze()
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:
@@ -130,7 +148,8 @@ def serve() -> None:
         sys.stdout.flush()
 
 
-AHEAD = (app, controller, running)
+MODULES = [one.name for one in pkgutil.iter_modules(cli.__path__) if not one.name.startswith("_")]
+AHEAD = (app, uvloop, *(importlib.import_module(f"windlass.cli.{name}") for name in MODULES))
 """Imported for every child: the command line would import them when it is called."""
 if __name__ == "__main__":
     serve()
