@@ -31,6 +31,7 @@ from real.processes import Child
 from windlass.devstack.gitserver import GitServer
 
 NAMESPACE = "windlass-system"
+LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/windlass-controller"
 HOOK = b"hook-secret-of-the-tests"
 API = "/apis/windlass.dev/v1alpha1"
 GIT = {
@@ -114,10 +115,17 @@ class Installed:
             self.child.wait(15)
             self.child = None
 
-    def kill(self) -> None:
+    def kill(self, *, free: bool = True) -> None:
+        """Ends it at once. Its Lease is taken away, unless how long the next one waits for it is what a test is about:
+        that is 15 s each."""
         if self.child is not None:
             self.child.kill()
             self.child = None
+        if free:
+            self.free_lease()
+
+    def free_lease(self) -> None:
+        self.cluster.request("DELETE", LEASE)
 
     def close(self) -> None:
         self.stop()

@@ -80,7 +80,7 @@ class TestRestart:
         crew.application()
         crew.until_synced(crew.commit({"shop/web.yaml": deployment("web"), "shop/a.yaml": config_map("a", x="1")}))
         before = crew.get("apps/v1/deployments/web")
-        own.kill()
+        own.kill(free=False)
         crew.patch("v1/configmaps/a", {"data": {"x": "changed while nobody looked"}})
         from e2e.team import git
 

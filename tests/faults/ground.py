@@ -20,12 +20,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from e2e.team import NAMESPACE, Installed, Team
+from e2e.team import LEASE, Installed, Team
 from faults.proxy import Proxy
 from real.cluster import Cluster
 from real.processes import Child
 
-LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/windlass-controller"
 ZYGOTE = Path(__file__).with_name("zygote.py")
 
 # The wrapper decides by a file: "before N" or "after N" of the git commands that follow; its process is ended then.
@@ -147,9 +146,8 @@ class Ground(Installed):
         if self.child is not None:
             self.child.kill()
 
-    def kill(self) -> None:
-        self.crash()
-        self.child = None
+    def kill(self, *, free: bool = False) -> None:
+        super().kill(free=free)
 
     def restart(self, *options: str, **wish: Any) -> None:
         """A start after a crash, once the Lease has run out (it is taken away here: nobody waits 15 s for each)."""
@@ -157,9 +155,6 @@ class Ground(Installed):
         self.proxy.settle()
         self.free_lease()
         self.start(*options, **wish)
-
-    def free_lease(self) -> None:
-        self.cluster.request("DELETE", LEASE)
 
     def dead(self) -> bool:
         return self.child is None or not self.child.running()

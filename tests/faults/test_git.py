@@ -216,17 +216,16 @@ def test_hooks_that_come_by_the_thousand_cost_a_few_looks(ground: Ground, team: 
     team.until_synced(team.commit({"shop/a.yaml": config_map("a", level="debug")}), seconds=10)
 
 
-@pytest.mark.parametrize(
-    ("body", "headers"),
-    [
+def test_a_malformed_hook_is_refused(ground: Ground, team: Team) -> None:
+    start(team)
+    malformed: tuple[tuple[bytes, dict[str, str]], ...] = (
         (b"\xff\x00" * 40, {}),
         (b"{" * 100_000, {"X-Hub-Signature-256": "sha256=" + "0" * 64}),
         (b"x" * (1 << 20), {"X-Hub-Signature-256": "sha256=\u00e9"}),
         (b"{}", {"X-Gitlab-Token": "\u00e9" * 1000}),
         (b"{}", {"X-Hub-Signature-256": ""}),
-    ],
-)
-def test_a_malformed_hook_is_refused(ground: Ground, team: Team, body: bytes, headers: dict[str, str]) -> None:
-    start(team)
-    assert post(ground, f"/hooks/git/{team.namespace}/config", body, **headers) in (403, 413)
-    assert post(ground, "/hooks/git/%2e%2e/%00", body, **headers) in (400, 403, 404)
+    )
+    for body, headers in malformed:
+        told = post(ground, f"/hooks/git/{team.namespace}/config", body, **headers)
+        assert told in (403, 413), f"{body[:9]!r} {headers}"
+        assert post(ground, "/hooks/git/%2e%2e/%00", body, **headers) in (400, 403, 404), f"{body[:9]!r} {headers}"
