@@ -56,6 +56,26 @@ def test_suspended_until_resumed_nothing_is_applied(team: Team, person: Person) 
     assert second != tip(team)
 
 
+def test_going_back_while_suspended_is_committed_and_says_at_once_what_it_waits_for(team: Team, person: Person) -> None:
+    first = shop(team)
+    second = commit(team, {"shop/a.yaml": config_map("a", level="2")})
+    team.until_synced(second)
+    assert person("suspend", person.shop, "--until", "2h", "--reason", "incident 4711").code == 0
+    told = f"{person.shop} is suspended by bob@acme.example until "
+    # The person's patience is an hour: what waited for it would not end within this test.
+    done = person("rollback", person.shop, "--reason", "r", "--to", first, "--timeout", "1h")
+    assert (done.code, told in done.out) == (2, True), done
+    assert '"incident 4711"\n  the pin is committed, and takes effect when that ends\n' in done.out
+    assert done.out.endswith(f"next  windlass resume {person.shop}   ends it now\n")
+    assert yaml.safe_load((tip(team) and team.work / OWN).read_text())["spec"]["source"]["at"] == first
+    done = person("forward", person.shop, "--timeout", "1h", "-o", "json")
+    assert (done.code, json.loads(done.out)["reached"]) == (2, False), done
+    assert json.loads(done.out)["waits"].startswith(told)
+    assert person("rollback", person.shop, "--reason", "r", "--to", first, "--no-wait").code == 0
+    assert person("resume", person.shop, "--no-wait").code == 0
+    team.until(lambda: live(team, "v1/configmaps/a", "data", "level") == "1", "resumed, the pin takes effect", 60)
+
+
 def test_an_exception_ends_by_itself_is_told_and_taken_out_by_the_controller(team: Team, person: Person) -> None:
     shop(team)
     writable(team, "clusters/*.yaml")
@@ -98,8 +118,10 @@ def test_frozen_what_runs_is_held_and_rolled_back_and_new_commits_wait(team: Tea
     done = person("rollback", person.shop, "--reason", "r", "--to", first, "--timeout", "20s")
     assert done.code == 0, done
     assert live(team, "v1/configmaps/a", "data", "level") == "1"
-    assert person("forward", person.shop, "--no-wait").code == 0
-    team.until(lambda: team.ready().get("reason") == "Frozen", "without the pin the freeze holds again")
+    done = person("forward", person.shop, "--timeout", "1h")
+    assert (done.code, "frozen by bob@acme.example until" in done.out) == (2, True), done
+    assert f"next  windlass resume {person.shop}   ends it now" in done.out
+    assert team.ready()["reason"] == "Frozen", "without the pin the freeze holds again"
     assert live(team, "v1/configmaps/a", "data", "level") == "1"
     assert person("resume", person.shop).code == 0
     team.until(lambda: live(team, "v1/configmaps/a", "data", "level") == "3", "it goes on")

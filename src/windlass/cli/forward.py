@@ -33,8 +33,8 @@ def command(
     """Let APP follow its branch again: the undoing of a rollback, whoever made it.
 
     One commit takes spec.source.at out of the Application's own file; where it is not pinned, the last revert of it is
-    undone. Exit code 0: the newest commit runs and is
-    Healthy; 1: it failed; 2: not Healthy in time; 3: refused. --break-glass needs no Git, and the verb break-glass.
+    undone. Exit code 0: the newest commit runs and is Healthy; 1: it failed; 2: not Healthy in time, or it waits until
+    APP is resumed; 3: refused. --break-glass needs no Git, and the verb break-glass.
     """
     if break_glass:
         from windlass.cli import shattering

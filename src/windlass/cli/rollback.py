@@ -48,7 +48,8 @@ def command(
     With --revert the files that its render reads are put back as they were, by a commit on the branch it follows: it
     tells whom else that touches, and asks. That is also the way for an Application that is in no file in Git.
 
-    Exit code 0: it runs and is Healthy; 1: it failed; 2: not Healthy in time; 3: refused.
+    Exit code 0: it runs and is Healthy; 1: it failed; 2: not Healthy in time, or the pin waits until APP is resumed;
+    3: refused.
     """
     if target and steps:
         raise click.UsageError("--to names a commit, --steps counts: leave one of the two out")

@@ -18,7 +18,7 @@ import click
 
 from windlass.adapters.git import CommitInfo, Move, Store
 from windlass.cli import fetching, outside, reverting
-from windlass.cli.arriving import Arrival, arrive, ask_to_look
+from windlass.cli.arriving import HOLDS, Arrival, InTheWay, arrive, ask_to_look, in_the_way
 from windlass.cli.holding import Held, holds_for
 from windlass.cli.homes import Place, new_id, place_of, write
 from windlass.cli.pushing import Person, person
@@ -33,6 +33,7 @@ from windlass.core.kinds.conditions import condition
 from windlass.core.kinds.kind import read_status
 from windlass.core.words.plain import ago, fit, plain, short, took
 from windlass.errors import NeedsHuman
+from windlass.flows.waiting import WHOLE
 from windlass.flows.write import Written
 
 
@@ -168,13 +169,14 @@ async def _put_back(
         say(f"{verb}   {short(written.commit)} {plain(summary)}\n")
     await ask_to_look(to, found, "")
     arrival: Arrival | None = None
-    if asked.timeout is not None:
+    held = in_the_way(found, None, to.clock.now())
+    if asked.timeout is not None and held is None:
         told = _teller(human=human)
         arrival = await arrive(to, found, lambda spec: True, asked.timeout, told, commit=written.commit)
     made = Made(written, verb, "", "")
     seconds = to.clock.monotonic() - began
     if human:
-        say(conclusion(found.word, made, arrival, seconds))
+        say(held.told("the content") if held is not None else conclusion(found.word, made, arrival, seconds))
     else:
         emit(
             {
@@ -183,12 +185,22 @@ async def _put_back(
                 "commit": written.commit,
                 "files": sorted(change.files),
                 "others": change.others,
-                "reached": arrival.reached if arrival is not None else None,
+                "reached": _reached(arrival, held),
+                "waits": held.sentence if held is not None else "",
                 "seconds": round(seconds, 3),
             },
             asked.output,
         )
-    return 0 if arrival is None or arrival.reached else DIFFERS
+    return _code(asked, arrival, held)
+
+
+def _reached(arrival: Arrival | None, held: InTheWay | None) -> bool | None:
+    return False if held is not None else arrival.reached if arrival is not None else None
+
+
+def _code(asked: Asked, arrival: Arrival | None, held: InTheWay | None) -> int:
+    """0 also where nobody waits for it."""
+    return 0 if asked.timeout is None or _reached(arrival, held) else DIFFERS
 
 
 def plain_text(text: str) -> str:
@@ -255,15 +267,16 @@ async def _finish(to: Reach, asked: Asked, found: Found, place: Place, made: Mad
     if not await ask_to_look(to, place.parent, f"Application/{found.name}") and human:
         every = place.repository.spec.interval
         say(f"  you may not ask the controller to look now: it looks by itself, every {every} or by a push hook\n")
-    if asked.timeout is not None:
+    held = in_the_way(found, place.parent, to.clock.now())
+    if asked.timeout is not None and held is None:
         arrival = await arrive(to, found, lambda spec: _at(spec) == at, asked.timeout, _teller(human=human))
     seconds = to.clock.monotonic() - began
-    code = 0 if arrival is None or arrival.reached else DIFFERS
     if human:
-        say(conclusion(found.word, made, arrival, seconds))
+        did = "the pin" if at else "letting go of the pin"
+        say(held.told(did) if held is not None else conclusion(found.word, made, arrival, seconds))
     else:
-        emit(_data(found, place, made, arrival, seconds), asked.output)
-    return code
+        emit(_data(found, place, made, arrival, held, seconds), asked.output)
+    return _code(asked, arrival, held)
 
 
 def _at(spec: dict[str, Any]) -> str:
@@ -322,11 +335,17 @@ def conclusion(word: str, made: Made, arrival: Arrival | None, seconds: float) -
     lines = [f"{name}   {state}   {status.health}   not there after {took(seconds)}"]
     if ready is not None and ready.message and ready.status != "True":
         lines.append(f"  {plain(ready.message)}")
-    lines.append(f"next  windlass status {name}")
+    if ready is not None and ready.reason in HOLDS:
+        whose = "" if ready.message.startswith(WHOLE) else f" {name}"
+        lines.append(f"next  windlass resume{whose}   ends it now")
+    else:
+        lines.append(f"next  windlass status {name}")
     return "".join(f"{line}\n" for line in lines)
 
 
-def _data(found: Found, place: Place, made: Made, arrival: Arrival | None, seconds: float) -> dict[str, Any]:
+def _data(
+    found: Found, place: Place, made: Made, arrival: Arrival | None, held: InTheWay | None, seconds: float
+) -> dict[str, Any]:
     return {
         "application": f"{found.namespace}/{found.name}",
         "result": made.written.result,
@@ -335,7 +354,8 @@ def _data(found: Found, place: Place, made: Made, arrival: Arrival | None, secon
         "pins": made.now,
         "was": made.was,
         "outside": list(made.outside),
-        "reached": arrival.reached if arrival is not None else None,
+        "reached": _reached(arrival, held),
+        "waits": held.sentence if held is not None else "",
         "sync": arrival.status.sync if arrival is not None else "",
         "health": arrival.status.health if arrival is not None else "",
         "seconds": round(seconds, 3),

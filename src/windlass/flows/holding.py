@@ -14,7 +14,7 @@ from windlass.core.kinds.exceptions import next_end
 from windlass.core.kinds.installation import Installation
 from windlass.core.kinds.kind import GROUP
 from windlass.core.model import Desired, ObjectRef
-from windlass.flows.waiting import Frozen, Suspended
+from windlass.flows.waiting import WHOLE, Frozen, Suspended
 
 LONGEST = 86_400.0
 """Seconds after which it is looked again, however far away the end is: clocks are set."""
@@ -39,7 +39,7 @@ def check_holds(
     if own is not None and own.active(at) and changed:
         raise Frozen("", own.until, own.reason, own.by)
     if whole is not None and whole.active(at) and any(ref.group != GROUP for ref in changed):
-        raise Frozen("the whole cluster is ", whole.until, whole.reason, whole.by)
+        raise Frozen(WHOLE, whole.until, whole.reason, whole.by)
 
 
 def is_frozen(written: Application, installation: Installation | None, at: datetime) -> bool:

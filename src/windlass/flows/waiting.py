@@ -102,6 +102,10 @@ class Suspended(TryLater):
         super().__init__(f'suspended by {by} until {until}: "{reason}"')
 
 
+WHOLE = "the whole cluster is "
+"""How a freeze of the whole cluster begins to be told."""
+
+
 class Frozen(TryLater):
     slug: ClassVar[str] = "frozen"
     reason: ClassVar[str] = Reason.FROZEN.value
