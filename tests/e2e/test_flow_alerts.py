@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -109,6 +110,21 @@ def test_a_channel_that_can_not_send_says_what_to_do(shop: Team, receiver: Recei
     said = "the Channel's Secret has no key to sign with; mend: put a long random text into its key token"
     shop.until(lambda: condition(shop, "channels", "silent").get("message") == said, "the Channel says it", 60)
     assert receiver.told == []
+
+
+def test_a_channel_that_reaches_nobody_says_why_and_shows_nothing_of_its_path(shop: Team) -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{bound.getsockname()[1]}"
+        spec = {"webhook": {"url": f"http://{address}/T0/s3cret", "secret": "on-call"}}
+        shop.put("windlass.dev/v1alpha1", "Channel", "away", spec=spec)
+        alert(shop, channel="away")
+        shop.patch("apps/v1/deployments/web", {"spec": {"replicas": 7}}, manager="somebody")
+        said = (
+            f"http://{address} can't be reached: nothing listens on port {address.partition(':')[2]} "
+            "(spec.webhook.url); mend: does it run, and is that its port?"
+        )
+        shop.until(lambda: condition(shop, "channels", "away").get("message") == said, "the Channel says it", 60)
 
 
 def test_a_receiver_that_was_away_hears_of_it_afterwards(shop: Team, receiver: Receiver) -> None:

@@ -124,6 +124,39 @@ async def test_this_machine_and_the_metadata_of_clouds_are_not_told_anything() -
     assert heard == []
 
 
+async def _tells(destination: str) -> RemoteUnavailable:
+    with pytest.raises(RemoteUnavailable) as caught:
+        await send(Destination("webhook", f"{destination}/s3cret/T0?key=s3cret", {"token": b"k"}))
+    return caught.value
+
+
+async def test_a_receiver_that_cannot_be_connected_to_is_told_in_a_sentence_and_without_what_lets_one_in() -> None:
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{bound.getsockname()[1]}"
+        refused = await _tells(f"https://{address}")
+    port = address.partition(":")[2]
+    assert str(refused) == f"https://{address} can't be reached: nothing listens on port {port} (spec.webhook.url)"
+    assert refused.hint == "does it run, and is that its port?"
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    async with server:
+        address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        for scheme in ("http", "https"):
+            told = await _tells(f"{scheme}://{address}")
+            assert told.what == f"{scheme}://{address} can't be reached: it ended the connection without an answer"
+    async with receiver() as (url, heard):
+        plain = await _tells(url.replace("http:", "https:").removesuffix("/hook"))
+    assert "speaks no TLS that fits" in plain.what
+    assert heard == []
+    async with receiver(web.Response(status=503)) as (url, _):
+        busy = await _tells(url)
+    assert busy.what == f"{url.removesuffix('/hook')} answers 503"
+    assert "s3cret" not in f"{refused} {told} {plain} {busy}"
+
+
 def test_the_text_of_a_destination_shows_nothing() -> None:
     told = repr(Destination("webhook", "https://hooks.example.com/s3cret", {"token": b"s3cret"}))
     assert "s3cret" not in told

@@ -80,7 +80,8 @@ class Answer(NamedTuple):
 class Ask(NamedTuple):
     """One request. ``authorization`` goes to the URL's own host and to no other; ``most`` is in bytes; ``within`` is
     how near the address may be, None for what a person may write; ``ca`` is PEM, b"" for the usual authorities;
-    ``body`` is sent to the first address only: no redirect is followed with one."""
+    ``body`` is sent to the first address only: no redirect is followed with one; ``discreet``: the path is a secret, as
+    that of many webhooks, and no error shows it."""
 
     url: str
     method: str = "GET"
@@ -90,6 +91,7 @@ class Ask(NamedTuple):
     within: Reach | None = None
     ca: bytes = b""
     body: bytes | None = None
+    discreet: bool = False
 
 
 def reach_of(address: str) -> Reach:
@@ -171,13 +173,14 @@ class Http:
             await asyncio.to_thread(_load)
         widest = Reach.LOCAL if self._local else Reach.PRIVATE
         within = widest if ask.within is None else min(widest, ask.within)
-        url, authorization = _checked(ask.url), ask.authorization
+        url, authorization = _checked(ask.url, discreet=ask.discreet), ask.authorization
         for _ in range(REDIRECTS + 1):
             try:
                 async with asyncio.timeout(self._timeout):
                     answer = await self._once(ask, url, authorization, within)
             except TimeoutError:
-                raise RemoteUnavailable(f"{_shown(url)} did not answer within {self._timeout:g} s") from None
+                shown = _shown(url, discreet=ask.discreet)
+                raise RemoteUnavailable(f"{shown} did not answer within {self._timeout:g} s") from None
             target = answer.headers.get("Location", "")
             if answer.status not in (301, 302, 303, 307, 308) or not target or ask.body is not None:
                 return answer
@@ -191,7 +194,7 @@ class Http:
         import aiohttp
 
         session, resolver = self._session(within)
-        host = url.host or ""
+        host, shown = url.host or "", _shown(url, discreet=ask.discreet)
         literal = _literal(host)
         if literal is not None and literal > within:
             raise _too_near(host)
@@ -208,8 +211,8 @@ class Http:
                 auto_decompress=True,
             ) as response:
                 reach = literal if literal is not None else resolver.found.get(host, Reach.PUBLIC)
-                _check_status(response, url)
-                body = await _body(response, ask.most, url)
+                _check_status(response, shown)
+                body = await _body(response, ask.most, shown)
                 return Answer(response.status, response.headers, body, str(url), reach)
         except aiohttp.ClientConnectorCertificateError as error:
             hint = "the Secret's key ca.crt takes the certificate of its authority"
@@ -220,9 +223,9 @@ class Http:
             refused = error.__cause__
             if isinstance(refused, RemoteRefused):
                 raise refused from None
-            raise RemoteUnavailable(f"{_shown(url)} can't be reached: {_words(error)}") from error
+            raise _unreached(error, url, shown) from error
         except (OSError, ValueError) as error:
-            raise RemoteUnavailable(f"{_shown(url)} can't be reached: {_words(error)}") from error
+            raise _unreached(error, url, shown) from error
 
     def _session(self, within: Reach) -> tuple[aiohttp.ClientSession, _Resolver]:
         import aiohttp
@@ -261,14 +264,15 @@ def _load() -> None:
     import aiohttp  # noqa: F401
 
 
-def _checked(text: str) -> URL:
+def _checked(text: str, *, discreet: bool = False) -> URL:
     try:
         url = URL(text)
         host = url.host  # read when it is asked for, and a wrong port or bracket is found then
     except ValueError:
         raise RemoteRefused("the address can't be read", hint="https://charts.example.com") from None
     if url.scheme not in ("http", "https") or not host:
-        raise RemoteRefused(f"{text[:200]!r} is no address of HTTP", hint="https://charts.example.com")
+        what = "what is written" if discreet else repr(text[:200])
+        raise RemoteRefused(f"{what} is no address of HTTP", hint="https://charts.example.com")
     if url.user or url.password:
         raise RemoteRefused("the address holds credentials", hint="put them into a Secret (keys username and password)")
     return url
@@ -299,11 +303,18 @@ def _too_near(host: str) -> RemoteRefused:
     )
 
 
-def _check_status(response: aiohttp.ClientResponse, url: URL) -> None:
+def _unreached(error: BaseException, url: URL, shown: str) -> RemoteUnavailable:
+    from windlass.adapters.host.unreached import why
+
+    what, mend = why(error, url)
+    return RemoteUnavailable(f"{shown} can't be reached: {what}", hint=mend)
+
+
+def _check_status(response: aiohttp.ClientResponse, shown: str) -> None:
     status = response.status
     if status == 429 or status >= 500:
         words = "asks to be left alone for a while" if status == 429 else f"answers {status}"
-        raise RemoteUnavailable(f"{_shown(url)} {words}", after=retry_after(response.headers.get("Retry-After", "")))
+        raise RemoteUnavailable(f"{shown} {words}", after=retry_after(response.headers.get("Retry-After", "")))
 
 
 def retry_after(text: str, now: datetime | None = None) -> float:
@@ -319,28 +330,25 @@ def retry_after(text: str, now: datetime | None = None) -> float:
     return min(max(0.0, (when - (now or datetime.now(UTC))).total_seconds()), _LONGEST_WAIT)
 
 
-async def _body(response: aiohttp.ClientResponse, most: int, url: URL) -> bytes:
+async def _body(response: aiohttp.ClientResponse, most: int, shown: str) -> bytes:
     if (response.content_length or 0) > most and response.method != "HEAD":
-        raise _too_large(url, most)
+        raise _too_large(shown, most)
     parts: list[bytes] = []
     size = 0
     async for part in response.content.iter_chunked(_CHUNK):
         size += len(part)
         if size > most:
-            raise _too_large(url, most)
+            raise _too_large(shown, most)
         parts.append(part)
     return b"".join(parts)
 
 
-def _too_large(url: URL, most: int) -> RemoteRefused:
-    return RemoteRefused(f"{_shown(url)} answers with more than {most} bytes", hint="is it the right address?")
+def _too_large(shown: str, most: int) -> RemoteRefused:
+    return RemoteRefused(f"{shown} answers with more than {most} bytes", hint="is it the right address?")
 
 
-def _shown(url: URL) -> str:
+def _shown(url: URL, *, discreet: bool = False) -> str:
     """An address without what may be secret in it."""
-    return f"{url.scheme}://{url.host}{f':{url.explicit_port}' if url.explicit_port else ''}{url.path[:200]}"
-
-
-def _words(error: BaseException) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text[:200]
+    host = f"[{url.host}]" if url.host and ":" in url.host else url.host
+    origin = f"{url.scheme}://{host}{f':{url.explicit_port}' if url.explicit_port else ''}"
+    return origin if discreet else origin + url.path[:200]

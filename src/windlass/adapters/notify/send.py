@@ -1,6 +1,7 @@
 """``ports.Notifier`` over HTTP: a webhook signed as Standard Webhooks has it, and Alertmanager's API v2.
 
-An answer's body is never read: whether a notice was taken is told by the status alone. No redirect is followed.
+An answer's body is never read: whether a notice was taken is told by the status alone. No redirect is followed. Of an
+address only the host and port are shown: the rest of it is what lets one in, at many receivers.
 Sources: the Standard Webhooks specification (1.0), Alertmanager's OpenAPI of ``/api/v2/alerts``.
 """
 
@@ -18,7 +19,7 @@ from typing_extensions import override
 
 from windlass.adapters.host.http import Answer, Ask, Http, RemoteRefused, RemoteUnavailable
 from windlass.core.alerts import Notice, State
-from windlass.errors import NeedsHuman
+from windlass.errors import NeedsHuman, Where
 from windlass.ports import Clock, Destination, Notifier
 
 _JSON = {"Content-Type": "application/json"}
@@ -37,7 +38,10 @@ class HttpNotifier(Notifier):
     @override
     async def send(self, to: Destination, notice: Notice, until: datetime) -> None:
         ask = self._webhook(to, notice) if to.form == "webhook" else self._alertmanager(to, notice, until)
-        _check(await self._http.ask(ask))
+        try:
+            _check(await self._http.ask(ask._replace(discreet=True)))
+        except (RemoteRefused, RemoteUnavailable) as error:
+            raise error.at(Where(field=f"spec.{to.form}.url")) from None
 
     def _webhook(self, to: Destination, notice: Notice) -> Ask:
         body = msgspec.json.encode(notice)
