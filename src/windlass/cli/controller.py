@@ -94,11 +94,18 @@ def command(
 
     In a container, settings can come from the environment: WINDLASS_PORT=9090 for --port, and so on.
     """
+    from windlass.adapters.host.files import FileNotWritable, check_folder
     from windlass.app import Controller
     from windlass.cli.running import access, logs, run
+    from windlass.errors import Where
     from windlass.settings import Settings
 
     logs(log_format)
+    try:
+        check_folder(data)
+    except FileNotWritable as error:
+        # Mirrors, renders and what waits to be told are kept there: without any of it nothing would ever be applied.
+        raise error.at(Where(field="--data")) from None
     settings = Settings(
         namespace=namespace,
         identity=identity,

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from windlass.adapters.host.clock import SystemClock
-from windlass.adapters.host.files import DiskFull, FileNotWritable, write_atomic
+from windlass.adapters.host.files import DiskFull, FileNotWritable, check_folder, write_atomic
 from windlass.ports import Clock
 
 
@@ -91,6 +91,36 @@ def test_a_missing_folder_is_told_with_the_mend(tmp_path: Path) -> None:
     with pytest.raises(FileNotWritable, match="missing/state") as caught:
         write_atomic(tmp_path / "missing" / "state", b"x")
     assert "make it" in caught.value.hint
+
+
+def test_a_folder_that_files_can_be_kept_in_is_made_and_left_empty(tmp_path: Path) -> None:
+    check_folder(tmp_path / "a" / "b")
+    check_folder(tmp_path / "a" / "b")
+    assert list((tmp_path / "a" / "b").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        (errno.EROFS, "Read-only file system"),
+        (errno.EACCES, "Permission denied"),
+        (errno.ENOSPC, None),
+        (errno.EDQUOT, None),
+    ],
+)
+def test_a_folder_that_takes_no_file_is_told_and_a_full_disk_is_no_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, told: str | None
+) -> None:
+    def refuse(*arguments: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("windlass.adapters.host.files.os.open", refuse)
+    if told is None:
+        check_folder(tmp_path)
+        return
+    with pytest.raises(FileNotWritable, match=f"can't write {tmp_path}: {told}") as caught:
+        check_folder(tmp_path)
+    assert caught.value.hint
 
 
 def test_the_clock_is_utc_and_steady() -> None:

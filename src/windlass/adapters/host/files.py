@@ -1,7 +1,7 @@
 """Files that are either the old ones or the new ones, whatever happens: written beside, synced, renamed over.
 
-Whoever keeps local state calls it (in a thread where the loop must not wait for a disk). It makes no folders, follows
-no link at the target's place, and leaves nothing half written: on a failure the old file is as it was.
+Whoever keeps local state calls it (in a thread where the loop must not wait for a disk). Writing makes no folders,
+follows no link at the target's place, and leaves nothing half written: on a failure the old file is as it was.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ _HINTS = {
     errno.EPERM: "this user may not write there: change its rights, or name another folder",
     errno.ENOENT: "the folder does not exist: make it, or name another one",
     errno.ENOTDIR: "a part of the path is a file: name another folder",
+    errno.EEXIST: "a file is in the place of the folder: name another folder",
     errno.EISDIR: "a folder is in the place of the file: name another file",
 }
 
@@ -61,6 +62,20 @@ def write_atomic(path: Path, content: bytes, *, mode: int = 0o600, durable: bool
             sync_folder(path.parent)
     except OSError as error:
         raise explain(error, path) from error
+
+
+def check_folder(folder: Path) -> None:
+    """Whether files can be kept in a folder, which is made where it is not there. A full disk is no reason against it:
+    that goes by. Raises FileNotWritable."""
+    probe = folder / f".{secrets.token_hex(4)}.new"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+        probe.unlink()
+    except OSError as error:
+        found = explain(error, folder)
+        if isinstance(found, FileNotWritable):
+            raise found from error
 
 
 def sync_folder(folder: Path) -> None:
