@@ -243,7 +243,6 @@ def test_a_frozen_cluster_takes_nothing_new_but_what_is_windlass_own(team: Team,
     team.until(lambda: live(team, "v1/configmaps/a", "data", "level") == "2", "thawed, it goes on")
 
 
-@pytest.mark.parametrize("cluster", ["devcluster"], indirect=True)
 def test_the_whole_cluster_is_frozen_and_thawed_by_a_command_that_edits_the_installations_file(
     team: Team, person: Person
 ) -> None:
