@@ -186,19 +186,25 @@ class World:
     # --- measuring ---------------------------------------------------------------------------------------------------
 
     async def mark(self) -> Mark:
+        # The scrape comes first, and at the end of a measurement last: what it costs is none of what is measured.
+        metrics = await self.metrics() if self.installed.child is not None else {}
+        return self._mark(metrics)
+
+    def _mark(self, metrics: dict[str, float]) -> Mark:
         running = self.installed.child is not None
         return Mark(
             time.monotonic(),
             measure.cpu_seconds(self.pid) if running else 0.0,
             measure.own_cpu_seconds(self.pid) if running else 0.0,
             self.cluster.plane.audit_position() if self.cluster.plane else 0,
-            await self.metrics() if running else {},
+            metrics,
             measure.server_cpu_seconds(self.cluster),
         )
 
     async def since(self, mark: Mark) -> Spent:
         """What was spent from a moment on. The audit log is read after the rest, so that reading costs nothing."""
-        now = await self.mark()
+        now = self._mark({})
+        now.metrics = await self.metrics() if self.installed.child is not None else {}
         plane = self.cluster.plane
         requests = (
             await asyncio.to_thread(lambda: measure.requests_of(plane.audit_events(mark.audit)))

@@ -6,7 +6,9 @@ state, which is what one alerts on.
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary, generate_latest
+from abc import abstractmethod
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
@@ -14,6 +16,47 @@ from windlass.core.model import HealthStatus
 from windlass.core.record.delivery import Step
 
 HEALTH = tuple(HealthStatus)
+
+
+SUMMARY = ("_count", "_sum")
+
+
+class PerApplication:
+    """A family with one sample of each ``suffix`` for each Application, in Prometheus' text form.
+
+    Written here, because ``prometheus_client`` takes some 18 us for a line: for ten thousand Applications a fifth of a
+    second of a core for each family and each scrape, with the interpreter's lock held. Names and namespaces are labels
+    of DNS, in which nothing has to be escaped.
+    """
+
+    def __init__(self, name: str, kind: str, says: str, suffixes: tuple[str, ...] = ("",)) -> None:
+        self._head = f"# HELP {name} {says}\n# TYPE {name} {kind}\n"
+        self._starts = [f"{name}{suffix}" for suffix in suffixes]
+        self._values: dict[tuple[str, str], tuple[float, ...]] = {}
+
+    def put(self, namespace: str, name: str, *values: float) -> None:
+        """The values of one Application, one for each suffix."""
+        self._values[namespace, name] = values
+
+    def add(self, namespace: str, name: str, *values: float) -> None:
+        """Adds to what is there."""
+        before = self._values.get((namespace, name), (0.0,) * len(values))
+        self._values[namespace, name] = tuple([old + new for old, new in zip(before, values, strict=True)])
+
+    def text(self) -> str:
+        """All of it. May be called from another thread than the one that adds."""
+        lines = [self._head]
+        for (namespace, name), values in list(self._values.items()):
+            for start, value in zip(self._starts, values, strict=True):
+                lines.append(f'{start}{{name="{name}",namespace="{namespace}"}} {value}\n')
+        return "".join(lines)
+
+
+class Watched(Collector):
+    """Numbers that are read when somebody asks: few ones by ``collect``, and those of each Application."""
+
+    @abstractmethod
+    def families(self) -> list[PerApplication]: ...
 
 
 class Metrics:
@@ -37,22 +80,21 @@ class Metrics:
             registry=self.registry,
         )
         self.fetches = Counter("windlass_git_fetches", "Looks at remotes", ["result"], registry=self.registry)
-        own = ["namespace", "name"]
-        self.deployments = Counter(
-            "windlass_deployments", "Deployments: syncs of another commit that ended", own, registry=self.registry
+        self.deployments = PerApplication(
+            "windlass_deployments_total", "counter", "Deployments: syncs of another commit that ended"
         )
-        self.deployments_failed = Counter(
-            "windlass_deployments_failed",
+        self.deployments_failed = PerApplication(
+            "windlass_deployments_failed_total",
+            "counter",
             "Deployments that were refused or partly applied first, or Degraded within an hour",
-            own,
-            registry=self.registry,
         )
-        self.lead = Summary(
-            "windlass_lead_seconds", "From the commit to Healthy, of deployments", own, registry=self.registry
+        self.lead = PerApplication(
+            "windlass_lead_seconds", "summary", "From the commit to Healthy, of deployments", SUMMARY
         )
-        self.recovery = Summary(
-            "windlass_recovery_seconds", "From Degraded to Healthy again", own, registry=self.registry
+        self.recovery = PerApplication(
+            "windlass_recovery_seconds", "summary", "From Degraded to Healthy again", SUMMARY
         )
+        self._watched: list[Watched] = []
         self.leading = Gauge("windlass_leading", "Whether this process leads", registry=self.registry)
         self.lag = Histogram(
             "windlass_loop_lag_seconds",
@@ -61,23 +103,25 @@ class Metrics:
             registry=self.registry,
         )
 
-    def watch(self, collector: Collector) -> None:
+    def watch(self, watched: Watched) -> None:
         """Adds numbers that are read when somebody asks."""
-        self.registry.register(collector)
+        self.registry.register(watched)
+        self._watched.append(watched)
 
     def delivered(self, step: Step | None) -> None:
         """Delivery metrics, from what is recorded."""
         if step is None or step.application.count("/") != 1:
             return
-        labels = step.application.split("/")
+        namespace, _, name = step.application.partition("/")
         if step.made is not None:
-            self.deployments.labels(*labels).inc()
+            self.deployments.add(namespace, name, 1.0)
         if step.failed is not None:
-            self.deployments_failed.labels(*labels).inc()
+            self.deployments_failed.add(namespace, name, 1.0)
         if step.healthy is not None and step.healthy.committed and not step.healthy.pinned:
-            self.lead.labels(*labels).observe(max(0.0, (step.healthy.healthy - step.healthy.committed) / 1000))
+            seconds = max(0.0, (step.healthy.healthy - step.healthy.committed) / 1000)
+            self.lead.add(namespace, name, 1.0, seconds)
         if step.recovered:
-            self.recovery.labels(*labels).observe(step.recovered / 1000)
+            self.recovery.add(namespace, name, 1.0, step.recovered / 1000)
 
     def request(self, verb: str, kind: str, code: int, seconds: float) -> None:
         # Looking a label up by its words costs as much as the rest of a request's accounting: done once for each.
@@ -90,4 +134,8 @@ class Metrics:
         known[1].observe(seconds)
 
     def exposition(self) -> tuple[bytes, str]:
-        return generate_latest(self.registry), CONTENT_TYPE_LATEST
+        """All of them, and their content type. May be called from another thread."""
+        families = [self.deployments, self.deployments_failed, self.lead, self.recovery]
+        families += [family for one in self._watched for family in one.families()]
+        text = "".join([family.text() for family in families])
+        return generate_latest(self.registry) + text.encode(), CONTENT_TYPE_LATEST

@@ -7,12 +7,12 @@ from typing import Protocol
 
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-from prometheus_client.registry import Collector
 from typing_extensions import override
 
 from windlass.core.model import HealthStatus
 from windlass.flows.fleet import Fleet, Key
 from windlass.flows.ledger import LedgerKeeper
+from windlass.flows.metrics import PerApplication, Watched
 from windlass.flows.queue import WorkQueue
 from windlass.flows.report import Reporter
 from windlass.flows.supervise import Supervisor
@@ -31,7 +31,7 @@ class Renders(Protocol):
     def refused(self) -> int: ...
 
 
-class Numbers(Collector):
+class Numbers(Watched):
     """What is read from the fleet when somebody asks for metrics."""
 
     def __init__(
@@ -52,6 +52,14 @@ class Numbers(Collector):
         self._ledger = ledger
 
     @override
+    def families(self) -> list[PerApplication]:
+        """Which Applications are Healthy: what one alerts on."""
+        made = PerApplication("windlass_application_healthy", "gauge", "1 where Healthy")
+        for state in list(self._fleet.applications.values()):
+            made.put(*state.key, 1.0 if state.health.status is HealthStatus.HEALTHY else 0.0)
+        return [made]
+
+    @override
     def collect(self) -> Iterable[Metric]:
         health = GaugeMetricFamily(
             "windlass_applications", "Applications by sync and health", labels=["sync", "health"]
@@ -67,10 +75,6 @@ class Numbers(Collector):
         for (sync, word), number in sorted(counts.items()):
             health.add_metric([sync, word], number)
         yield health
-        each = GaugeMetricFamily("windlass_application_healthy", "1 where Healthy", labels=["namespace", "name"])
-        for state in states:
-            each.add_metric([*state.key], 1.0 if state.health.status is HealthStatus.HEALTHY else 0.0)
-        yield each
         yield GaugeMetricFamily("windlass_drift_open", "Open differences", value=drift)
         depth = GaugeMetricFamily("windlass_queue_depth", "Keys that wait", labels=["queue"])
         for name, queue in self._queues.items():
