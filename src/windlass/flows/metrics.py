@@ -30,6 +30,7 @@ class PerApplication:
     """
 
     def __init__(self, name: str, kind: str, says: str, suffixes: tuple[str, ...] = ("",)) -> None:
+        name += "_total" if kind == "counter" else ""
         self._head = f"# HELP {name} {says}\n# TYPE {name} {kind}\n"
         self._starts = [f"{name}{suffix}" for suffix in suffixes]
         self._values: dict[tuple[str, str], tuple[float, ...]] = {}
@@ -81,10 +82,10 @@ class Metrics:
         )
         self.fetches = Counter("windlass_git_fetches", "Looks at remotes", ["result"], registry=self.registry)
         self.deployments = PerApplication(
-            "windlass_deployments_total", "counter", "Deployments: syncs of another commit that ended"
+            "windlass_deployments", "counter", "Deployments: syncs of another commit that ended"
         )
         self.deployments_failed = PerApplication(
-            "windlass_deployments_failed_total",
+            "windlass_deployments_failed",
             "counter",
             "Deployments that were refused or partly applied first, or Degraded within an hour",
         )
