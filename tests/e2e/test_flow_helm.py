@@ -55,29 +55,40 @@ class ChartHost:
         found: list[str] = self.server.asked  # type: ignore[attr-defined]
         return found
 
-    def publish(self, version: str) -> None:
+    def publish(self, version: str, name: str = "web", more: str = "") -> None:
         template = (
-            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ .Release.Name }}}\n"
+            "apiVersion: v1\nkind: ConfigMap\n"
+            f"metadata: {{name: {'{{ .Release.Name }}' if name == 'web' else name + '-own'}}}\n"
             f"data:\n  version: '{version}'\n"
             "  level: {{ .Values.level | quote }}\n  kube: '{{ .Capabilities.KubeVersion }}'\n"
         )
         files = {
-            "Chart.yaml": f"apiVersion: v2\nname: web\nversion: {version}\n",
+            "Chart.yaml": f"apiVersion: v2\nname: {name}\nversion: {version}\n{more}",
             "values.yaml": "level: info\n",
             "templates/config.yaml": template,
         }
         made = io.BytesIO()
         with tarfile.open(fileobj=made, mode="w:gz") as archive:
-            for name, text in files.items():
-                member = tarfile.TarInfo(f"web/{name}")
+            for path, text in files.items():
+                member = tarfile.TarInfo(f"{name}/{path}")
                 member.size = len(text)
                 archive.addfile(member, io.BytesIO(text.encode()))
         data = made.getvalue()
-        (self.folder / f"web-{version}.tgz").write_bytes(data)
+        file = f"{name}-{version}.tgz"
+        (self.folder / file).write_bytes(data)
         digest = hashlib.sha256(data).hexdigest()
-        self.entries.append({"name": "web", "version": version, "urls": [f"web-{version}.tgz"], "digest": digest})
-        index = {"apiVersion": "v1", "entries": {"web": self.entries}}
+        self.entries.append({"name": name, "version": version, "urls": [file], "digest": digest})
+        named = sorted({one["name"] for one in self.entries})
+        entries = {each: [one for one in self.entries if one["name"] == each] for each in named}
+        index = {"apiVersion": "v1", "entries": entries}
         (self.folder / "index.yaml").write_text(yaml.safe_dump(index))
+
+    def sign(self, version: str, key: Tsk, name: str = "web") -> None:
+        """Publishes the provenance of a version, as ``helm package --sign`` makes it."""
+        file = self.folder / f"{name}-{version}.tgz"
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        body = f"name: {name}\nversion: {version}\n\n...\nfiles:\n  {file.name}: sha256:{digest}\n".encode()
+        file.with_name(f"{file.name}.prov").write_bytes(sign(key.signer(), body, mode=SignatureMode.CLEAR))
 
 
 @pytest.fixture
@@ -197,9 +208,7 @@ def test_a_chart_that_is_not_there_is_told_with_what_is(team: Team, charts: Char
 def test_a_chart_is_applied_only_while_somebody_of_the_keyring_vouches_for_it(team: Team, charts: ChartHost) -> None:
     charts.publish("1.0.0")
     key, other = (Tsk.generate(user_id=f"{name} <{name}@acme.example>") for name in ("ada", "ben"))
-    digest = hashlib.sha256((charts.folder / "web-1.0.0.tgz").read_bytes()).hexdigest()
-    body = f"name: web\nversion: 1.0.0\n\n...\nfiles:\n  web-1.0.0.tgz: sha256:{digest}\n".encode()
-    (charts.folder / "web-1.0.0.tgz.prov").write_bytes(sign(key.signer(), body, mode=SignatureMode.CLEAR))
+    charts.sign("1.0.0", key)
     team.put("v1", "Secret", "ada", stringData={"a.asc": str(key.extract_certificate())})
     team.put("v1", "Secret", "ben", stringData={"b.asc": str(other.extract_certificate())})
     team.repository()
@@ -223,6 +232,28 @@ def test_a_chart_is_applied_only_while_somebody_of_the_keyring_vouches_for_it(te
     team.until(lambda: team.ready("web").get("reason") == "ChartUnverified", "a keyring that is gone is told")
     assert "there is no Secret nobody" in team.ready("web")["message"]
     assert data(team, "web")["version"] == "1.0.0", "what runs stays"
+
+
+def test_a_dependency_that_is_fetched_for_a_chart_needs_somebody_of_the_keyring_too(
+    team: Team, charts: ChartHost
+) -> None:
+    key = Tsk.generate(user_id="ada <ada@acme.example>")
+    charts.publish("1.0.0")
+    charts.publish("0.1.0", "shop", f"dependencies: [{{name: web, version: 1.0.0, repository: '{charts.url}'}}]\n")
+    charts.sign("0.1.0", key, "shop")
+    team.put("v1", "Secret", "ada", stringData={"a.asc": str(key.extract_certificate())})
+    team.repository()
+    team.commit({"README.md": "x"})
+    chart = {"repository": charts.url, "name": "shop", "verify": {"keyring": {"secret": "ada"}}}
+    spec = {"source": {"repository": "config", "chart": chart}}
+    team.put("windlass.dev/v1alpha1", "Application", "shop", spec=spec)
+    team.until(lambda: team.ready().get("reason") == "ChartUnverified", "nobody vouches for the dependency", 60)
+    assert f"there is no provenance at {charts.url}/web-1.0.0.tgz.prov" in team.ready()["message"]
+    assert "the dependency web" in team.ready()["message"]
+    assert data(team, "shop") == {}
+    charts.sign("1.0.0", key)
+    team.until_synced(team.commit({"README.md": "y"}), seconds=60)
+    assert data(team, "shop")["version"] == "1.0.0"
 
 
 def _signs(packet: Packet) -> bool:

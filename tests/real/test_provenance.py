@@ -229,6 +229,18 @@ async def test_signed_charts_come_from_a_registry_and_a_repository(keys: Keys, f
                 with pytest.raises(ChartUnverified, match="no provenance"):
                     await charts.resolve(unsigned, {}, fresh=60, keyring=ring)
                 assert (await charts.resolve(unsigned, {}, fresh=60)).version == "1.5.0"
+            # What a chart names and does not hold is held against the same keyring, as Helm does.
+            verify = ["--verify", "--keyring", str(tmp_path / "ring")]
+            (tmp_path / "ring").write_bytes(ring[0])
+            for version, taken in (("1.4.1", True), ("1.5.0", False)):
+                chart = tmp_path / f"outer-{version}"
+                chart.mkdir()
+                wants = f"dependencies: [{{name: shop, version: {version}, repository: '{repository}'}}]\n"
+                (chart / "Chart.yaml").write_text(f"apiVersion: v2\nname: outer\nversion: 0.1.0\n{wants}")
+                argv = [str(find("helm")), "dependency", "update", str(chart), *verify]
+                home = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+                done = await asyncio.to_thread(subprocess.run, argv, capture_output=True, text=True, env=home)
+                assert (done.returncode == 0) == taken, done
     finally:
         site.shutdown()
         site.server_close()

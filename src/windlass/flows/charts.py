@@ -113,15 +113,20 @@ class ChartFlow:
         if (error_before is None) != (state.chart_error is None):
             self._told(state)
 
-    async def dependencies(self, wants: Sequence[tuple[str, str, str]]) -> dict[ChartWanted, ChartFound]:
-        """The charts that a chart of a folder wants: fetched without credentials, where that is allowed at all."""
-        if not self._fetch:
+    async def dependencies(
+        self, state: ApplicationState, written: Application, wants: Sequence[tuple[str, str, str]]
+    ) -> dict[ChartWanted, ChartFound]:
+        """The charts that a chart wants and does not hold: fetched without credentials, where that is allowed at all.
+        Where somebody has to vouch for the chart, they have to vouch for these too, as with
+        ``helm dependency build --verify``."""
+        if not self._fetch or not wants:
             return {}
+        keyring = await self._keyring(state, written)
         found: dict[ChartWanted, ChartFound] = {}
         for repository, name, version in wants:
             wanted = ChartWanted(repository, name, version)
             try:
-                found[wanted] = await self._charts.resolve(wanted, {}, fresh=KEEP)
+                found[wanted] = await self._charts.resolve(wanted, {}, fresh=KEEP, keyring=keyring)
             except WindlassError as error:
                 raise error.at(Where(field=f"the dependency {name}")) from None
         return found
@@ -135,14 +140,19 @@ class ChartFlow:
         wanted = ChartWanted(chart.repository, chart.name, chart.version, chart.plain_http)
         interval = seconds(chart.interval)
         secret = await self._secret(state, written, chart) if chart.secret else Credential()
-        keyring = None
-        if chart.verify is not None:
-            user = self._fleet.user_of(state, written)
-            keyring = await read_keyring(self._cluster, state.key.namespace, chart.verify.keyring, user)
+        keyring = await self._keyring(state, written)
         found = await self._charts.resolve(wanted, secret, fresh=interval, keyring=keyring)
         state.chart, state.chart_for, state.chart_error = found, chart, None
         self.queue.forget(state.key)
         self.queue.add_after(state.key, interval * (1.0 + JITTER * random.random()))  # noqa: S311 - spreads load
+
+    async def _keyring(self, state: ApplicationState, written: Application) -> list[bytes] | None:
+        """The keys of which one has to vouch; None where nobody has to."""
+        chart = written.spec.source.chart
+        if chart is None or chart.verify is None:
+            return None
+        user = self._fleet.user_of(state, written)
+        return await read_keyring(self._cluster, state.key.namespace, chart.verify.keyring, user)
 
     def _note(self, state: ApplicationState, chart: ChartSource, error: WindlassError) -> None:
         news = state.chart_error is None or state.chart_error.what != error.what

@@ -135,7 +135,7 @@ class Desires:
         charts = {chart.name: f"{chart.version} {chart.digest}"} if chart is not None else {}
         with self._tracer.span("render", application=state.name, commit=commit):
             rendered = await self._renderer.render(request)
-            dependencies = await self._charts.dependencies(rendered.wants)
+            dependencies = await self._charts.dependencies(state, written, rendered.wants)
             charts |= {one.name: f"{one.version} {one.digest}" for one in dependencies.values()}
             if dependencies:
                 wanted, fetched = tuple(dependencies), tuple(dependencies.values())

@@ -81,6 +81,7 @@ class World:
             Clock(),
             wake=self.woken.append,
             told=self.told.append,  # type: ignore[arg-type]
+            fetch=True,
         )
         self.state = ApplicationState(KEY, Claim("team/web", "team.web", "windlass-team.web"))
         self.fleet.add(self.state)
@@ -240,3 +241,27 @@ async def test_a_chart_that_nobody_vouches_for_any_more_is_rendered_no_more_and_
     world.charts.answer = ChartFound("web", "1.0.1", "sha256:2", "/2.tgz", "ABCD")
     await world.flow.look(KEY)
     assert await world.found() == world.charts.answer
+
+
+WANTS = [("https://charts.example.com", "db", "1.2.0")]
+
+
+@pytest.mark.parametrize(
+    ("chart", "keyring"), [({"verify": {"keyring": {"secret": "signers"}}}, [b"ada", b"ben"]), ({}, None)]
+)
+async def test_who_vouches_for_a_chart_has_to_vouch_for_what_it_wants_too(
+    chart: dict[str, Any], keyring: list[bytes] | None
+) -> None:
+    world = World(**chart)
+    assert world.state.written is not None
+    found = await world.flow.dependencies(world.state, world.state.written, WANTS)
+    assert found == {ChartWanted(*WANTS[0]): world.charts.answer}
+    assert world.charts.keyrings == [keyring]
+
+
+async def test_a_dependency_that_nobody_vouches_for_is_told_by_its_name() -> None:
+    world = World(verify={"keyring": {"secret": "signers"}})
+    world.charts.answer = ChartUnverified("there is no provenance", hint="sign it")
+    assert world.state.written is not None
+    with pytest.raises(ChartUnverified, match=r"there is no provenance \(the dependency db\)"):
+        await world.flow.dependencies(world.state, world.state.written, WANTS)
