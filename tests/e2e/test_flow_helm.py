@@ -155,6 +155,7 @@ def test_a_chart_that_is_wrong_stops_nothing_that_runs(team: Team) -> None:
     assert data(team, "shop-shop") != {}
 
 
+@pytest.mark.slow  # two looks at the shortest interval of a chart, which is 10 s
 def test_a_range_takes_the_newest_and_follows_it(team: Team, charts: ChartHost) -> None:
     charts.publish("1.0.0")
     charts.publish("2.0.0")
