@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import structlog
 from desk import Done, Repo
 
 from windlass.cli import main
@@ -20,6 +21,8 @@ def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
         with pytest.raises(SystemExit) as ended:
             main(list(arguments))
         out, err = capsys.readouterr()
+        # A command says itself what there is to say, and turns the log of its process off: this one has other tests.
+        structlog.reset_defaults()
         code = ended.value.code
         return Done(code if isinstance(code, int) else 1, out, err)
 

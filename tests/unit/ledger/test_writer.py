@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import structlog
 from structlog.testing import capture_logs
 
 from windlass.adapters.host.clock import SystemClock
@@ -78,6 +79,7 @@ async def test_what_the_disk_did_not_take_is_written_when_it_does_though_nothing
 
     monkeypatch.setattr(os, "write", some)
     reports: list[bool] = []
+    structlog.reset_defaults()  # a command that another test ran in this process may have turned its log off
     with capture_logs() as told:
         writer = LedgerWriter("prod", tmp_path, SystemClock(), report=lambda: reports.append(writer.trouble is None))
         task = asyncio.ensure_future(writer.run())

@@ -25,6 +25,8 @@ PAGES = sorted([*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "CHANGELOG.md", 
 SLUG = re.compile(r"[a-z]+(?:-[a-z]+)*")
 REPORTS = {"_problem", "_bad", "problem"}
 """The functions that a render tells its findings by: a slug may stand among their arguments without its name."""
+KEPT = (ast.AnnAssign, ast.Call, ast.Constant, ast.FunctionDef)
+"""The kinds of nodes that are looked for."""
 
 
 @cache
@@ -37,9 +39,20 @@ def trees() -> dict[Path, ast.Module]:
     }
 
 
-def nodes(kind: type[ast.AST]) -> Iterator[ast.AST]:
+@cache
+def every() -> dict[type[ast.AST], list[ast.AST]]:
+    """All nodes by their kind, of one walk: there are a million."""
+    found: dict[type[ast.AST], list[ast.AST]] = {}
     for tree in trees().values():
-        yield from (node for node in ast.walk(tree) if isinstance(node, kind))
+        for node in ast.walk(tree):
+            if isinstance(node, KEPT):
+                found.setdefault(type(node), []).append(node)
+    return found
+
+
+def nodes(kind: type[ast.AST]) -> Iterator[ast.AST]:
+    assert kind in KEPT
+    yield from every().get(kind, [])
 
 
 def text_of(node: ast.AST | None) -> str:
