@@ -243,9 +243,10 @@ def test_a_commit_that_becomes_healthy_in_time_is_left_alone(team: Team, person:
 def test_without_rights_to_write_a_due_rollback_is_told_and_not_made(team: Team, person: Person) -> None:
     shop(team, **AUTOMATIC)
     bad = team.commit({"shop/web.yaml": deployment("web", "registry.example/crash:1")}, "Shop 2")
-    team.until(lambda: team.events("RollbackStopped"), "it is told", 40)
+    team.until(lambda: team.events("RollbackStopped"), "it is told", 60)
     assert "has no credentials for writing" in team.events("RollbackStopped")[0]
-    assert "is not rolled back" in person("status", person.shop).out
+    # The Event and the status are written one after the other.
+    team.until(lambda: "is not rolled back" in person("status", person.shop).out, "the status tells it too", 60)
     assert tip(team) == bad
 
 
