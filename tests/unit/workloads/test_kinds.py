@@ -192,6 +192,24 @@ def test_a_schedule_knows_its_time_zone() -> None:
     assert following == datetime(2026, 1, 11, 1, 30, tzinfo=UTC)
 
 
+@pytest.mark.parametrize(
+    ("schedule", "latest", "following"),
+    [
+        ("* * * * *", "2026-11-28T12:30", "2026-11-28T12:31"),
+        ("0 3 * * *", "2026-11-28T03:00", "2026-11-29T03:00"),
+        ("0 3 5 * *", "2026-11-05T03:00", "2026-12-05T03:00"),
+        ("0 3 5 2 *", "2026-02-05T03:00", "2027-02-05T03:00"),
+        ("0 3 1 1 *", None, "2027-01-01T03:00"),
+    ],
+)
+def test_of_a_schedule_that_rested_for_months_the_latest_time_is_due(
+    schedule: str, latest: str | None, following: str
+) -> None:
+    last, now = datetime(2026, 1, 1, 3, tzinfo=UTC), datetime(2026, 11, 28, 12, 30, 40, tzinfo=UTC)
+    found = schedule_times({"spec": {"schedule": schedule}}, last, now)
+    assert [one and one.strftime("%Y-%m-%dT%H:%M") for one in found] == [latest, following]
+
+
 async def test_an_autoscaler_keeps_the_bounds(world: World) -> None:
     await world.make(DEPLOYMENTS, deployment())
     scaler = {

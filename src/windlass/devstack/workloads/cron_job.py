@@ -22,6 +22,8 @@ Object = dict[str, Any]
 
 _LONGEST_WAIT = 3600.0
 """A clock may jump: the schedule is looked at again at least this often."""
+_WINDOWS = (timedelta(hours=2), timedelta(days=2), timedelta(days=40), timedelta(days=400))
+"""How far back a time of the schedule is looked for, one after the other."""
 
 
 def schedule_times(cron_job: Object, after: datetime, until: datetime) -> tuple[datetime | None, datetime]:
@@ -29,13 +31,19 @@ def schedule_times(cron_job: Object, after: datetime, until: datetime) -> tuple[
     spec = cron_job["spec"]
     zone = ZoneInfo(spec.get("timeZone") or "UTC")
     latest: datetime | None = None
-    # Nobody waits for all the times since a cluster was last up: the latest one is enough.
-    start = max(after, until - timedelta(days=400))
-    for moment in CronSim(cron_expression(spec["schedule"]), start.astimezone(zone)):
-        if moment.astimezone(UTC) > until:
-            return latest, moment.astimezone(UTC)
-        latest = moment.astimezone(UTC)
-    return latest, until + timedelta(days=400)
+    following = until + timedelta(days=400)
+    # The latest time is enough of all those since a cluster was last up, and it is near: half a million minutes are not
+    # walked through for a CronJob of each minute that rested for a year.
+    for window in _WINDOWS:
+        start = max(after, until - window)
+        for moment in CronSim(cron_expression(spec["schedule"]), start.astimezone(zone)):
+            if moment.astimezone(UTC) > until:
+                following = moment.astimezone(UTC)
+                break
+            latest = moment.astimezone(UTC)
+        if latest is not None or start == after:
+            break
+    return latest, following
 
 
 class CronJobs(Controller):
