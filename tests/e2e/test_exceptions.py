@@ -118,13 +118,24 @@ def test_frozen_what_runs_is_held_and_rolled_back_and_new_commits_wait(team: Tea
     done = person("rollback", person.shop, "--reason", "r", "--to", first, "--timeout", "20s")
     assert done.code == 0, done
     assert live(team, "v1/configmaps/a", "data", "level") == "1"
-    done = person("forward", person.shop, "--timeout", "1h")
-    assert (done.code, "frozen by bob@acme.example until" in done.out) == (2, True), done
-    assert f"next  windlass resume {person.shop}   ends it now" in done.out
-    assert team.ready()["reason"] == "Frozen", "without the pin the freeze holds again"
+    assert person("forward", person.shop, "--no-wait").code == 0
+    team.until(lambda: team.ready().get("reason") == "Frozen", "without the pin the freeze holds again", 60)
     assert live(team, "v1/configmaps/a", "data", "level") == "1"
     assert person("resume", person.shop).code == 0
     team.until(lambda: live(team, "v1/configmaps/a", "data", "level") == "3", "it goes on")
+
+
+@pytest.mark.slow
+def test_going_forward_into_a_freeze_ends_and_says_what_it_waits_for(team: Team, person: Person) -> None:
+    first = shop(team)
+    second = commit(team, {"shop/a.yaml": config_map("a", level="2")})
+    team.until_synced(second, seconds=60)
+    assert person("rollback", person.shop, "--reason", "r", "--to", first, "--timeout", "60s").code == 0
+    assert person("freeze", person.shop, "--until", "1h", "--reason", "black friday").code == 0
+    done = person("forward", person.shop, "--timeout", "1h")
+    assert (done.code, "frozen by bob@acme.example until" in done.out) == (2, True), done
+    assert f"next  windlass resume {person.shop}   ends it now" in done.out
+    assert team.ready()["reason"] == "Frozen"
 
 
 def test_an_ignored_field_is_handed_over_and_comes_back_when_the_time_is_over(team: Team, person: Person) -> None:
