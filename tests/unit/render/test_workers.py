@@ -106,7 +106,7 @@ async def test_what_takes_too_long_is_killed_and_the_next_goes_on(commit: Commit
 
 async def test_what_needs_too_much_memory_costs_that_render_only(commit: Commit, tmp_path: Path) -> None:
     large = msgspec.json.encode(config_map("a") | {"data": {"a": "x" * 15_000_000}})
-    made = commit({f"heavy/{number}.json": large for number in range(60)} | {"light/a.json": MANIFEST})
+    made = commit({f"heavy/{number}.json": large for number in range(16)} | {"light/a.json": MANIFEST})
     async with Workers(memory=160 * 1024 * 1024) as workers:
         with pytest.raises((RenderStopped, RenderLost)):
             await workers.render(ask(tmp_path, made, "heavy"))
