@@ -28,7 +28,7 @@ class Readers(Generic[K]):
 
     def others(self, readers: set[K]) -> set[K]:
         """Those of whom that is not known."""
-        return readers - self._reads.keys()
+        return readers.difference(self._reads)
 
     def put(self, reader: K, reads: Iterable[Mapping[str, str]]) -> None:
         """What it read at the newest commit: traces, as in ``Rendered.read``."""

@@ -35,9 +35,28 @@ class Name(NamedTuple):
         return self.mode == _MODULE
 
 
+# The large trees that were read last: those of a commit are asked for again right after it was fetched, and once more
+# when the next one comes. A tree's id says what is in it, whichever repository it was read from.
+_LARGE = 4096
+_KEPT = 8 * 1024 * 1024
+_kept: dict[bytes, bytes] = {}
+
+
 def read_folder(repository: pygit2.Repository, folder: bytes | None) -> bytes:
-    """A tree as Git keeps it, ``b""`` for none. Raises KeyError where it is not here."""
-    return repository.read(pygit2.Oid(raw=folder))[1] if folder is not None else b""
+    """A tree as Git keeps it, ``b""`` for none.
+
+    Raises KeyError where it is not here; one that was read a moment ago may be given all the same.
+    """
+    if folder is None:
+        return b""
+    tree = _kept.pop(folder, None)
+    if tree is None:
+        tree = repository.read(pygit2.Oid(raw=folder))[1]
+    if _LARGE < len(tree) < _KEPT // 4:
+        _kept[folder] = tree
+        while sum(map(len, list(_kept.values()))) > _KEPT:
+            _kept.pop(next(iter(_kept), b""), None)
+    return tree
 
 
 def differences(old: bytes, new: bytes) -> tuple[dict[bytes, Name], dict[bytes, Name]]:
