@@ -398,7 +398,7 @@ SEEDS: Mapping[str, Sequence[bytes]] = {
         b"Wed, 21 Oct 2026 07:28:00 GMT",
         b"2147500000\tOct\t0\t0:0\tGMT",
     ],
-    "address": [b"https://a.example/b", b"//u:p@[::1]:80/x", b"/a?b=c#d"],
+    "address": [b"https://a.example/b", b"//u:p@[::1]:80/x", b"/a?b=c#d", b"//u]@[@/x"],
     "docker login": [
         b'{"auths":{"registry.example":{"auth":"YTpi"},"https://index.docker.io/v1/":{"username":"a","password":"b"}}}'
     ],

@@ -74,7 +74,9 @@ async def test_redirects_without_an_end_and_to_what_is_no_http_are_refused(site:
             await http.ask(Ask(f"{site.url}/?to={target}"))
 
 
-@pytest.mark.parametrize("target", ["https://[x/a", "https://aut[.example/a", "http://a:99999999/", "//[::1"])
+@pytest.mark.parametrize(
+    "target", ["//u]@[@/x", "https://[x/a", "https://aut[.example/a", "http://a:99999999/", "//[::1"]
+)
 async def test_a_redirect_to_what_is_no_address_is_refused(target: str, site: Site, http: Http) -> None:
     site.answer = lambda request: web.Response(status=302, headers={"Location": target})
     with pytest.raises(RemoteRefused):

@@ -67,6 +67,10 @@ class RemoteRefused(NeedsHuman):
     reason: ClassVar[str] = "RemoteRefused"
 
 
+NO_ADDRESS = (ValueError, IndexError)
+"""What ``URL`` raises for what is none: an IndexError where brackets are in the user's name and no host comes after."""
+
+
 class Answer(NamedTuple):
     """What came back. ``url`` is where it came from after redirects; ``reach`` how near that was."""
 
@@ -268,7 +272,7 @@ def _checked(text: str, *, discreet: bool = False) -> URL:
     try:
         url = URL(text)
         host = url.host  # read when it is asked for, and a wrong port or bracket is found then
-    except ValueError:
+    except NO_ADDRESS:
         raise RemoteRefused("the address can't be read", hint="https://charts.example.com") from None
     if url.scheme not in ("http", "https") or not host:
         what = "what is written" if discreet else repr(text[:200])
@@ -282,7 +286,7 @@ def _redirected(url: URL, target: str) -> URL:
     try:
         after = url.join(URL(target))
         shown, plain = _shown(after), str(after.with_user(None) if after.host else after)
-    except ValueError:
+    except NO_ADDRESS:
         raise RemoteRefused(f"{_shown(url)} leads to what is no address") from None
     if url.scheme == "https" and after.scheme != "https":
         raise RemoteRefused(f"{_shown(url)} leads from HTTPS to {shown}", hint="ask who runs it to mend that")
