@@ -45,7 +45,7 @@ def certificate(data: bytes) -> None:
         certificates.chain_of(leaf, ROOT.authorities, PRIVATE.now)
         certificates.is_logged(leaf, PRIVATE.mid, ROOT.certificate_logs)
         certificates.signer_of(leaf)
-    except certificates.BROKEN:
+    except roots.BROKEN:
         return
 
 

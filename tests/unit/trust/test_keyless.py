@@ -27,6 +27,7 @@ from windlass.core.trust import (
     verify_keyless_simple,
 )
 from windlass.core.trust.certificates import Signer
+from windlass.core.trust.clocks import times_of
 
 OWN, OTHER = PrivateSigstore(), PrivateSigstore()
 ROOT = read_root(OWN.trusted_root())
@@ -52,6 +53,11 @@ def test_nothing_that_is_refused_passes_by_a_pattern_that_takes_everybody(case: 
     anybody = Signers(issuer_pattern=".*", identity_pattern=".*")
     said = judge(case.make(OWN, OTHER, DIGEST), ROOT, anybody)
     assert said.why or "asked for" in case.why  # another signer is what such a pattern takes
+
+
+VERSION, UNKNOWN = b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x07"
+NO_VERSION = der_of(OWN.clock).replace(VERSION, UNKNOWN)
+"""A certificate of a version that there is not."""
 
 
 def test_a_signer_is_told_only_where_a_trusted_authority_names_him() -> None:
@@ -141,6 +147,12 @@ def test_a_clock_that_is_not_trusted_any_more_shows_no_time() -> None:
     assert judge(OWN.bundle(DIGEST, stamp=True), ended("timestampAuthorities")).why == ""
 
 
+def test_a_time_by_a_certificate_of_no_known_version_counts_for_nothing() -> None:
+    stamp = OWN.stamp(b"signature", OWN.now)
+    assert times_of([stamp], b"signature", ROOT.clocks) == [OWN.now]
+    assert times_of([stamp.replace(VERSION, UNKNOWN)], b"signature", ROOT.clocks) == []
+
+
 def test_what_was_signed_while_they_were_trusted_stays_good() -> None:
     before = PrivateSigstore(OWN.now - timedelta(days=2))
     read = json.loads(before.trusted_root())
@@ -173,6 +185,10 @@ def test_each_signed_time_counts_also_beside_a_good_one() -> None:
         ({"certificateAuthorities": [{"certChain": {"certificates": [{"rawBytes": "AAAA"}]}}]}, "can't be read"),
         ({"tlogs": [{"publicKey": {"rawBytes": "AAAA"}, "logId": {"keyId": "AAAA"}}]}, r"tlogs\[0\]"),
         ({"tlogs": [{"publicKey": {"rawBytes": "AAAA"}, "logId": {}}]}, r"tlogs\[0\]"),
+        (
+            {"timestampAuthorities": [{"certChain": {"certificates": [{"rawBytes": b64(NO_VERSION)}] * 2}}]},
+            "can't be read",
+        ),
         ({"tlogs": "none"}, "can't be read"),
         ({"ctlogs": [{"publicKey": {}, "logId": {"keyId": "AAAA"}}] * 65}, "over 64"),
         (

@@ -15,14 +15,13 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.certificate_transparency import LogEntryType, SignedCertificateTimestamp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import Criticality, ExtensionPolicy, PolicyBuilder, Store, VerificationError
 from typing_extensions import override
 
-from windlass.core.trust.roots import Authority, Log
+from windlass.core.trust.roots import BROKEN, Authority, Log
 from windlass.core.trust.signed import is_signed
 
 ISSUER = x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.8")
@@ -30,17 +29,6 @@ ISSUER_OLD = x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.1")
 LONGEST_NAME = 2048
 MOST_PROMISES = 16
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - SCTs are told without a zone, in UTC
-BROKEN = (
-    ValueError,
-    TypeError,
-    OverflowError,
-    UnsupportedAlgorithm,
-    x509.ExtensionNotFound,
-    x509.DuplicateExtension,
-    x509.UnsupportedGeneralNameType,
-    x509.InvalidVersion,
-)
-"""What ``cryptography`` raises about certificates that are none, or are of a kind that it does not know."""
 
 
 class Signer(NamedTuple):

@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from cryptography.exceptions import UnsupportedAlgorithm
-
-from windlass.core.trust.roots import Authority
+from windlass.core.trust.roots import BROKEN, Authority
 
 MOST_STAMPS = 32
 
@@ -35,7 +33,7 @@ def times_of(stamps: Sequence[bytes], signature: bytes, clocks: Sequence[Authori
                     tsa_certificate=own, intermediates=list(between), roots=[last]
                 ).build().verify_message(response, signature)
                 when = response.tst_info.gen_time.astimezone(UTC)
-            except (rfc3161_client.VerificationError, UnsupportedAlgorithm, ValueError, TypeError, OverflowError):
+            except (rfc3161_client.VerificationError, *BROKEN):
                 continue
             if clock.period.covers(when):
                 found.append(when)

@@ -24,10 +24,10 @@ from cryptography import x509
 
 from windlass.core.model.expressions import compile_expression
 from windlass.core.model.foreign import UNREADABLE
-from windlass.core.trust.certificates import BROKEN, Signer, chain_of, is_logged, is_valid, signer_of, signs_code
+from windlass.core.trust.certificates import Signer, chain_of, is_logged, is_valid, signer_of, signs_code
 from windlass.core.trust.clocks import MOST_STAMPS, times_of
 from windlass.core.trust.images import names_image, states_image
-from windlass.core.trust.roots import Root
+from windlass.core.trust.roots import BROKEN, Root
 from windlass.core.trust.signed import envelope, is_signed
 from windlass.core.trust.tlogs import (
     ABOUT_ELSE,

@@ -23,6 +23,18 @@ from windlass.errors import NeedsHuman
 
 LogKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
 LARGEST_ROOT = 1 << 20
+BROKEN = (
+    ValueError,
+    TypeError,
+    OverflowError,
+    UnsupportedAlgorithm,
+    x509.ExtensionNotFound,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+    x509.InvalidVersion,
+)
+"""What ``cryptography`` raises about certificates that are none, or are of a kind that it does not know."""
+
 MOST = 64
 _MEDIA = ("application/vnd.dev.sigstore.trustedroot+json;version=0.1", "application/vnd.dev.sigstore.trustedroot.v0.")
 _EDGE = datetime(1970, 1, 1, tzinfo=UTC)
@@ -157,7 +169,7 @@ def _all(name: str, listed: Sequence[T], read: Callable[[T], Log | Authority | N
     for number, one in enumerate(listed):
         try:
             made = read(one)
-        except (ValueError, TypeError, UnsupportedAlgorithm, OverflowError) as error:
+        except BROKEN as error:
             raise _bad(f"has an entry that can't be read: {name}[{number}]") from error
         if made is not None:
             found.append(made)
