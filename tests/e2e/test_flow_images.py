@@ -262,6 +262,35 @@ def test_what_a_person_reverts_stays_reverted_and_is_held_in_git(team: Team, reg
     until(team, lambda: "1.4.2" in web(team), "1.4.2 is taken again")
 
 
+def test_of_several_reverts_at_once_none_is_taken_again(team: Team, registry: RegistryHost) -> None:
+    shop(team, registry)
+    for tag in ("1.4.2", "1.4.3"):
+        registry.push(tag)
+        told(team)
+        until(team, lambda tag=tag: tag in web(team), f"{tag} is taken")  # type: ignore[misc]
+    git(team.work, "revert", "--no-edit", "HEAD", "HEAD~1")
+    git(team.work, "push", "-q", "origin", "HEAD:main")
+    team.hook()
+
+    def held() -> list[str]:
+        assert "acme/shop:1.4.1" in web(team), "what the person put back stays"
+        return [one["tag"] for one in yaml.safe_load((team.work / POLICY).read_text())["spec"].get("hold", [])]
+
+    until(team, lambda: held() == ["1.4.3", "1.4.2"], "both are held")
+    team.until_synced(team.head(), "root")
+    # A range that leads from what is there to what was taken before is no revert: the policy itself had moved on.
+    registry.push("1.4.4")
+    told(team)
+    until(team, lambda: "1.4.4" in web(team), "1.4.4 is taken")
+    registry.push("1.4.5")
+    told(team)
+    until(team, lambda: "1.4.5" in web(team), "1.4.5 is taken")
+    content = yaml.safe_load((team.work / POLICY).read_text())
+    content["spec"]["select"] = {"semver": "<1.4.5"}
+    team.commit({POLICY: yaml.safe_dump(content)}, "Only what is below 1.4.5")
+    until(team, lambda: "1.4.4" in web(team), "1.4.4 is taken again")
+
+
 def test_an_image_without_the_right_signature_is_not_taken(team: Team, registry: RegistryHost, person: Person) -> None:
     private = ec.generate_private_key(ec.SECP256R1())
     pem = private.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)

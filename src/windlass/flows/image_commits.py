@@ -1,10 +1,10 @@
 """What an image policy decided, as intents: take a tag, or hold one that a person put back.
 
 ``flows/images`` hands a decision in; ``flows/commits`` writes it together with whatever else is to be written there.
-What a person reverted is not taken again: where the policy's newest commit in the history moved to just this tag, and
-a place that it moved says something else now, somebody put it back. Then the tag is held, by a commit to the policy's
-own file where that may be written, and told in its status. Files and history are of one commit: none of it can be half
-new.
+What a person reverted is not taken again: where a commit of the policy in the history moved to just this tag, and a
+place that it moved says something else now that the policy did not write since, somebody put it back. Then the tag is
+held, by a commit to the policy's own file where that may be written, and told in its status. Files and history are of
+one commit: none of it can be half new.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ ROUND = 2.0
 HELD_FOR = timedelta(days=30)
 LOOKED_BACK = 2000
 """So many commits back the policy's own newest one is looked for."""
+EARLIER = 50
+"""So many of its older ones are looked at for what a person put back."""
 MOVES = "Moves"
 _ORIGIN = re.compile(r"(?P<repository>[^@:]+)@(?P<commit>[0-9a-f]{40,64}):(?P<file>.+)")
 _REVISION = "org.opencontainers.image.revision"
@@ -96,12 +98,13 @@ class ImageCommits:
     ) -> None:
         """``lifted``: a person has said that the tag is good again. ``gather``: seconds in which others may come."""
         history = await on_git_thread(_history, source.folder, source.commit)
-        last = newest(history, decision.policy)
-        taken = last if last is not None and f"{decision.policy} {decision.text}" in moves(last) else None
-        if taken is not None and not lifted and await on_git_thread(_reverted, source, taken.id, decision):
-            self._hold(written, source, decision, taken, note)
+        own = made_by(history, decision.policy)
+        move = f"{decision.policy} {decision.text}"
+        taken = next((number for number, one in enumerate(own) if move in moves(one)), None)
+        if taken is not None and not lifted and await on_git_thread(_reverted, source, own, taken, decision):
+            self._hold(written, source, decision, own[taken], note)
             return
-        intent = intent_of(decision, last.id if last is not None else "")
+        intent = intent_of(decision, own[0].id if own else "")
 
         def answer(done: Written) -> None:
             if done.error is not None:
@@ -201,28 +204,39 @@ def _history(folder: str, commit: str) -> list[CommitInfo]:
     return Store(folder).log(None, commit, limit=LOOKED_BACK)
 
 
-def _reverted(source: SourceState, taken: str, decision: Decision) -> bool:
-    """Whether a place said at the commit ``taken`` what is wanted, and says something else now. What came anew with
-    another tag (one more environment, copied from an old one) is no revert."""
-    was, is_ = open_snapshot(source.folder, taken), open_snapshot(source.folder, source.commit)
-    goal = decision.goal
+def _reverted(source: SourceState, own: Sequence[CommitInfo], taken: int, decision: Decision) -> bool:
+    """Whether a place said what is wanted at ``own[taken]``, and somebody made it say something else. ``own`` are the
+    policy's commits, newest first.
+
+    What came anew with another tag (one more environment, copied from an old one) is no revert. Where the policy itself
+    has moved on since, it is one only where what was there before stands there again.
+    """
+
+    def texts(commit: str, file: str) -> dict[tuple[int, Path], tuple[str, bool]]:
+        try:
+            found = find(file, open_snapshot(source.folder, commit)[file], [decision.goal.wanted])
+        except (KeyError, NeedsHuman):
+            return {}
+        return {(one.index, one.path): (str(one.current), is_there(one, decision.goal)) for one in found}
+
     for file in decision.files:
-        places: list[dict[tuple[int, Path], bool]] = []
-        for snapshot in (was, is_):
-            try:
-                found = find(file, snapshot[file], [goal.wanted])
-            except (KeyError, NeedsHuman):
-                found = []
-            places.append({(one.index, one.path): is_there(one, goal) for one in found})
-        if any(there and not places[1].get(at, True) for at, there in places[0].items()):
+        now = texts(source.commit, file)
+        gone = {at for at, (_, there) in texts(own[taken].id, file).items() if there and at in now and not now[at][1]}
+        if gone and taken:
+            left = texts(own[0].id, file)
+            gone = {at for at in gone if left.get(at) != now[at]}
+            older = [parent for one in own[taken : taken + EARLIER] for parent in one.parents[:1] if gone]
+            earlier = [texts(parent, file) for parent in older]
+            gone = {at for at in gone if any(before.get(at) == now[at] for before in earlier)}
+        if gone:
             return True
     return False
 
 
-def newest(history: Sequence[CommitInfo], policy: Key) -> CommitInfo | None:
-    """The newest commit that this policy made."""
+def made_by(history: Sequence[CommitInfo], policy: Key) -> list[CommitInfo]:
+    """The commits that this policy made, newest first."""
     mark = f"{policy} "
-    return next((one for one in history if any(move.startswith(mark) for move in moves(one))), None)
+    return [one for one in history if any(move.startswith(mark) for move in moves(one))]
 
 
 def moves(commit: CommitInfo) -> set[str]:
