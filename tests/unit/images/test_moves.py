@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from windlass.core.documents import read
+from windlass.core.documents import EditRefused, read
 from windlass.core.images import Goal, Move, Wanted, find
 
 SHA = "sha256:" + "b" * 64
@@ -254,3 +254,45 @@ containers:
 image: {repository: registry.example.com/acme/shop, tag: *tag}
 """
     assert [place.form for place in find("f", text.encode(), [SHOP])] in ([], ["values"])
+
+
+def test_an_anchor_stays_and_what_stands_for_it_by_an_alias_moves_with_it() -> None:
+    text = """\
+spec:
+  containers:
+    - image: &own registry.example.com/acme/shop:1.4.1
+  initContainers:
+    - image: *own   # the same
+"""
+    assert move(text) == text.replace("1.4.1", "1.4.2")
+    alone = "containers:\n  - image: &own !!str registry.example.com/acme/shop:1.4.1  # here\n"
+    assert move(alone) == alone.replace("1.4.1", "1.4.2")
+    values = """\
+base: &base
+  repository: registry.example.com/acme/shop
+  tag: "1.4.1"
+web: {image: *base}
+jobs:
+  image:
+    <<: *base
+    pullPolicy: Always
+"""
+    assert move(values) == values.replace("1.4.1", "1.4.2")
+
+
+def test_a_mark_behind_an_anchor_means_its_aliases_too() -> None:
+    text = """\
+x-image: &image registry.example.com/acme/shop:1.4.1 # {"$imagepolicy": "apps:shop"}
+x-tag: &tag '1.4.1' # {"$imagepolicy": "apps:shop:tag"}
+spec:
+  containers:
+    - image: *image
+      env: [{name: VERSION, value: *tag}]
+"""
+    assert move(text) == text.replace("1.4.1", "1.4.2")
+
+
+def test_what_else_an_alias_of_an_image_says_is_not_changed_without_a_mark() -> None:
+    text = "shop: {repository: registry.example.com/acme/shop, tag: &v 1.4.1}\nother: {repository: acme/db, tag: *v}\n"
+    with pytest.raises(EditRefused):
+        move(text)

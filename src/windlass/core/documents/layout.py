@@ -7,6 +7,7 @@ those of scalars as they are written; what they mean is the reader's to say.
 from __future__ import annotations
 
 import bisect
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,8 @@ import yaml
 from yaml._yaml import CParser
 
 from windlass.core.documents.marks import key_of
+
+_PROPERTIES = re.compile(r"(?:[&!]\S*\s+)+")
 
 
 @dataclass(slots=True)
@@ -64,6 +67,12 @@ def layout(text: str, index: int) -> Node | None:
         return None
     finally:
         parser.dispose()
+
+
+def properties(text: str, node: Node) -> str:
+    """The anchor and the tag in front of a scalar, with the space behind them; "" where it has none."""
+    found = _PROPERTIES.match(text, node.start, node.end) if node.style not in ("|", ">") else None
+    return found[0] if found is not None else ""
 
 
 def _tokens(text: str) -> tuple[list[int], list[int]]:

@@ -12,13 +12,13 @@ import copy
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import yaml
 
 from windlass.core.documents import json_text
-from windlass.core.documents.layout import Node, layout
+from windlass.core.documents.layout import Node, layout, properties
 from windlass.core.documents.read import locate, read
 from windlass.core.documents.rules import DocumentError
 from windlass.core.documents.write import add_lines, add_member, is_doubtful, leaf, quoted
@@ -42,10 +42,12 @@ class EditRefused(DocumentError):
 
 @dataclass(frozen=True, slots=True)
 class Set:
-    """The value at ``path``, made with all that is missing above it."""
+    """The value at ``path``, made with all that is missing above it. ``shared``: what stands for it through an alias
+    goes with it."""
 
     path: Path
     value: Any
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +70,36 @@ _Cut = tuple[int, int, str]
 
 
 def splice(data: bytes, file: str, index: int, changes: Sequence[Change]) -> bytes:
-    """The file with the changes made to the document at ``index``, one after the other.
+    """The file with the changes made to the document at ``index``, one after the other; those last that are to set what
+    an alias stands for, because the anchor of it may be one that is set to the same.
 
     Raises :class:`EditRefused`, and what ``read`` raises for the file as it is.
     """
-    for change in changes:
-        data = _one(data, file, index, change)
+    waiting = _aliases_last(data, index, changes)
+    while waiting:
+        data = _one(data, file, index, waiting.pop(0), waiting)
     return data
 
 
-def _one(data: bytes, file: str, index: int, change: Change) -> bytes:
+def _aliases_last(data: bytes, index: int, changes: Sequence[Change]) -> list[Change]:
+    if len(changes) < 2 or b"&" not in data or b"*" not in data or not all(isinstance(one, Set) for one in changes):
+        return list(changes)
+    try:
+        root = layout(data.removeprefix(_BOM).decode(), index)
+    except yaml.YAMLError:
+        return list(changes)
+    return sorted(changes, key=lambda one: not _is_own(root, one.path))
+
+
+def _is_own(root: Node | None, path: Path) -> bool:
+    """Whether a value is written where it is, and not through an alias or a merge."""
+    here = root
+    for step in path:
+        here = here.get(step) if here is not None else None
+    return here is not None and here.kind != "alias"
+
+
+def _one(data: bytes, file: str, index: int, change: Change, waiting: Sequence[Change] = ()) -> bytes:
     if not change.path:
         raise EditRefused("no field is named", where=Where(file=file), hint="a whole document is not edited in place")
     before = {one.index: one.value for one in read(data, file)}
@@ -95,9 +117,46 @@ def _one(data: bytes, file: str, index: int, change: Change) -> bytes:
             after = {one.index: one.value for one in read(made, file)}
         except DocumentError:
             continue
-        if _same(after, expected) and (_is_json(made) or not _is_json(data)):
+        if _is_json(data) and not _is_json(made):
+            continue
+        if _same(after, expected) or (waiting and _same(after, _with(expected, after, index, waiting))):
+            return made
+        if isinstance(change, Set) and change.shared and _is_shared(before, after, index, change):
             return made
     raise _refused("can't be changed in place without changing something else", data, file, index, change.path)
+
+
+def _with(expected: dict[int, Any], after: dict[int, Any], index: int, waiting: Sequence[Change]) -> dict[int, Any]:
+    """What is to be, with those of the changes that wait which came with this one: aliases of what was set."""
+    made = copy.deepcopy(expected[index])
+    for one in waiting:
+        parent: Any = _at(made, one.path[:-1])
+        if isinstance(one, Set) and isinstance(parent, dict | list) and _same(_at(after[index], one.path), one.value):
+            parent[one.path[-1]] = one.value
+    return {**expected, index: made}
+
+
+def _is_shared(before: dict[int, Any], after: dict[int, Any], index: int, change: Set) -> bool:
+    """Whether what became another is just what was the same as the target before, and is so now."""
+    old, new = _at(before[index], change.path), _at(after.get(index), change.path)
+    waiting: list[tuple[Any, Any]] = [(before, after)]
+    while waiting:
+        one, other = waiting.pop()
+        if isinstance(one, dict) and isinstance(other, dict) and list(one) == list(other):
+            waiting.extend((one[key], other[key]) for key in one)
+        elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+            waiting.extend(zip(one, other, strict=True))
+        elif not _same(one, other) and not (_same(one, old) and _same(other, new)):
+            return False
+    return _same(new, change.value)
+
+
+def _at(value: Any, path: Path) -> Any:
+    for step in path:
+        value = value.get(step) if isinstance(value, dict) else _item(value, step)
+        if value is None or value is _ABSENT:
+            return None
+    return value
 
 
 def _changed(value: Any, change: Change, data: bytes, file: str, index: int) -> Any:
@@ -237,6 +296,10 @@ class _Splicer:
     def _replace(self, parent: Node, step: str | int, node: Node, value: Any) -> Iterator[_Cut]:
         if (alike := self._alike(node, value)) is not None:
             yield node.start, node.end, alike
+        if node.kind == "scalar" and node.style in ("", "'", '"') and (mark := properties(self.text, node)):
+            # An anchor stays, for what is set to the same through its aliases; a tag, where it says the same type.
+            own = replace(node, start=node.start + len(mark), anchor="")
+            yield from ((start, end, text) for start, end, text in self._replace(parent, step, own, value))
         if parent.flow or self.json:
             # Only a value that was not written needs room behind its colon.
             room = self._spaced(node.start) if node.start == node.end else ""
@@ -271,7 +334,7 @@ class _Splicer:
         before = self.text[node.start : node.end]
         if node.style == "'" and value.isprintable():
             return "'" + value.replace("'", "''") + "'"
-        if node.style or node.anchor or not _SIMPLE.match(before) or not _SIMPLE.match(value):
+        if node.style or properties(self.text, node) or not _SIMPLE.match(before) or not _SIMPLE.match(value):
             return None
         return value if _VERSION.match(value) or not is_doubtful(value) else None
 

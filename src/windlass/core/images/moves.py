@@ -8,6 +8,7 @@ they wrote it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import msgspec
 
@@ -52,7 +53,11 @@ class Move(msgspec.Struct, frozen=True, kw_only=True, tag=True):
         for place in places:
             goal = goals[place.policy]
             if (not goal.seen or str(place.current) in goal.seen) and (place.marked or not goal.marked):
-                changes.setdefault(place.index, []).extend(change(place, goal))
+                changes.setdefault(place.index, []).extend(
+                    # Where a person marked what has an anchor, what they wrote as an alias of it is meant too.
+                    replace(one, shared=place.marked) if isinstance(one, Set) else one
+                    for one in change(place, goal)
+                )
         for index, those in changes.items():
             before = splice(before, self.file, index, those)
         return before

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from windlass.core.documents import read
-from windlass.core.documents.layout import Node, layout
+from windlass.core.documents.layout import Node, layout, properties
 from windlass.core.images.references import HUB, Reference
 from windlass.core.images.references import read as read_reference
 
@@ -248,7 +248,7 @@ def _marks(text: str, wanted: Sequence[Wanted], indexes: Sequence[int]) -> Itera
         if one is None:
             yield Place("", index, path, "", _NOBODY, marked=True)
             continue
-        written = text[node.start : node.end].strip("'\"")
+        written = text[node.start + len(properties(text, node)) : node.end].strip("'\"")
         current = _current(written, what, one)
         if current is not None:
             yield Place(one.key, index, path, "reference" if what == "image" else what, current, marked=True)

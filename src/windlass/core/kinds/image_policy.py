@@ -43,7 +43,9 @@ that holds an image elsewhere is named by `update.fields`. Where a value is unus
 `# windlass: shop`, `# windlass: shop:tag`, or Flux' `# {"$imagepolicy": "shop:shop:tag"}`; then the comment alone
 decides about that value.
 
-Only the bytes of the value change. What no file names is not written anywhere.
+Only the bytes of the value change: quotes, comments and anchors stay. What stands for a value by an alias moves with it
+where that is the image too, or where the value is marked; else the edit is refused. What no file names is not written
+anywhere.
 
 ## What is taken
 
