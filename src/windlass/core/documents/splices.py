@@ -131,7 +131,7 @@ def _with(expected: dict[int, Any], after: dict[int, Any], index: int, waiting: 
     made = copy.deepcopy(expected[index])
     for one in waiting:
         parent: Any = _at(made, one.path[:-1])
-        if isinstance(one, Set) and isinstance(parent, dict | list) and _same(_at(after[index], one.path), one.value):
+        if isinstance(one, Set) and parent is not None and _same(_at(after[index], one.path), one.value):
             parent[one.path[-1]] = one.value
     return {**expected, index: made}
 
