@@ -19,7 +19,7 @@ from windlass.cli.telling import DIFFERS, emit, say
 from windlass.core.kinds.application_status import ApplicationStatus
 from windlass.core.kinds.kind import read_status
 from windlass.core.model import ObjectRef, events
-from windlass.core.record.verdicts import Bisected, Verdict, bisected, verdicts
+from windlass.core.record.verdicts import KINDS, Bisected, Verdict, bisected, verdicts
 from windlass.core.words.plain import ago, count, fit, plain, short
 from windlass.errors import WindlassError
 from windlass.flows.informers import INSTALLATIONS
@@ -66,7 +66,7 @@ async def _deployments(
     to: Reach, asked: Asked, found: Found, status: ApplicationStatus, kubeconfig: Path | None, context: str | None
 ) -> tuple[list[Verdict], str]:
     if asked.ledger or await _has_ledger(to):
-        wish = Wish((f"{found.namespace}/{found.name}",), ("applied", "health"))
+        wish = Wish((f"{found.namespace}/{found.name}",), KINDS)
         async with opened(Which(asked.ledger, asked.cluster, kubeconfig, context)) as index:
             newest_first = await on_index_thread(index.events, wish)
         return verdicts(reversed(newest_first)), "the ledger"

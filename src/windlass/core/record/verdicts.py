@@ -1,7 +1,8 @@
 """What became of each deployment, by the ledger's events: the ground for `windlass bisect`.
 
 Pure: events in, one verdict for each commit that was applied out. What counts is what it came to within 15 minutes:
-what crashes in a loop is Healthy for a moment, and what breaks later is not its doing.
+what crashes in a loop is Healthy for a moment, and what breaks later is not its doing. What somebody went back from was
+not well, however short it ran.
 """
 
 from __future__ import annotations
@@ -15,10 +16,14 @@ from windlass.core.kinds.application_status import PROVEN
 from windlass.core.model import HealthStatus, events
 
 _TELLING = (HealthStatus.HEALTHY.value, HealthStatus.DEGRADED.value)
+KINDS = ("applied", "health", "rolled-back")
+"""The events that tell of it."""
+_PARTLY, _BACK = "partly applied", "rolled back"
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """One deployment. ``health``: Healthy, Degraded, or what it was last; ``commits`` are those that came with it."""
+    """One deployment. ``health``: Healthy, Degraded, or what it was last; "partly applied" where some of it never was,
+    "rolled back" where somebody went back from it. ``commits`` are those that came with it."""
 
     commit: str
     at: str
@@ -36,23 +41,37 @@ class Bisected(msgspec.Struct, frozen=True):
 
 
 def verdicts(told: Iterable[events.Event]) -> list[Verdict]:
-    """The deployments of one Application, oldest first, from its events of kinds ``applied`` and ``health``, oldest
-    first."""
+    """The deployments of one Application, oldest first, from its events of ``KINDS``, oldest first."""
     found: list[Verdict] = []
     for one in told:
-        data = one.data
-        if isinstance(data, events.Applied) and data.result in ("applied", "waits"):
-            if not found or found[-1].commit != data.commit:
-                found.append(Verdict(data.commit, one.time, data.health, "", tuple(data.commits)))
-        elif isinstance(data, events.HealthChanged) and found:
-            last = found[-1]
-            if (data.commit and data.commit != last.commit) or data.health not in _TELLING:
-                continue
+        data, last = one.data, found[-1] if found else None
+        if isinstance(data, events.Applied) and data.result in ("applied", "waits", _PARTLY):
+            health = _PARTLY if data.result == _PARTLY else data.health
+            if last is None or last.commit != data.commit:
+                found.append(Verdict(data.commit, one.time, health, "", tuple(data.commits)))
+            elif last.health == _PARTLY:
+                found[-1] = msgspec.structs.replace(last, health=health)
+        elif last is None:
+            continue
+        elif isinstance(data, events.RolledBack) and _is_back(found, data.pins):
+            found[-1] = msgspec.structs.replace(last, health=_BACK, message=data.reason)
+        elif isinstance(data, events.HealthChanged) and data.health in _TELLING and _is_of(found, data.commit):
             late = datetime.fromisoformat(one.time) - datetime.fromisoformat(last.at) > PROVEN
-            if late and last.health == HealthStatus.HEALTHY.value:
+            if last.health in (_PARTLY, _BACK) or (late and last.health == HealthStatus.HEALTHY.value):
                 continue  # what breaks later is not its doing
             found[-1] = msgspec.structs.replace(last, health=data.health, message=data.message)
     return found
+
+
+def _is_of(found: Sequence[Verdict], commit: str) -> bool:
+    """Whether health at a commit is that of the last deployment: also at a later one that changed nothing of it."""
+    return not commit or all(one.commit != commit for one in found) or found[-1].commit == commit
+
+
+def _is_back(found: Sequence[Verdict], pins: str) -> bool:
+    """Whether a pin goes back from the last deployment, and not on to what was deployed first after it."""
+    first = {one.commit: place for place, one in reversed(list(enumerate(found)))}
+    return pins != found[-1].commit and first.get(pins, -1) < first[found[-1].commit]
 
 
 def bisected(found: Sequence[Verdict]) -> Bisected:
