@@ -25,16 +25,18 @@ class HandClock:
 
 
 class Site:
-    """Serves what is in ``files`` with ETags; ``answer`` is asked first. ``asked`` are the requests."""
+    """Serves what is in ``files`` with ETags; ``answer`` is asked first. ``asked`` are the requests, and ``bodies``."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self.asked: list[web.Request] = []
+        self.bodies: list[bytes] = []
         self.answer: Callable[[web.Request], web.StreamResponse | None] = lambda request: None
         self.url = ""
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(request)
+        self.bodies.append(await request.read())
         told = self.answer(request)
         if told is not None:
             return told

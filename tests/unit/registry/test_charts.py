@@ -465,7 +465,7 @@ def test_a_docker_login_is_found_by_host() -> None:
     secret = {".dockerconfigjson": json.dumps(config).encode()}
     assert login_for("ghcr.io", secret) == Login("ada", "hunter2")
     assert login_for("docker.io", secret).username == "b"
-    assert login_for("quay.io", secret) == Login()
+    assert login_for("quay.io", secret) == Login(missing="quay.io")
     assert "hunter2" not in repr(Login("ada", "hunter2"))
     with pytest.raises(RegistryDenied):
         login_for("ghcr.io", {".dockerconfigjson": b"{"})

@@ -260,7 +260,7 @@ class ChartStore(Charts):
         key = (host, name, mark_of(secret))
         known = self._tags.pop(key, None)
         if known is None:
-            login, ca = login_for(host, secret), secret.get("ca.crt", b"")
+            login, ca = login_for(host, secret, name), secret.get("ca.crt", b"")
             registry = Registry(self._http, host, self._clock, login=login, plain=wanted.plain, ca=ca)
             known = _Tags(registry, self._own_folder(*key))
         remember(self._tags, key, known, _REMEMBERED)

@@ -13,6 +13,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from typing import Any, ClassVar, NamedTuple, TypeVar
 from urllib.parse import urlencode, urlsplit
 
@@ -40,7 +41,7 @@ _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 _CHALLENGE = re.compile(r'(?<![A-Za-z])([A-Za-z]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))')
 _NEXT = re.compile(r'<([^<>]*)>\s*;[^,<]*\brel="?next"?')  # up to the next link: a header of links takes no long time
-_HUB = frozenset({"docker.io", "index.docker.io", "registry.hub.docker.com"})
+_HUBS = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"})
 
 
 class RegistryDenied(NeedsHuman):
@@ -65,11 +66,14 @@ class RegistryWrong(NeedsHuman):
 
 
 class Login(NamedTuple):
-    """Who we are to a registry. ``token`` is an identity token or a bearer token; its text shows nothing."""
+    """Who we are to a registry. ``token`` is a bearer token, ``refresh`` one that gets such tokens (Docker calls it an
+    identity token); ``missing`` is the host that a Docker configuration has no entry for. Its text shows nothing."""
 
     username: str = ""
     password: str = ""
     token: str = ""
+    refresh: str = ""
+    missing: str = ""
 
     @override
     def __repr__(self) -> str:
@@ -134,7 +138,7 @@ class Registry:
         self._clock = clock
         self._login = login or Login()
         self._ca = ca
-        true = "registry-1.docker.io" if host in _HUB else host
+        true = "registry-1.docker.io" if host in _HUBS else host
         self._base = f"{'http' if plain else 'https'}://{true}/v2/"
         self._plain = plain
         self._tokens: dict[str, tuple[float, str]] = {}
@@ -254,7 +258,7 @@ class Registry:
             self._tokens.pop(scope, None)
             raise RegistryDenied(
                 f"{self.host} does not let us read {name}",
-                hint="the Secret takes username and password, or .dockerconfigjson"
+                hint=_wanted(self._login)
                 if not self._login.username
                 else f"it refused {self._login.username}: is the password still good, and may it read {name}?",
             )
@@ -273,9 +277,7 @@ class Registry:
         scheme, asked = challenge(answer.headers.get("WWW-Authenticate", ""))
         if scheme == "basic":
             if not self._login.username:
-                raise RegistryDenied(
-                    f"{self.host} wants a name and a password", hint="name a Secret with username and password"
-                )
+                raise RegistryDenied(f"{self.host} wants a name and a password", hint=_wanted(self._login))
             self._basic = True
             return self._login.basic
         if scheme != "bearer" or not asked.get("realm"):
@@ -296,14 +298,19 @@ class Registry:
             )
         query = {"service": asked["service"]} if asked.get("service") else {}
         query["scope"] = asked.get("scope") or scope
-        url = f"{realm}{'&' if parts.query else '?'}{urlencode(query)}"
-        answer = await self._http.ask(
-            Ask(url, authorization=self._login.basic, most=1 << 20, within=reach, ca=self._ca)
-        )
+        if self._login.refresh:
+            form = {"grant_type": "refresh_token", "client_id": "windlass", "refresh_token": self._login.refresh}
+            headers = {"Content-Type": "application/x-www-form-urlencoded"}
+            ask = Ask(realm, "POST", headers, body=urlencode({**form, **query}).encode())
+        else:
+            ask = Ask(f"{realm}{'&' if parts.query else '?'}{urlencode(query)}", authorization=self._login.basic)
+        answer = await self._http.ask(ask._replace(most=1 << 20, within=reach, ca=self._ca))
         if answer.status != 200:
             raise RegistryDenied(
                 f"{parts.hostname} gives no token for {scope} ({answer.status})",
-                hint="is the name and password in the Secret good?" if self._login.username else "name a Secret",
+                hint="is the login in the Secret still good?"
+                if self._login.username or self._login.refresh
+                else _wanted(self._login),
             )
         try:
             read = msgspec.json.decode(answer.body, type=_Token)
@@ -361,11 +368,12 @@ def _expect(answer: Answer, what: str) -> None:
         raise RemoteUnavailable(f"{what} is answered with {answer.status}")
 
 
-def login_for(host: str, secret: Mapping[str, bytes]) -> Login:
-    """The login that a Secret holds for a registry: ``username`` and ``password``, ``bearerToken``, or the host's entry
-    of a ``.dockerconfigjson``. Raises RegistryDenied where that can't be read."""
+def login_for(host: str, secret: Mapping[str, bytes], path: str = "") -> Login:
+    """The login that a Secret holds for a registry: ``username`` and ``password``, ``bearerToken``, or the entry of a
+    ``.dockerconfigjson`` that fits the host, and ``path`` there, best. Raises RegistryDenied where that can't be read.
+    """
     if config := secret.get(".dockerconfigjson"):
-        return _docker_login(host, config)
+        return _docker_login(host, path, config)
     try:
         return Login(
             secret.get("username", b"").decode(),
@@ -374,6 +382,12 @@ def login_for(host: str, secret: Mapping[str, bytes]) -> Login:
         )
     except UnicodeDecodeError:
         raise RegistryDenied("the Secret's username or password is not UTF-8") from None
+
+
+def _wanted(login: Login) -> str:
+    if login.missing:
+        return f"the Secret's .dockerconfigjson has no login for {login.missing}: add one to its auths"
+    return "the Secret takes username and password, or .dockerconfigjson"
 
 
 def mark_of(secret: Mapping[str, bytes]) -> str:
@@ -407,19 +421,39 @@ class _DockerConfig(msgspec.Struct):
     auths: dict[str, _Entry] = {}
 
 
-def _docker_login(host: str, config: bytes) -> Login:
+def _docker_login(host: str, path: str, config: bytes) -> Login:
     try:
         auths = msgspec.json.decode(config, type=_DockerConfig).auths
-        wanted = {"index.docker.io", "docker.io"} if host in _HUB else {host}
-        for name, entry in auths.items():
-            if name.partition("://")[2].partition("/")[0] in wanted or name.partition("/")[0] in wanted:
-                if entry.auth and not entry.username:
-                    username, _, password = base64.b64decode(entry.auth, validate=True).decode().partition(":")
-                    return Login(username, password, entry.registrytoken)
-                return Login(entry.username, entry.password, entry.registrytoken)
+        fitting = [(fit, entry) for key, entry in auths.items() if (fit := _fit(key, host, path)) is not None]
+        if not fitting:
+            return Login(missing=host)
+        entry = max(fitting, key=lambda one: one[0])[1]
+        username, password = entry.username, entry.password
+        if entry.auth and not username:
+            plain = base64.b64decode("".join(entry.auth.split()), validate=True).decode()
+            username, _, password = plain.partition(":")
     except (*UNREADABLE, ValueError):
         raise RegistryDenied("the Secret's .dockerconfigjson can't be read", hint="docker login writes one") from None
-    return Login()
+    if not (username or entry.registrytoken or entry.identitytoken):
+        return Login(missing=host)  # "docker login" with a store of credentials leaves an empty entry
+    return Login(username, password.rstrip("\0"), entry.registrytoken, entry.identitytoken)
+
+
+def _fit(key: str, host: str, path: str) -> tuple[int, bool] | None:
+    """How well an entry of a Docker configuration fits a repository, as the kubelet has it: ``*`` for a part of the
+    host's name, and of paths the longest. None where it does not."""
+    rest = key.partition("://")[2] or key
+    name, _, below = rest.partition("/")
+    name, below = name.lower(), below.strip("/")
+    if below in ("v1", "v2"):
+        below = ""
+    if below and path != below and not path.startswith(below + "/"):
+        return None
+    if name in _HUBS and host in _HUBS:
+        return len(below), True
+    parts, wanted = name.split("."), host.lower().split(".")
+    same = len(parts) == len(wanted) and all(map(fnmatchcase, wanted, parts))
+    return (len(below), name == host.lower()) if same and len(name) <= 255 else None
 
 
 __all__ = [

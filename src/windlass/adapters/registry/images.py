@@ -24,6 +24,7 @@ from windlass.adapters.registry.client import (
     DOCKER_INDEX,
     INDEX,
     Descriptor,
+    Login,
     Manifest,
     Registry,
     RegistryMissing,
@@ -95,7 +96,7 @@ class ImageStore(Images):
         self._http = http
         self._clock = clock
         self._known: dict[tuple[ImageWanted, str], _Known] = {}
-        self._registries: dict[tuple[str, bool, str], Registry] = {}
+        self._registries: dict[tuple[str, bool, str, Login], Registry] = {}
         self._budgets: dict[str, Budget] = {}
         self.requests = 0
 
@@ -227,10 +228,10 @@ class ImageStore(Images):
         known = self._known.pop((image, mark), None)
         if known is None:
             # Tokens are of a registry and an account, whatever repository they are for.
-            place = (image.registry, image.plain, mark)
+            login, ca = login_for(image.registry, secret, image.repository), secret.get("ca.crt", b"")
+            place = (image.registry, image.plain, mark, login)
             registry = self._registries.get(place)
             if registry is None:
-                login, ca = login_for(image.registry, secret), secret.get("ca.crt", b"")
                 registry = Registry(self._http, image.registry, self._clock, login=login, plain=image.plain, ca=ca)
                 remember(self._registries, place, registry, 256)
             known = _Known(registry)
