@@ -365,14 +365,17 @@ def test_a_registry_that_is_away_or_empty_changes_nothing(team: Team, registry: 
     assert team.status()["sync"] == "Synced"
 
 
-def test_what_may_not_be_written_is_told_with_the_mend(team: Team, registry: RegistryHost) -> None:
+def test_what_may_not_be_written_is_told_with_the_mend(team: Team, registry: RegistryHost, person: Person) -> None:
     shop(team, registry, paths=("clusters",))
     registry.push("1.4.2")
     told(team)
     until(team, lambda: ready(team).get("reason") == "ImageNotTaken", "the fence holds")
     assert "may not write this file" in ready(team)["message"]
     assert WEB in ready(team)["message"]
+    assert f'mend: let it: add "{WEB}" to spec.write.paths' in ready(team)["message"]
     assert "1.4.1" in web(team)
+    checked = person("image", "check", f"{team.namespace}/shop")
+    assert f"  not written: {ready(team)['message']}\n" in checked.out
 
 
 def test_a_branch_of_its_own_is_for_people_to_merge(team: Team, registry: RegistryHost) -> None:

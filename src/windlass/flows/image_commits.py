@@ -29,7 +29,7 @@ from windlass.core.kinds.kind import GROUP
 from windlass.core.model import events
 from windlass.core.model.events import ImageMoved
 from windlass.core.words.commits import trailers_of
-from windlass.errors import NeedsHuman
+from windlass.errors import NeedsHuman, WindlassError
 from windlass.flows.commits import Commits
 from windlass.flows.fleet import Key, SourceState
 from windlass.flows.record import Recorder
@@ -108,7 +108,7 @@ class ImageCommits:
 
         def answer(done: Written) -> None:
             if done.error is not None:
-                note("", str(done.error))
+                note("", with_mend(done.error))
                 return
             note(done.commit if done.result != "unchanged" else "", "")
             if done.result == "written":
@@ -244,6 +244,11 @@ def moves(commit: CommitInfo) -> set[str]:
     if f"{MOVES}: " not in commit.message:
         return set()
     return {value for key, value in trailers_of(commit.message) if key == MOVES}
+
+
+def with_mend(error: WindlassError) -> str:
+    """An error as a policy's status tells it."""
+    return f"{error}; mend: {error.hint}" if error.hint else str(error)
 
 
 def image_name(spec: ImagePolicySpec) -> str:

@@ -25,7 +25,7 @@ from windlass.core.kinds.reasons import Reason
 from windlass.core.model import ObjectRef, Resource
 from windlass.errors import NeedsHuman, TryLater, Where, WindlassError
 from windlass.flows.fleet import Fleet, Key, SourceState
-from windlass.flows.image_commits import GATHER, ROUND, Decision, ImageCommits, Sighting
+from windlass.flows.image_commits import GATHER, ROUND, Decision, ImageCommits, Sighting, with_mend
 from windlass.flows.image_search import Credentials, Found, ImageSearch, credentials_of, search, wanted_of
 from windlass.flows.queue import WorkQueue
 from windlass.flows.report import difference
@@ -269,7 +269,7 @@ class ImageFlow:
                 contested = self._contested(state, written, found) if contested is None else contested
                 if file in contested and not place.marked:
                     state.refused = state.contested = (
-                        f"{file} is also in the paths of ImagePolicy {contested[file]}, of the same image; to mend it: "
+                        f"{file} is also in the paths of ImagePolicy {contested[file]}, of the same image; mend: "
                         f"mark the value (# windlass: {state.key.name}), or name other folders in one's update.paths"
                     )
                 elif chosen is None or choice.tag == chosen.tag:
@@ -362,12 +362,15 @@ class ImageFlow:
         count = state.found.count if state.found is not None else old.places
         if error is not None:
             set_ = conditions.reconciling if isinstance(error, TryLater) else conditions.stalled
-            made = set_(old.conditions, error.reason, str(error)[:LONGEST], now=now, generation=generation)
+            made = set_(old.conditions, error.reason, with_mend(error)[:LONGEST], now=now, generation=generation)
         elif state.refused:
             reason = Reason.IMAGE_NOT_TAKEN.value
             made = conditions.stalled(old.conditions, reason, state.refused[:LONGEST], now=now, generation=generation)
         elif state.found is not None and not state.found.count:
-            text = "the image stands in no file that spec.update.paths names"
+            text = (
+                "the image stands in no file that spec.update.paths names; mend: name its folder there, or mark the "
+                f"value (# windlass: {state.key.name}) where it is none that is found by itself"
+            )
             made = conditions.stalled(old.conditions, Reason.IMAGE_NOWHERE.value, text, now=now, generation=generation)
         else:
             text = f"{state.tag or 'nothing'} is chosen" + (f", in {count} places" if count != 1 else ", in one place")

@@ -175,3 +175,27 @@ def test_what_is_chosen_counts_and_choosing_again_changes_nothing(tags: list[str
     again = pick(Semver("^1"), tags, current=found.tag or current)
     assert again.tag in (found.tag, "")
     assert {one.tag for one in found.verdicts} == set(tags)
+
+
+def test_a_pre_release_outside_a_range_that_names_some_is_not_told_that_it_names_none() -> None:
+    made = pick(Semver(">=2.0.0-0 <3"), ["2.0.0", "1.0.0-rc.1"])
+    assert {one.tag: one.why for one in made.verdicts}["1.0.0-rc.1"] == "is not in >=2.0.0-0 <3"
+    made = pick(Semver("<3"), ["2.0.0", "1.0.0-rc.1"])
+    assert {one.tag: one.why for one in made.verdicts}["1.0.0-rc.1"] == "is a pre-release, and <3 names none"
+
+
+def test_what_is_held_is_told_before_what_does_not_count_anyway() -> None:
+    tags = [*(f"build-{number}" for number in range(30)), "1.4.2", "1.4.1"]
+    made = pick(Semver("1.x"), tags, holds=(Hold("1.4.2", "rolled back"), Hold("build-7")), current="1.4.1")
+    assert [one.tag for one in made.verdicts][:3] == ["1.4.1", "1.4.2", "build-0"]
+
+
+def test_a_followed_tag_that_is_not_there_is_named() -> None:
+    assert pick(Follow("stable"), ["1.4.2"]).why == "there is no tag stable: what is there stays"
+    assert pick(Follow("stable"), ["stable"], holds=(Hold("stable"),)).why == "no tag counts: what is there stays"
+
+
+def test_a_pattern_that_is_none_is_told_in_words() -> None:
+    with pytest.raises(BadRule) as told:
+        pick(Numeric("("), ["1"])
+    assert told.value.what == "the pattern can't be read: missing ): ("

@@ -123,6 +123,11 @@ class Range:
     def __init__(self, alternatives: list[list[_Term]]) -> None:
         self._alternatives = alternatives
 
+    @property
+    def has_pre_releases(self) -> bool:
+        """Whether it names a pre-release anywhere: one that names none holds none."""
+        return any(not term.base.final for terms in self._alternatives for term in terms)
+
     def holds(self, one: Version) -> bool:
         for terms in self._alternatives:
             if not one.final and all(term.base.final for term in terms):

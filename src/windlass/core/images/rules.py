@@ -95,7 +95,8 @@ class Reader:
                     return "is no version" if text == tag else f"{text} is no version"
                 assert self._range is not None
                 if not self._range.holds(version):
-                    return f"is not in {wanted}" if version.final else f"is a pre-release, and {wanted} names none"
+                    left_out = not version.final and not self._range.has_pre_releases
+                    return f"is a pre-release, and {wanted} names none" if left_out else f"is not in {wanted}"
                 return Mark(version, f"version {text.removeprefix('v')}")
             case Numeric():
                 return Mark(int(text), f"number {int(text)}") if _is_number(text) else f"{text} is no number"
@@ -146,7 +147,8 @@ def _compiled(pattern: str) -> Any:
             )
         return re2.compile(pattern, options)
     except re2.error as error:
-        why = str(error)[:120]
+        said = error.args[0] if error.args else ""
+        why = (said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said))[:120]
         raise BadRule(
             f"the pattern can't be read: {why}",
             where=Where(field="spec.select"),

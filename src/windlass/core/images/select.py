@@ -58,17 +58,19 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 class Ranking(msgspec.Struct, frozen=True):
-    """``order`` is of the tags that count, best first; ``left`` says of the others why they don't."""
+    """``order`` is of the tags that count, best first; ``left`` says of the others why they don't. ``held`` are those
+    that a hold keeps back, and nothing else."""
 
     order: Sequence[str]
     marks: Mapping[str, Mark]
     left: Mapping[str, str]
+    held: frozenset[str] = frozenset()
 
 
 class Selection(msgspec.Struct, frozen=True):
     """``tag`` is what is to be there, "" where nothing may be said: then what is there stays. ``why`` is for people.
 
-    ``verdicts`` are best first, the tags that don't count behind, sorted."""
+    ``verdicts`` are best first, the tags that don't count behind: those that are held, then the others, sorted."""
 
     tag: str
     digest: str
@@ -96,7 +98,7 @@ def rank(rule: Rule, tags: Iterable[str], holds: Iterable[Hold], now: datetime, 
     order = sorted(marks, key=lambda tag: _neatness(tag, current))
     if not isinstance(rule, (Newest, Follow)):
         order.sort(key=lambda tag: marks[tag].key, reverse=True)
-    return Ranking(order, marks, left)
+    return Ranking(order, marks, left, frozenset(tag for tag in left if tag in held and left[tag] == held[tag].told))
 
 
 def needs_times(rule: Rule) -> bool:
@@ -116,7 +118,7 @@ def by_time(ranking: Ranking, facts: Mapping[str, Facts]) -> Ranking:
             timed.append((fact.created, tag))
     timed.sort(key=lambda one: one[0], reverse=True)
     marks = {tag: Mark(created, f"built {created:%Y-%m-%d %H:%M:%S}") for created, tag in timed}
-    return Ranking([tag for _, tag in timed], marks, left)
+    return Ranking([tag for _, tag in timed], marks, left, ranking.held)
 
 
 def choose(rule: Rule, ranking: Ranking, facts: Mapping[str, Facts], *, current: str = "") -> Selection:
@@ -124,6 +126,8 @@ def choose(rule: Rule, ranking: Ranking, facts: Mapping[str, Facts], *, current:
     best = next((tag for tag in ranking.order if not facts.get(tag, Facts()).refused), "")
     if not best:
         why = "no tag counts: what is there stays" if not ranking.order else "no tag that counts may be taken"
+        if isinstance(rule, Follow) and rule.tag not in {*ranking.order, *ranking.held}:
+            why = f"there is no tag {rule.tag}: what is there stays"
         return Selection("", "", why, _verdicts(ranking, facts, "", current))
     if current and current != best and not isinstance(rule, Follow) and _is_backwards(rule, ranking, best, current):
         why = f"{current} stays: {best} would be a step back"
@@ -173,7 +177,9 @@ def _verdicts(
         else:
             why = f"{shown}, below {chosen or current}" if shown else "below"
         told.append(Verdict(tag, why, tag == chosen, tag == current))
-    told += [Verdict(tag, why, current=tag == current) for tag, why in sorted(ranking.left.items())]
+    # What is held may be better than all: people look for it.
+    others = sorted(ranking.left.items(), key=lambda one: (one[0] not in ranking.held, one[0]))
+    told += [Verdict(tag, why, current=tag == current) for tag, why in others]
     return told
 
 

@@ -10,6 +10,7 @@ from windlass.core.kinds.image_policy import ImagePolicy
 from windlass.core.words.plain import plain
 
 SHOWN = 20
+NOTHING = "nothing would change"
 
 
 def policy_lines(policies: Sequence[tuple[str, ImagePolicy]]) -> str:
@@ -39,8 +40,11 @@ def image_of(policy: ImagePolicy) -> str:
 def selection_text(name: str, policy: ImagePolicy, selection: Selection, current: str, *, every: bool) -> str:
     """What would be taken, and each tag with why: the chosen one marked ``>``, the current one ``*``."""
     head = f"{plain(name)}   {plain(image_of(policy))}"
-    answer = f"{selection.tag} would be taken" if selection.tag and selection.tag != current else "nothing would change"
+    answer = f"{selection.tag} would be taken" if selection.tag and selection.tag != current else NOTHING
     lines = [head, f"  {answer}: {plain(selection.why)}"]
+    ready = condition(policy.status.conditions, "Ready")
+    if answer == NOTHING and current == policy.status.tag and ready is not None and ready.status != "True":
+        lines.append(f"  not written: {plain(ready.message)}")
     shown = selection.verdicts if every else selection.verdicts[:SHOWN]
     width = max((len(one.tag) for one in shown), default=0)
     for one in shown:
