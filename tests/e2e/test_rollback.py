@@ -296,3 +296,33 @@ def test_a_revert_puts_the_content_back_tells_whom_else_it_touches_and_forward_u
     team.commit({"shop/b.yaml": config_map("b", level="9")})
     late = person("forward", person.shop, "--yes")
     assert (late.code, "has changed since" in late.err) == (1, True), late
+
+
+BASE = "clusters/base/shop.yaml"
+
+
+def test_an_application_that_an_overlay_makes_of_a_shared_base_is_not_pinned_with_its_siblings(
+    team: Team, person: Person
+) -> None:
+    """Pinned in the base, one for the live shop, the shop of every other stage would go back too."""
+    team.repository()
+    team.application("root", "clusters/live")
+    team.application("other", "clusters/stage")
+    files = {BASE: application(), "shop/a.yaml": config_map("a", level="1")}
+    files["clusters/base/kustomization.yaml"] = "resources: [shop.yaml]\n"
+    files["clusters/live/kustomization.yaml"] = "resources: [../base]\n"
+    files["clusters/stage/kustomization.yaml"] = "resources: [../base]\nnamePrefix: stage-\n"
+    team.until_synced(team.commit(files, "Shop 1"))
+    newer = team.commit({"shop/b.yaml": config_map("b", level="2")}, "Shop 2")
+    team.until_synced(newer)
+    for words in (
+        ("rollback", person.shop),
+        ("suspend", person.shop, "--until", "2h"),
+        ("fork", person.shop, "shop-x"),
+    ):
+        done = person(*words, "--reason", "only here")
+        assert done.code == 1, done
+        sibling = f"{person.shop.rpartition('/')[0]}/stage-shop"
+        assert f"{person.shop} and {sibling} come of the same text" in done.err, done
+        assert f"write it where only {person.shop} is made" in done.err
+    assert tip(team) == newer

@@ -17,6 +17,7 @@ from windlass.cli.pushing import Person, PersonUpstream
 from windlass.cli.reaching import Found, Reach, every, repository_of
 from windlass.core.edits import Intent, Target
 from windlass.core.edits.intents import Home
+from windlass.core.kinds import application
 from windlass.core.kinds.kind import GROUP
 from windlass.core.kinds.repository import Repository
 from windlass.core.plan.ownership import LABEL, ORIGIN, Claim
@@ -46,7 +47,8 @@ async def place_of(to: Reach, found: Found, *, instead: str = "") -> Place:
             f"{found.word} is in no file in Git: it was applied by hand",
             hint=instead or "put its file into a folder that an Application of yours applies",
         )
-    parent = await _parent(to, label)
+    everyone = await _everyone(to)
+    parent = _parent(everyone, label)
     repository = await repository_of(to, parent.decoded())
     name = source.rpartition("@")[0]
     if repository.metadata.name != name:
@@ -55,7 +57,9 @@ async def place_of(to: Reach, found: Found, *, instead: str = "") -> Place:
             hint=f"windlass sync {parent.word}",
         )
     namespace = str(metadata.get("namespace", ""))
-    target = Target(GROUP, str(found.content["kind"]), namespace, str(metadata["name"]))
+    kind, own = str(found.content["kind"]), str(metadata["name"])
+    others = await _others(to, everyone, (namespace, own), file, repository) if kind == application.KIND else ()
+    target = Target(GROUP, kind, namespace, own, others)
     return Place(Home(file, target), repository, parent)
 
 
@@ -76,12 +80,16 @@ def new_id() -> str:
     return uuid.uuid4().hex
 
 
-async def _parent(to: Reach, label: str) -> Found:
+async def _everyone(to: Reach) -> list[dict[str, Any]]:
     try:
         contents, _ = await every(to, "")
     except ports.NotAllowed:
-        contents = []
-    for content in contents:
+        return []
+    return contents
+
+
+def _parent(everyone: Sequence[dict[str, Any]], label: str) -> Found:
+    for content in everyone:
         metadata: dict[str, Any] = content["metadata"]
         if Claim.of(metadata["namespace"], metadata["name"]).label == label:
             return Found(content, f"{metadata['namespace']}/{metadata['name']}")
@@ -89,3 +97,25 @@ async def _parent(to: Reach, label: str) -> Found:
         f"the Application {label} that applied it is not there, or you may not see it",
         hint="who may see it can do this; or change the file in Git by hand",
     )
+
+
+async def _others(
+    to: Reach, everyone: Sequence[dict[str, Any]], own: tuple[str, str], file: str, repository: Repository
+) -> tuple[Target, ...]:
+    """The Applications that come of the same file of the same branch and may be ours under another name: in another
+    namespace, or with more around the name."""
+    found = []
+    for content in everyone:
+        metadata = content["metadata"]
+        namespace, name = str(metadata["namespace"]), str(metadata["name"])
+        origin = str((metadata.get("annotations") or {}).get(ORIGIN, ""))
+        if (namespace, name) == own or own[1] not in name or origin.partition(":")[2] != file:
+            continue
+        try:
+            parent = _parent(everyone, (metadata.get("labels") or {}).get(LABEL, ""))
+            its = await repository_of(to, parent.decoded())
+        except (NeedsHuman, ports.NotAllowed):
+            its = repository  # who can't be asked is taken for one of this file
+        if (its.spec.url, its.spec.ref) == (repository.spec.url, repository.spec.ref):
+            found.append(Target(GROUP, application.KIND, namespace, name))
+    return tuple(found)

@@ -60,8 +60,36 @@ class Commits:
             if desired is not None and source is not None:
                 if desired.origin.repository != source.name:
                     source = Key(source.namespace, desired.origin.repository)
-                return source, Home(desired.origin.file, Target(GROUP, kind, namespace, name))
+                file = desired.origin.file
+                others = self._others(source, file, namespace, name) if kind == application.KIND else ()
+                return source, Home(file, Target(GROUP, kind, namespace, name, others))
         return None
+
+    def _others(self, source: Key, file: str, namespace: str, name: str) -> tuple[Target, ...]:
+        """The Applications that come of the same file of the same branch and may be this one under another name: in
+        another namespace, or with more around the name."""
+        known = self._fleet.applications
+        near = {ObjectRef(GROUP, application.KIND, *key) for key in known if name in key.name}
+        near.discard(ObjectRef(GROUP, application.KIND, namespace, name))
+        if not near:
+            return ()
+        found: list[Target] = []
+        followed = self._follows(source)
+        for parent in known.values():
+            if parent.linked[0] is None or self._follows(parent.linked[0]) != followed:
+                continue
+            found.extend(
+                Target(GROUP, application.KIND, ref.namespace, ref.name)
+                for ref in parent.desired.keys() & near
+                if parent.desired[ref].origin.file == file
+            )
+        return tuple(sorted(found, key=lambda one: (one.namespace, one.name)))
+
+    def _follows(self, repository: Key) -> object:
+        """What a Repository is a name of: the same for two that follow the same."""
+        source = self._fleet.sources.get(repository)
+        written = source.written if source is not None else None
+        return (written.spec.url, written.spec.ref) if written is not None else repository
 
     def may_write(self, repository: Key) -> bool:
         """Whether Git names credentials for writing there."""

@@ -180,3 +180,33 @@ def test_an_intent_that_was_applied_changes_nothing_the_second_time(many: list[l
             continue
         assert apply(one, files) == {}
         assert files["apps/shop.yaml"].startswith(b"# ours\n")
+
+
+BASE = TEXT.replace(b"{name: shop}", b"{name: shop, namespace: base}")
+
+
+@pytest.mark.parametrize(
+    ("data", "own", "other", "shared"),
+    [
+        (TEXT, ("live", "shop"), ("stage", "shop"), True),  # the namespace comes from outside the file
+        (TEXT, ("live", "shop"), ("live", "eu-shop"), True),  # an overlay has a prefix
+        (TEXT + b"---\n" + BASE, ("live", "shop"), ("base", "shop"), False),
+        (TEXT + b"---\n" + BASE, ("base", "shop"), ("live", "shop"), False),
+        (TEXT + b"---\n" + TEXT.replace(b"name: shop", b"name: shop-eu"), ("live", "shop"), ("live", "shop-eu"), False),
+    ],
+)
+def test_what_two_objects_are_made_of_is_changed_for_neither(
+    data: bytes, own: tuple[str, str], other: tuple[str, str], shared: bool
+) -> None:
+    beside = Target("windlass.dev", "Application", *other)
+    home = Home("apps/shop.yaml", Target("windlass.dev", "Application", *own, (beside,)))
+    files = {"apps/shop.yaml": data}
+    held = {"until": "2099-01-01", "reason": "r", "by": "ada"}
+    for one in (pin(home, COMMIT, identity="1", reason="r"), hold_off(home, "suspend", identity="2", **held)):
+        if not shared:
+            assert apply(one, files)
+            continue
+        names = f"{'/'.join(own)} and {'/'.join(other)}"
+        with pytest.raises(EditRefused, match=f"^{names} come of the same text") as refused:
+            apply(one, files)
+        assert refused.value.hint.startswith(f"write it where only {'/'.join(own)} is made")

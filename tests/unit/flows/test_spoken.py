@@ -211,3 +211,28 @@ async def test_a_freeze_that_says_something_else_meanwhile_is_left_alone(world: 
         "spec:\n  name: prod\n  freeze: {until: 2026-12-28T15:00:00Z, reason: longer, by: ada@acme.example}\n"
     )
     assert apply(intent, {"cluster.yaml": text.encode()}) == {}
+
+
+def test_the_controller_knows_who_else_is_made_of_the_file_that_it_would_write(world: World) -> None:
+    world.writable()
+    for parent, url, (namespace, name) in (
+        ("live", "https://git.example.com/c.git", ("live", "shop")),
+        ("stage", "https://git.example.com/c.git", ("stage", "shop")),
+        ("theirs", "https://git.example.com/theirs.git", ("theirs", "shop")),
+        ("cart", "https://git.example.com/c.git", ("live", "cart")),
+    ):
+        root = ApplicationState(Key(parent, "root"), Claim.of(parent, "root"))
+        ref = ObjectRef("windlass.dev", "Application", namespace, name)
+        root.desired[ref] = Desired(ref, API_VERSION, 0, 0, "", Origin("config", A, "base/apps.yaml", 1), b"{}")
+        root.linked = Links(Key(parent, "config"))
+        source = world.fleet.sources[Key(parent, "config")] = SourceState(Key(parent, "config"))
+        source.written = repository.decode(
+            {"apiVersion": API_VERSION, "kind": "Repository", "metadata": {"name": "config", "namespace": parent},
+             "spec": {"url": url, "ref": {"branch": "main"}}}
+        )  # fmt: skip
+        for state in (root, ApplicationState(Key(namespace, name), Claim.of(namespace, name))):
+            world.fleet.applications[state.key] = state
+    found = world.commits.home_of("Application", "live", "shop")
+    assert found is not None
+    assert [str(one) for one in found[1].target.others] == ["Application/shop"]
+    assert [one.namespace for one in found[1].target.others] == ["stage"]

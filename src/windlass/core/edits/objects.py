@@ -12,12 +12,14 @@ from windlass.errors import Where
 
 
 class Target(msgspec.Struct, frozen=True):
-    """An object as a manifest names it. One that names no namespace is meant too: its Application fills it in."""
+    """An object as a manifest names it. One that names no namespace is meant too: its Application fills it in.
+    ``others`` are objects of the same kind that come of the same file, and may come of the same text in it."""
 
     group: str
     kind: str
     namespace: str
     name: str
+    others: tuple[Target, ...] = ()
 
     @override
     def __str__(self) -> str:
@@ -32,16 +34,27 @@ class Place(msgspec.Struct, frozen=True):
 
 
 def find_object(data: bytes, file: str, target: Target) -> tuple[Place, dict[str, Any]]:
-    """Where the object stands, and what it is. Raises EditRefused where it is not there or could be meant twice."""
-    found = [
+    """Where the object stands, and what it is. Raises EditRefused where it is not there or could be meant twice, and
+    where another one is made of the same text: overlays that share a base, or Applications that share a folder."""
+    every = [
         (Place(one.index, path), content)
         for one in read(data, file)
         for path, content in _objects(one.value, ())
-        if _is(content, target)
+        if isinstance(content.get("metadata"), dict)
     ]
-    exact = [each for each in found if each[1]["metadata"].get("namespace") == target.namespace]
-    if len(exact or found) == 1:
-        return (exact or found)[0]
+    found = _named(every, target)
+    if len(found) == 1:
+        # One that the file does not name was renamed by an overlay: of this text, as far as can be told.
+        shared = [one for one in target.others if found[0] in (_named(every, one) or found)]
+        if shared:
+            names = [f"{one.namespace}/{one.name}" for one in (target, *shared[:3])]
+            raise EditRefused(
+                f"{' and '.join(names)} come of the same text: what is changed in it would change each of them",
+                where=Where(file=file),
+                hint=f"write it where only {names[0]} is made, as a patch in its overlay; or change this file by hand, "
+                "for all of them",
+            )
+        return found[0]
     if found:
         raise EditRefused(
             f"{target} stands in this file {len(found)} times",
@@ -76,9 +89,15 @@ def _objects(value: Any, path: tuple[str | int, ...]) -> list[tuple[tuple[str | 
     return [(path, value)]
 
 
+def _named(every: list[tuple[Place, dict[str, Any]]], target: Target) -> list[tuple[Place, dict[str, Any]]]:
+    """What is meant by a name: with the namespace as it is written, else without one."""
+    found = [each for each in every if _is(each[1], target)]
+    return [each for each in found if each[1]["metadata"].get("namespace") == target.namespace] or found
+
+
 def _is(content: dict[str, Any], target: Target) -> bool:
-    metadata = content.get("metadata")
+    metadata = content["metadata"]
     group = str(content.get("apiVersion", "")).rpartition("/")[0]
-    if (group, content.get("kind")) != (target.group, target.kind) or not isinstance(metadata, dict):
+    if (group, content.get("kind")) != (target.group, target.kind):
         return False
     return metadata.get("name") == target.name and metadata.get("namespace") in (None, "", target.namespace)
