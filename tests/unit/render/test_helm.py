@@ -523,6 +523,14 @@ def test_only_a_chart_that_asks_what_the_cluster_is_like_is_rendered_anew_for_it
     assert not rendered(chart({"a.yaml": shown("x")})).asked
 
 
+def test_values_that_ask_what_the_cluster_is_like_by_tpl_make_a_render_anew_for_it_too() -> None:
+    files = chart({"a.yaml": shown('"{{ tpl .Values.it . }}"')})
+    asks = of(files, values={"it": "{{ .Capabilities.KubeVersion.Major }}"})
+    assert data_of(asks)["it"] == "1"
+    assert asks.asked
+    assert not of(files, values={"it": "{{ .Release.Name }}"}).asked
+
+
 def test_an_archive_is_held_against_its_digest_at_each_render(tmp_path: Path) -> None:
     data = tgz({"web/Chart.yaml": CHART.encode(), "web/templates/a.yaml": shown("far").encode()})
     archive = tmp_path / "a.tgz"
@@ -568,6 +576,9 @@ def test_a_dependency_of_the_same_repository_is_read_there() -> None:
     assert data_of(result)["it"] == "from-a-library"
     assert {"libs/db/templates/a.yaml", "libs/tools/templates/_a.tpl"} <= result.read.keys()
     assert data_of(rendered(files, path="apps/web"))["it"] == "from-a-library"
+    files["libs/tools/templates/_a.tpl"] = '{{ define "tools.word" }}from-a-newer-one{{ end }}'
+    changed = rendered(files, path="apps/web")
+    assert data_of(changed)["it"] == "from-a-newer-one", "a dependency of a dependency changed, and nothing else"
 
 
 @pytest.mark.parametrize(("target", "words"), [

@@ -89,7 +89,8 @@ def helm(work: Work) -> Iterator[Raw]:
         return
     finally:
         known = _facts().get(_key(chart, settings)) if chart is not None else None
-        work.asked = known is None or known.asks
+        # Also a text in the values, which tpl evaluates, may ask.
+        work.asked = known is None or known.asks or any("Capabilities" in one.text for one in values)
         work.private = work.private or any(one.secret for one in values)
         work.secrets |= {scalar for one in values if one.secret for scalar in _scalars(one.text)}
     _tell(work, chart, answer, facts, output)

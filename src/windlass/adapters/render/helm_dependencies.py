@@ -54,22 +54,23 @@ def completed(
 ) -> Completed:
     """Puts the charts of these names into ``charts/``. Raises ChartRefused, BadPath, DocumentError."""
     files = chart.load()
-    marks, more, missing = [chart.key], dict[str, bytes](), list[Dependency]()
+    more, missing = dict[str, bytes](), list[Dependency]()
     for one in _declared(files, chart):
         if one.name not in names:
             continue
         found = fetched.get(one.wanted) if one.wanted is not None else None
         if one.repository.startswith(_LOCAL):
-            local = _local(chart, one, snapshot)
-            marks.append(local.key)
-            more |= {f"charts/{one.name}/{path}": content for path, content in _whole(local, snapshot, 0).items()}
+            local = _whole(_local(chart, one, snapshot), snapshot, 0)
+            more |= {f"charts/{one.name}/{path}": content for path, content in local.items()}
         elif found is not None:
-            marks.append(found.digest)
             more[f"charts/{one.name}-{found.version}.tgz"] = data(found)
         else:
             missing.append(one)
-    key = hashlib.sha256("\0".join(marks).encode()).hexdigest()
-    return Completed(ChartFiles(chart.place, key, lambda: {**files, **more}), tuple(missing))
+    # By all that was put in: a chart of the repository may name others there, and those others.
+    mark = hashlib.sha256(chart.key.encode())
+    for path, content in more.items():
+        mark.update(f"\0{path}\0".encode() + hashlib.sha256(content).digest())
+    return Completed(ChartFiles(chart.place, mark.hexdigest(), lambda: {**files, **more}), tuple(missing))
 
 
 def _whole(chart: ChartFiles, snapshot: Snapshot, depth: int) -> dict[str, bytes]:
