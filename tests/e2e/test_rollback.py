@@ -290,6 +290,9 @@ def test_a_revert_puts_the_content_back_tells_whom_else_it_touches_and_forward_u
     tip(team)
     assert yaml.safe_load((team.work / "shop/b.yaml").read_text())["data"]["level"] == "2"
     assert (team.work / "shop/c.yaml").exists()
+    # What is undone is not undone once more.
+    twice = person("forward", person.shop, "--yes")
+    assert (twice.code, "no revert of it on its branch stands" in twice.err) == (1, True), twice
     # A file that somebody changed since is never overwritten.
     assert person(*words, "--yes", "--timeout", "20s").code == 0
     tip(team)

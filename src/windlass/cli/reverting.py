@@ -53,19 +53,28 @@ async def change_to(to: Reach, found: Found, app: Application, target: str) -> C
 
 
 async def undoing(to: Reach, found: Found, app: Application) -> Change:
-    """What undoes the last revert of this Application. Raises NeedsHuman where there is none."""
+    """What undoes the last revert of this Application that is not undone yet. Raises NeedsHuman where there is none."""
     source = await repository_of(to, app)
     fetched = await fetching.fetch(source.spec.url, source.spec.ref)
 
     def look() -> dict[str, tuple[bytes | None, bytes | None]]:
         store = Store(fetched.folder)
-        word = f"revert {found.namespace}/{found.name}"
+        name, undone = f"{found.namespace}/{found.name}", 0
         for commit in store.log(None, fetched.commit, limit=2000):
-            if (ACTION, word) in trailers_of(commit.message) and commit.parents:
+            said = trailers_of(commit.message)
+            if (ACTION, f"unrevert {name}") in said:
+                undone += 1
+            elif (ACTION, f"revert {name}") in said and undone:
+                undone -= 1
+            elif (ACTION, f"revert {name}") in said and commit.parents:
                 paths = store.changed_paths(commit.parents[0], commit.id)
-                return _differing(fetched.folder, commit.id, commit.parents[0], set(paths))
+                pairs = _differing(fetched.folder, commit.id, commit.parents[0], set(paths))
+                tip = CommitSnapshot(store, fetched.commit)
+                return {
+                    path: pair for path, pair in pairs.items() if _get(tip, path) != pair[1]
+                }  # else it is so already
         raise NeedsHuman(
-            f"{found.word} is not pinned, and no revert of it is on its branch: there is nothing to go forward from",
+            f"{found.word} is not pinned, and no revert of it on its branch stands: there is nothing to go forward from",
             hint="windlass status " + found.word,
         )
 
@@ -114,15 +123,15 @@ async def _reads(to: Reach, found: Found, app: Application, commit: str) -> set[
 def _differing(folder: str, now: str, was: str, paths: set[str]) -> dict[str, tuple[bytes | None, bytes | None]]:
     store = Store(folder)
     here, then = CommitSnapshot(store, now), CommitSnapshot(store, was)
-
-    def get(files: CommitSnapshot, path: str) -> bytes | None:
-        try:
-            return files[path]
-        except KeyError:
-            return None
-
-    pairs = {path: (get(here, path), get(then, path)) for path in paths}
+    pairs = {path: (_get(here, path), _get(then, path)) for path in paths}
     return {path: pair for path, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _get(files: CommitSnapshot, path: str) -> bytes | None:
+    try:
+        return files[path]
+    except KeyError:
+        return None
 
 
 async def _others(to: Reach, found: Found, source: Repository, files: set[str], commit: str) -> list[str]:
