@@ -70,11 +70,10 @@ async def undoing(to: Reach, found: Found, app: Application) -> Change:
                 paths = store.changed_paths(commit.parents[0], commit.id)
                 pairs = _differing(fetched.folder, commit.id, commit.parents[0], set(paths))
                 tip = CommitSnapshot(store, fetched.commit)
-                return {
-                    path: pair for path, pair in pairs.items() if _get(tip, path) != pair[1]
-                }  # else it is so already
+                # What is as it was already needs nothing.
+                return {path: pair for path, pair in pairs.items() if _get(tip, path) != pair[1]}
         raise NeedsHuman(
-            f"{found.word} is not pinned, and no revert of it on its branch stands: there is nothing to go forward from",
+            f"{found.word} is not pinned, and no revert of it on its branch stands: nothing to go forward from",
             hint="windlass status " + found.word,
         )
 
