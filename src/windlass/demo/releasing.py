@@ -60,7 +60,7 @@ async def _taken(teller: Teller, pusher: Pusher, before: str) -> None:
     _, committed = await teller.until("a commit takes it", lambda: _tip_after(teller, before))
     _, live = await teller.until("it is live", lambda: _runs(teller, "main-2"))
     _, healthy = await teller.until("and Healthy", lambda: teller.healthy_at(teller.commit))
-    teller.deployments.append(committed + live + healthy)
+    teller.deployments += 1
     store = await on_git_thread(Store, str(teller.stack.folder / "work.git"))
     said = (await on_git_thread(store.describe, teller.commit)).message
     teller.check("the commit says what, from and to", said.startswith(f"Take {IMAGE} main-2 (was main-1)"))
@@ -96,8 +96,7 @@ async def _broken(teller: Teller, pusher: Pusher) -> None:
     told = await typed(teller, "rollback", shop_of(teller), "--reason", "crash loop", "--timeout", "30s")
     teller.check("the command brings back what ran", "Healthy after" in told)
     teller.check("and holds the tag", f"holds main-4-crash of ImagePolicy {shop_of(teller)}" in told)
-    status, back = await teller.until("what ran before runs", lambda: teller.healthy_at(good))
-    teller.recoveries.append(back)
+    status, _ = await teller.until("what ran before runs", lambda: teller.healthy_at(good))
     teller.check("pinned", any(one["reason"] == "Pinned" for one in status["conditions"]))
     teller.tell("push acme/shop:main-4-crash", f"taken, Degraded after {ms(took)}")
     for line in told.splitlines()[:3]:
