@@ -238,6 +238,18 @@ def test_a_trace_sees_a_link_turn_elsewhere(tmp_path: Path) -> None:
     assert not traced.trace.holds(open_snapshot(store.folder, changed))
 
 
+def test_a_trace_sees_a_link_become_a_file_of_the_same_bytes_and_back(tmp_path: Path) -> None:
+    """As a clone on Windows commits it: the text that was the link's target, under the same blob id."""
+    store = init_repository(str(tmp_path / "r.git"))
+    base = commit_files(store, None, {"a": b"same"}, "x", ADA)
+    link, file = links(store, base, {"link": "a"}), commit_files(store, base, {"link": b"a"}, "x", ADA)
+    for one, other, read in ((link, file, b"same"), (file, link, b"a")):
+        traced = TracedSnapshot(open_snapshot(store.folder, one))
+        assert traced["link"] == read
+        assert traced.trace.holds(open_snapshot(store.folder, one))
+        assert not traced.trace.holds(open_snapshot(store.folder, other))
+
+
 def test_a_file_is_found_without_listing_the_folders_it_is_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder of ten thousand neighbours costs a file as little as an empty one."""
     snapshot = committed(tmp_path, {"apps/link.yaml": "web/web.yaml"})

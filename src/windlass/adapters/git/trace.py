@@ -44,7 +44,7 @@ class TracedSnapshot(Snapshot):
         if found is None or found.kind == "folder":
             self.trace.read[folder] = ""
         else:
-            self.trace.read[f"{folder}/{found.name}" if folder else found.name] = found.id
+            self.trace.read[f"{folder}/{found.name}" if folder else found.name] = _mark(found)
 
     @override
     def entries(self, folder: str = "") -> tuple[Entry, ...] | None:
@@ -90,8 +90,8 @@ class TracedSnapshot(Snapshot):
 
 
 def look(snapshot: Snapshot, path: str) -> str:
-    """What a trace says of a path now: a blob id (a link's own, not its target's), "" for absent, for a folder a digest
-    of its names."""
+    """What a trace says of a path now: a blob id (a link's own, not its target's, with its kind before it), "" for
+    absent, for a folder a digest of its names."""
     if path.endswith("/"):
         entries = snapshot.entries(path[:-1])
         return "" if entries is None else digest_of_names(entries)
@@ -99,7 +99,12 @@ def look(snapshot: Snapshot, path: str) -> str:
     found = snapshot.names(folder).get(name)
     if found is None or found.kind == "folder":
         return ""
-    return found.id
+    return _mark(found)
+
+
+def _mark(found: Entry) -> str:
+    """A link has the blob id of a file that holds its target as text: what Git on Windows may make of one."""
+    return found.id if found.kind == "file" else f"{found.kind} {found.id}"
 
 
 def digest_of_names(entries: Iterable[Entry]) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from windlass.adapters.git.errors import GitRefused
 from windlass.adapters.git.snapshot import Entry
-from windlass.adapters.git.trace import digest_of_names
+from windlass.adapters.git.trace import digest_of_names, look
 from windlass.core.documents.globs import matches_any
 
 if TYPE_CHECKING:
@@ -94,8 +94,7 @@ class Walk:
     def _note_links(self) -> None:
         """The links in source.path itself are part of what was read."""
         for link in self.tree.hops(self.root):
-            folder, _, name = link.rpartition("/")
-            self.read[link] = next((one.id for one in self.tree.entries(folder) or () if one.name == name), "")
+            self.read[link] = look(self.tree, link)
 
     def _file(self, folder: str, one: Entry) -> File:
         path = join(folder, one.name)
