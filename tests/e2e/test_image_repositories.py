@@ -8,10 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from tests.unit.ociserver.test_protocol import manifest_of
+from tests.unit.registry.sites import chart_archive
 
 from e2e.team import Team, deployment, git
-from e2e.test_flow_images import RegistryHost, pull, told
+from e2e.test_cli import Person
+from e2e.test_flow_images import MANIFEST, RegistryHost, pull, ready, told
+from e2e.test_flow_images import person as person
 from e2e.test_flow_images import registry as registry
+from windlass.adapters.registry.charts import CHART_CONFIG, CHART_LAYER
 
 TREES = Path(__file__).parents[1] / "repositories"
 
@@ -195,3 +200,50 @@ def test_the_trees_are_yaml_that_their_programs_would_read() -> None:
     for path in sorted(TREES.rglob("*.yaml")):
         if path.parent.name != "templates":
             assert all(isinstance(one, dict) for one in yaml.safe_load_all(path.read_text())), path
+
+
+def push_chart(registry: RegistryHost, version: str, name: str = "redis") -> None:
+    archive, config = chart_archive(name, version), b"{}"
+    for content in (config, archive):
+        registry.push_blob(f"acme/charts/{name}", content)
+    manifest = manifest_of(config, archive)
+    manifest["config"]["mediaType"] = CHART_CONFIG
+    manifest["layers"][0]["mediaType"] = CHART_LAYER
+    registry.ask("PUT", f"/v2/acme/charts/{name}/manifests/{version}", json.dumps(manifest).encode(), MANIFEST)
+
+
+def test_a_chart_moves_to_the_highest_version_that_is_not_held(
+    team: Team, registry: RegistryHost, person: Person
+) -> None:
+    team.put("v1", "Secret", "registry", stringData={"username": "ada", "password": "s3cret"})
+    team.put("v1", "Secret", "write", stringData={"username": "git", "password": "any"})
+    team.repository(write={"secret": "write", "paths": ["platform"]})
+    for version in ("1.0.0", "1.1.0", "1.2.0", "2.0.0"):
+        push_chart(registry, version)
+    url = f"oci://{registry.host}/acme/charts"
+    text = f"charts:\n  - {{name: redis, repo: {url}, version: 1.0.0}}   # keep up\n"
+    team.commit({"platform/charts.yaml": text}, "Redis 1.0.0")
+    spec = {
+        "chart": {"repository": url, "name": "redis"},
+        "insecure": True,
+        "select": {"semver": "1.x"},
+        "pull": {"secret": "registry"},
+        "update": {"repository": "config", "paths": ["platform"]},
+        "hold": [{"tag": "1.2.0", "reason": "rolled back"}],
+    }
+    team.put("windlass.dev/v1alpha1", "ImagePolicy", "shop", spec=spec)
+
+    def written() -> str:
+        pull(team)
+        return (team.work / "platform/charts.yaml").read_text()
+
+    team.until(lambda: written() == text.replace("1.0.0", "1.1.0"), "1.1.0 is taken")
+    team.until(lambda: ready(team).get("status") == "True", "it is well")
+    checked = person("image", "check", f"{team.namespace}/shop")
+    assert checked.out.split("\n")[2:] == [
+        "  > 1.1.0   chosen: version 1.1.0",
+        "    1.0.0   version 1.0.0, below 1.1.0",
+        "    1.2.0   held: rolled back",
+        "    2.0.0   is not in 1.x",
+        "",
+    ]

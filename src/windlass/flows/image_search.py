@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import math
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -166,8 +167,8 @@ class ImageSearch:
         if spec.chart is None:
             listed = await self._images.tags(image_of(spec), secrets, fresh=fresh)
             return [tag for tag in listed if not _BESIDE.fullmatch(tag)]
-        wanted = ChartWanted(spec.chart.repository, spec.chart.name, spec.select.semver, spec.insecure)
-        return [(await self._charts.resolve(wanted, secrets, fresh=fresh)).version]
+        wanted = ChartWanted(spec.chart.repository, spec.chart.name, "", spec.insecure)
+        return [one for one in await self._charts.versions(wanted, secrets, fresh=fresh) if not _BESIDE.fullmatch(one)]
 
     async def choose(
         self,
@@ -186,7 +187,7 @@ class ImageSearch:
         facts: dict[str, Facts] = {}
         if needs_times(rule):
             ranking, facts = await self._timed(spec, ranking, credentials.pull)
-        if not needs_check(spec):
+        if not needs_check(spec, ranking, current):
             return choose(rule, ranking, facts, current=current)
         for number, tag in enumerate(ranking.order):
             if number >= MOST_CHECKED:
@@ -222,7 +223,15 @@ class ImageSearch:
             raise
 
     async def _checked(self, spec: ImagePolicySpec, tag: str, credentials: Credentials, fresh: float) -> Facts:
-        """The digest of a tag, who signed it, and why it may not be taken. What can't be known is refused."""
+        """The digest of a tag, who signed it, and why it may not be taken. What can't be known is refused: of a chart
+        that its archive is there, and is the one that was promised."""
+        if spec.chart is not None:
+            exact = ChartWanted(spec.chart.repository, spec.chart.name, tag, spec.insecure)
+            try:
+                await self._charts.resolve(exact, credentials.pull, fresh=math.inf)
+            except NeedsHuman as error:
+                return Facts(refused=error.what)
+            return Facts()
         image = image_of(spec)
         signed = Signed("")
         try:
@@ -284,9 +293,12 @@ def _verdict(claim: SignedClaim, digest: str, credentials: Credentials) -> Signe
     return Signed(verify_bundle(claim.payload, digest, keys))
 
 
-def needs_check(spec: ImagePolicySpec) -> bool:
-    """Whether a tag's digest, platform or signature has to be known before it is taken."""
-    return spec.chart is None and (spec.pin != "tag" or bool(spec.platform) or spec.verify is not None)
+def needs_check(spec: ImagePolicySpec, ranking: Ranking, current: str) -> bool:
+    """Whether a tag's digest, platform or signature has to be known before it is taken; of a chart whether it is there,
+    where it is another than there is now."""
+    if spec.chart is not None:
+        return ranking.order[:1] != [current]
+    return spec.pin != "tag" or bool(spec.platform) or spec.verify is not None
 
 
 async def search(folder: str, commit: str, paths: Sequence[str], wanted: Wanted) -> Found:

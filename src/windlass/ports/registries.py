@@ -56,6 +56,10 @@ class Charts(Protocol):
         OpenPGP keys) its provenance has to hold, now, or ChartUnverified is raised and nothing gets on disk."""
         ...
 
+    async def versions(self, wanted: ChartWanted, secret: Mapping[str, bytes], *, fresh: float) -> Sequence[str]:
+        """All versions of the chart that are offered, whatever ``wanted.version`` says."""
+        ...
+
     async def holds(self, found: ChartFound) -> bool:
         """Whether the archive of a chart that was found is still on disk."""
         ...

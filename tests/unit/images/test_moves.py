@@ -296,3 +296,26 @@ def test_what_else_an_alias_of_an_image_says_is_not_changed_without_a_mark() -> 
     text = "shop: {repository: registry.example.com/acme/shop, tag: &v 1.4.1}\nother: {repository: acme/db, tag: *v}\n"
     with pytest.raises(EditRefused):
         move(text)
+
+
+def test_the_version_of_a_chart_is_found_in_applications_of_argo_cd() -> None:
+    text = """\
+kind: Application
+spec:
+  sources:
+    - {repoURL: https://charts.example.com/, chart: redis, targetRevision: 1.4.1}   # here
+    - {repoURL: https://charts.example.com, chart: other, targetRevision: 1.4.1.0}
+    - {repoURL: https://git.example.com/acme.git, path: redis, targetRevision: main}
+"""
+    assert move(text, wanted=CHART) == text.replace("1.4.1}   #", "1.4.2}   #")
+    oci = Wanted(key="apps/redis", chart=("oci://ghcr.io/acme/charts", "redis"))
+    text = "source:\n  chart: redis\n  repoURL: ghcr.io/acme/charts\n  targetRevision: '1.4.1'\n"
+    assert move(text, wanted=oci) == text.replace("1.4.1", "1.4.2")
+
+
+@pytest.mark.parametrize(
+    "mark", ["windlass: redis", '{"$imagepolicy": "apps:redis:tag"}', '{"$imagepolicy": "apps:redis"}']
+)
+def test_a_mark_behind_the_version_of_a_chart_means_the_version(mark: str) -> None:
+    text = f"chart:\n  spec:\n    chart: redis\n    version: 1.4.1 # {mark}\n"
+    assert move(text, wanted=CHART) == text.replace("1.4.1", "1.4.2")

@@ -285,6 +285,20 @@ async def test_a_chart_comes_from_a_registry_by_range_and_by_version(
         await store.resolve(at(registry, "1.x", name="nothing"), {}, fresh=60)
 
 
+async def test_all_versions_of_a_chart_are_told(registry: str, http: Http, store: ChartStore, site: Site) -> None:
+    for version in ("1.0.0", "1.2.0+build.7"):
+        await push(http, registry, "acme/charts/shop", version)
+    assert sorted(await store.versions(at(registry), {}, fresh=60)) == ["1.0.0", "1.2.0+build.7"]
+    site.files["/index.yaml"] = b"""\
+entries:
+  shop: [{version: 1.1.0, urls: [a.tgz]}, {version: 1.0.0, urls: [b.tgz]}]
+"""
+    assert await store.versions(ChartWanted(site.url, "shop"), {}, fresh=60) == ["1.1.0", "1.0.0"]
+    with pytest.raises(ChartMissing, match="offers no chart shops"):
+        await store.versions(ChartWanted(site.url, "shops"), {}, fresh=60)
+    assert site.paths() == ["/index.yaml"]
+
+
 async def test_an_image_is_no_chart(registry: str, http: Http, store: ChartStore) -> None:
     empty = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": f"sha256:{sha(b'{}')}", "size": 2}
     await push(http, registry, "acme/charts/web", "1.0.0")

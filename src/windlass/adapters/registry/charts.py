@@ -151,6 +151,19 @@ class ChartStore(Charts):
         return await self._from_repository(wanted, secret, fresh, keyring)
 
     @override
+    async def versions(self, wanted: ChartWanted, secret: Mapping[str, bytes], *, fresh: float) -> Sequence[str]:
+        """Raises ChartMissing, IndexWrong, the errors of ``client`` and of ``adapters/host/http``."""
+        if wanted.repository.startswith("oci://"):
+            name, tags = self._look_up_tags(wanted, secret)
+            async with tags.lock:
+                return await _listed(tags, name, fresh, self._clock)
+        known = self._look_up(wanted, secret)
+        async with known.lock:
+            if self._clock.monotonic() - known.asked >= fresh:
+                await self._ask_index(known)
+        return [one.version for one in _offers(known, wanted)]
+
+    @override
     async def holds(self, found: ChartFound) -> bool:
         return await asyncio.to_thread(os.path.isfile, found.archive)
 
@@ -159,17 +172,12 @@ class ChartStore(Charts):
     async def _from_repository(
         self, wanted: ChartWanted, secret: Mapping[str, bytes], fresh: float, keyring: Sequence[bytes] | None
     ) -> ChartFound:
-        url = wanted.repository.rstrip("/") + "/"
-        key = (url, mark_of(secret))
-        known = self._repositories.pop(key, None)
-        if known is None:
-            login = login_for(urlsplit(url).netloc, secret)
-            known = _Repository(url, login, secret.get("ca.crt", b""), self._own_folder(*key))
-        remember(self._repositories, key, known, _REMEMBERED)
+        known = self._look_up(wanted, secret)
+        url = known.url
         async with known.lock:
             if self._clock.monotonic() - known.asked >= fresh:
                 await self._ask_index(known)
-        offer = self._chosen(known, wanted)
+        offer = _chosen(known, wanted)
         promised = offer.digest if _HEX.fullmatch(offer.digest) else ""
         if offer.digest and not promised:
             raise IndexWrong(f"the index of {url} names a digest that is none, for {wanted.name} {offer.version}")
@@ -190,6 +198,16 @@ class ChartStore(Charts):
             except (NeedsHuman, RemoteUnavailable) as error:
                 errors.append(error)
         raise errors[0]
+
+    def _look_up(self, wanted: ChartWanted, secret: Mapping[str, bytes]) -> _Repository:
+        url = wanted.repository.rstrip("/") + "/"
+        key = (url, mark_of(secret))
+        known = self._repositories.pop(key, None)
+        if known is None:
+            login = login_for(urlsplit(url).netloc, secret)
+            known = _Repository(url, login, secret.get("ca.crt", b""), self._own_folder(*key))
+        remember(self._repositories, key, known, _REMEMBERED)
+        return known
 
     async def _ask_index(self, known: _Repository) -> None:
         headers = {
@@ -216,17 +234,6 @@ class ChartStore(Charts):
             known.etag, known.modified = answer.headers.get("ETag", ""), _firm(answer.headers)
             known.reach = answer.reach
         known.asked = self._clock.monotonic()
-
-    def _chosen(self, known: _Repository, wanted: ChartWanted) -> Offer:
-        offers = msgspec.json.decode(known.offers.get(wanted.name, b"[]"), type=list[Offer])
-        if not offers:
-            near = difflib.get_close_matches(wanted.name, known.offers, 1)
-            hint = f"did you mean {near[0]}?" if near else ""
-            raise ChartMissing(f"{known.url} offers no chart {wanted.name}", hint=hint)
-        chosen = choose(offers, wanted.version)
-        if chosen is None:
-            raise _no_version(wanted, [one.version for one in offers])
-        return chosen
 
     async def _archive(self, known: _Repository, source: str) -> bytes:
         return await self._fetched(known, source, LARGEST_ARCHIVE, "the index names what is not there")
@@ -255,15 +262,7 @@ class ChartStore(Charts):
     async def _from_registry(
         self, wanted: ChartWanted, secret: Mapping[str, bytes], fresh: float, keyring: Sequence[bytes] | None
     ) -> ChartFound:
-        host, _, path = wanted.repository.removeprefix("oci://").strip("/").partition("/")
-        name = f"{path}/{wanted.name}" if path else wanted.name
-        key = (host, name, mark_of(secret))
-        known = self._tags.pop(key, None)
-        if known is None:
-            login, ca = login_for(host, secret, name), secret.get("ca.crt", b"")
-            registry = Registry(self._http, host, self._clock, login=login, plain=wanted.plain, ca=ca)
-            known = _Tags(registry, self._own_folder(*key))
-        remember(self._tags, key, known, _REMEMBERED)
+        name, known = self._look_up_tags(wanted, secret)
         async with known.lock:
             text = await self._tag(known, name, wanted, fresh)
             layers = await self._layers(known, name, text, fresh)
@@ -276,16 +275,25 @@ class ChartStore(Charts):
             await self._keep(known.folder, found.digest.removeprefix("sha256:"), data)
         return found
 
+    def _look_up_tags(self, wanted: ChartWanted, secret: Mapping[str, bytes]) -> tuple[str, _Tags]:
+        host, _, path = wanted.repository.removeprefix("oci://").strip("/").partition("/")
+        name = f"{path}/{wanted.name}" if path else wanted.name
+        key = (host, name, mark_of(secret))
+        known = self._tags.pop(key, None)
+        if known is None:
+            login, ca = login_for(host, secret, name), secret.get("ca.crt", b"")
+            registry = Registry(self._http, host, self._clock, login=login, plain=wanted.plain, ca=ca)
+            known = _Tags(registry, self._own_folder(*key))
+        remember(self._tags, key, known, _REMEMBERED)
+        return name, known
+
     async def _tag(self, known: _Tags, name: str, wanted: ChartWanted, fresh: float) -> str:
         """The tag of the version that is wanted. One that is written out in full needs no list."""
         if re.fullmatch(r"v?[0-9]+\.[0-9]+\.[0-9]+(?:[-+][0-9A-Za-z.+-]+)?", wanted.version) and version(
             wanted.version
         ):
             return wanted.version.replace("+", "_")
-        if self._clock.monotonic() - known.asked >= fresh:
-            known.tags = await known.registry.tags(name)
-            known.asked = self._clock.monotonic()
-        versions = [tag.replace("_", "+") for tag in known.tags]
+        versions = await _listed(known, name, fresh, self._clock)
         chosen = choose([Offer(one, "", [one]) for one in versions if version(one)], wanted.version)
         if chosen is None:
             raise _no_version(wanted, versions)
@@ -404,6 +412,31 @@ def _read(path: Path) -> bytes | None:
         return path.read_bytes()
     except OSError:
         return None
+
+
+def _offers(known: _Repository, wanted: ChartWanted) -> list[Offer]:
+    offers = msgspec.json.decode(known.offers.get(wanted.name, b"[]"), type=list[Offer])
+    if not offers:
+        near = difflib.get_close_matches(wanted.name, known.offers, 1)
+        hint = f"did you mean {near[0]}?" if near else ""
+        raise ChartMissing(f"{known.url} offers no chart {wanted.name}", hint=hint)
+    return offers
+
+
+def _chosen(known: _Repository, wanted: ChartWanted) -> Offer:
+    offers = _offers(known, wanted)
+    chosen = choose(offers, wanted.version)
+    if chosen is None:
+        raise _no_version(wanted, [one.version for one in offers])
+    return chosen
+
+
+async def _listed(known: _Tags, name: str, fresh: float, clock: Clock) -> list[str]:
+    """The versions that a registry's tags are: a tag has "_" where a version has "+"."""
+    if clock.monotonic() - known.asked >= fresh:
+        known.tags = await known.registry.tags(name)
+        known.asked = clock.monotonic()
+    return [tag.replace("_", "+") for tag in known.tags]
 
 
 async def _pulled(known: _Tags, name: str, proof: Descriptor | None) -> bytes:

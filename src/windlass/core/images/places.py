@@ -172,14 +172,21 @@ def _charts(
     index: int, path: Path, mapping: Mapping[str, Any], charts: Mapping[tuple[str, str], Wanted]
 ) -> Iterator[Place]:
     """A chart's version beside its name and repository: an Application's, a Chart.yaml's dependency, a kustomization's
-    helmCharts."""
-    version, name = mapping.get("version"), mapping.get("name")
-    repository = mapping.get("repository", mapping.get("repo"))
-    if not charts or not all(isinstance(one, str) for one in (version, name, repository)):
+    helmCharts; an Application of Argo CD, which writes registries without ``oci://``."""
+    if not charts:
         return
-    one = charts.get((str(repository).rstrip("/"), str(name)))
-    if one is not None:
-        yield Place(one.key, index, (*path, "version"), "chart", Reference(str(name), "", str(name), str(version)))
+    repository = mapping.get("repository", mapping.get("repo"))
+    for at, name, where in (
+        ("version", mapping.get("name"), repository),
+        ("targetRevision", mapping.get("chart"), mapping.get("repoURL")),
+    ):
+        version = mapping.get(at)
+        if not (isinstance(version, str) and isinstance(name, str) and isinstance(where, str)):
+            continue
+        url = where.rstrip("/")
+        one = charts.get((url, name)) or (charts.get((f"oci://{url}", name)) if at == "targetRevision" else None)
+        if one is not None:
+            yield Place(one.key, index, (*path, at), "chart", Reference(name, "", name, version))
 
 
 def _mappings(value: Any, path: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
@@ -249,6 +256,10 @@ def _marks(text: str, wanted: Sequence[Wanted], indexes: Sequence[int]) -> Itera
             yield Place("", index, path, "", _NOBODY, marked=True)
             continue
         written = text[node.start + len(properties(text, node)) : node.end].strip("'\"")
+        if one.chart[1]:  # of a chart the version is all that moves, whatever part the mark names
+            version = Reference(one.chart[1], "", one.chart[1], written)
+            yield Place(one.key, index, path, "chart", version, marked=True)
+            continue
         current = _current(written, what, one)
         if current is not None:
             yield Place(one.key, index, path, "reference" if what == "image" else what, current, marked=True)

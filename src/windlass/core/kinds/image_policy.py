@@ -38,10 +38,10 @@ MORE = """\
 
 No marks are needed. In the files below `update.paths` an image is found by structure: `image` of the containers of
 whatever has containers; `images` of a `kustomization.yaml`, by `newName` or else `name`; `repository` with `tag` beside
-it (and `registry`, `digest`), as charts' values have them; the version beside a chart's name and repository. An object
-that holds an image elsewhere is named by `update.fields`. Where a value is unusual, a comment behind it marks it:
-`# windlass: shop`, `# windlass: shop:tag`, or Flux' `# {"$imagepolicy": "shop:shop:tag"}`; then the comment alone
-decides about that value.
+it (and `registry`, `digest`), as charts' values have them; the version beside a chart's name and repository
+(`targetRevision` in Applications of Argo CD). An object that holds an image elsewhere is named by `update.fields`.
+Where a value is unusual, a comment behind it marks it: `# windlass: shop`, `# windlass: shop:tag`, or Flux'
+`# {"$imagepolicy": "shop:shop:tag"}`; then the comment alone decides about that value.
 
 Only the bytes of the value change: quotes, comments and anchors stay. What stands for a value by an alias moves with it
 where that is the image too, or where the value is marked; else the edit is refused. What no file names is not written
