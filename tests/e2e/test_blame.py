@@ -58,6 +58,12 @@ def test_an_image_is_followed_through_an_overlay(team: Team, person: Person) -> 
     assert done.code == 0, done
     assert "prod/kustomization.yaml:4" in done.out
     assert "as far as can be told: images of the kustomization" in done.out
+    (team.work / "stage").symlink_to("base")
+    commit = team.commit({"prod/kustomization.yaml": overlay.replace("../base", "../stage")}, "A base by a link")
+    team.until_synced(commit)
+    done = person("blame", person.shop, "Deployment/web", "spec.template.spec.containers[name=web].image")
+    assert done.code == 0, done
+    assert "prod/kustomization.yaml:4" in done.out
 
 
 def _differs(done: Done) -> Done | None:

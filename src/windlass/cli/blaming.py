@@ -117,7 +117,8 @@ def _lines(folder: str, rendered: Rendered, desired: Desired, steps: list[Step],
     if not steps or is_absent(wanted) or isinstance(wanted, (dict, list)):
         places = [Place(0, origin.file, origin.line, "the object's own manifest")]
     else:
-        files = {path: snapshot[path] for path, blob in rendered.read.items() if blob and not path.endswith("/")}
+        # A link to a folder is among what was read, and is no file.
+        files = {path: snapshot[path] for path, blob in rendered.read.items() if blob and path in snapshot}
         places = whence(files, origin.file, desired.ref, steps, wanted)
     return [_line(store, snapshot, rendered.commit, place) for place in places if place.file in snapshot]
 
