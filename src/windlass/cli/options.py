@@ -16,6 +16,7 @@ from windlass.adapters.host.clock import SystemClock
 F = TypeVar("F", bound=Callable[..., Any])
 
 _AGO = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_LONGEST = 1000
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -104,11 +105,33 @@ def output_option(command: F) -> F:
     )(command)
 
 
+class Words(click.ParamType[str]):
+    """A sentence as it may stand in a file and in a commit: on one line, and nothing that a terminal obeys."""
+
+    name = "text"
+
+    @override
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        words = " ".join(str(value).split())
+        if value and not words:
+            self.fail("it says nothing; write why, in a few words", param, ctx)
+        if len(words) > _LONGEST or not all(each.isprintable() for each in words):
+            self.fail(f"write printable words, at most {_LONGEST} characters of them", param, ctx)
+        return words
+
+
+def _why(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    if not value:
+        raise click.BadParameter("it says nothing; write why, in a few words", ctx, param)
+    return value
+
+
 def reason_option(*, required: bool) -> Callable[[F], F]:
     """``--reason``: it becomes part of the commit."""
     if required:
-        return click.option("--reason", required=True, help="Why; it becomes part of the commit.")
-    return click.option("--reason", default="", help="Why; it becomes part of the commit.")
+        why = "Why; it becomes part of the commit."
+        return click.option("--reason", type=Words(), required=True, callback=_why, help=why)
+    return click.option("--reason", type=Words(), default="", help="Why; it becomes part of the commit.")
 
 
 def waiting_options(command: F) -> F:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from windlass.cli.options import Duration, Until, cluster_options, namespace_option, output_option
+from windlass.cli.options import Duration, Until, Words, cluster_options, namespace_option, output_option
 
 
 @click.command("sync")
@@ -16,7 +16,9 @@ from windlass.cli.options import Duration, Until, cluster_options, namespace_opt
 @click.option("--timeout", type=Duration(), default="5m", show_default=True, help="How long --wait waits.")
 @click.option("--commit", default="", help="With --break-glass: this commit, while Git is away.")
 @click.option("--break-glass", is_flag=True, help="Pin --commit in the cluster, without Git.")
-@click.option("--reason", default="", help="With --break-glass: why; it becomes part of the commit that follows.")
+@click.option(
+    "--reason", type=Words(), default="", help="With --break-glass: why; it becomes part of the commit that follows."
+)
 @click.option(
     "--until",
     type=Until(),
