@@ -18,6 +18,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -105,6 +106,7 @@ async def running(
     kubeconfig = theirs.kubeconfig if theirs is not None else folder / "kubeconfig"
     namespace = DEMO_NAMESPACE if theirs is not None else "default"
     addresses, secret_file = folder / "addresses.json", folder / "hook-secret"
+    kept = await asyncio.to_thread(kept_ports, addresses) if keep_state else {}
     await asyncio.to_thread(_prepare, folder, addresses, secret_file)
     # Whoever chooses a free port and binds it later may come second: each is bound by whom it serves, then told.
     with _listener() as listener:
@@ -116,6 +118,8 @@ async def running(
         options += ["--registry-root", str(folder / "registry")]
         options += ["--registry-notify", f"{hooks}/registry/{namespace}/shop"]
         options += ["--registry-notify-token-file", str(secret_file)]
+        for name, number in kept.items():
+            options += [f"--{name}-port", str(number)]
         if theirs is not None:
             options += ["--no-cluster"]
         else:
@@ -168,6 +172,25 @@ def _listener() -> socket.socket:
     made.bind(("127.0.0.1", 0))
     made.listen(64)
     return made
+
+
+def kept_ports(addresses: Path) -> dict[str, int]:
+    """The ports of the last run that are free: people's clones name the Git server's, and their images the
+    registry's."""
+    kept: dict[str, int] = {}
+    try:
+        before = msgspec.json.decode(addresses.read_bytes(), type=dict[str, str])
+        ports = {name: urlsplit(before[name]).port or 0 for name in ("git", "registry") if name in before}
+    except (OSError, ValueError):  # no run before, or a file that is none of ours
+        return kept
+    for name, number in ports.items():
+        if not number:
+            continue
+        with socket.socket() as tried, contextlib.suppress(OSError):
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind(("127.0.0.1", number))
+            kept[name] = number
+    return kept
 
 
 def _prepare(folder: Path, addresses: Path, secret_file: Path) -> None:
