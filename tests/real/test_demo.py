@@ -35,7 +35,8 @@ def test_the_whole_story_comes_true_on_a_real_control_plane(tmp_path: Path) -> N
         assert told.returncode == 0, f"{told.stdout}\n{told.stderr}"
         assert "12 steps, " in told.stdout
         counted = re.findall(r"(\d+) deployments, ", told.stdout)
-        assert len(counted) == 2 and counted[0] == counted[1], "its last line tells what the record does"
+        assert len(counted) == 2, told.stdout
+        assert counted[0] == counted[1], "its last line tells what the record does"
         assert "in namespace windlass-demo of your cluster" in told.stdout
         names = [one["metadata"]["name"] for one in cluster.request("GET", OURS).json["items"]]
         assert not [name for name in names if "windlass" in name]
