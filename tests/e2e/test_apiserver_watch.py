@@ -159,7 +159,7 @@ def test_watch_words(conversation: Conversation) -> None:
     c.get(MAPS, labelSelector="=", **query)
     started = time.monotonic()
     answer = c.quietly("GET", MAPS, resourceVersion="0", labelSelector="none=such", **query)
-    second = 0.7 < time.monotonic() - started < 3.5
+    second = 0.7 < time.monotonic() - started < 15
     c.say(f"timeoutSeconds=1: {answer.code}, {answer.body.decode()!r}, about a second: {second}")
     c.check()
 

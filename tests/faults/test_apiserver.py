@@ -89,7 +89,7 @@ def test_a_long_retry_after_is_waited_out_too_and_holds_up_no_other_application(
     commit = team.commit(
         {"shop/a.yaml": config_map("a", level="debug"), "store/d.yaml": config_map("d", level="debug")}
     )
-    team.until_synced(commit, "store", seconds=5)
+    team.until_synced(commit, "store")
     time.sleep(3)  # the Application's own backoff would have come round by now
     assert len(rule.met) == 1
 

@@ -73,20 +73,20 @@ async def test_a_silent_stream_is_left(rude: Rude) -> None:
     async def turn(line: Line) -> None:
         await line.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
         for _ in range(4):
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.3)
             await line.send(b"1\r\nx\r\n")
-        await asyncio.sleep(5)
+        await asyncio.sleep(600)
 
     rude.turn = turn
     found = b""
     async with rude.client() as client:
         begun = time.monotonic()
         with pytest.raises(ports.ClusterUnavailable, match="no answer in time"):  # noqa: PT012 - the block is read
-            async with client.stream(READ, 0.3) as content:
+            async with client.stream(READ, 1.0) as content:
                 while data := await content.readany():
                     found += data
         assert found == b"xxxx"
-        assert 0.6 < time.monotonic() - begun < 4.5
+        assert 2.0 < time.monotonic() - begun < 60
 
 
 async def test_a_stream_that_is_refused_says_why(rude: Rude) -> None:

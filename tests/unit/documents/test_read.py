@@ -172,9 +172,9 @@ LONG = "a: &a " + "x" * 100_000 + "\nb: [" + ",".join(["*a"] * 1000) + "]\n"
     ],
 )
 def test_bombs_are_refused_soon(text: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     assert isinstance(refused(text), TooMuch)
-    assert time.perf_counter() - start < 20
+    assert time.process_time() - start < 20
 
 
 def test_a_budget_is_the_callers() -> None:

@@ -154,9 +154,9 @@ def test_what_is_no_range_is_refused(text: str) -> None:
 
 
 def test_ten_thousand_tags_are_chosen_from_soon() -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     assert newest([f"v1.{index // 100}.{index % 100}" for index in range(10_000)], ">=1.2 <2") == "v1.99.99"
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_a_secret_becomes_credentials_that_cannot_be_printed() -> None:

@@ -74,9 +74,9 @@ def test_a_pattern_matches_a_name_as_its_plain_meaning_says(pattern: str, name: 
 
 
 def test_a_pattern_made_to_hurt_ends() -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     assert not matches("**/" * 50 + "*a" * 100 + "b", "/".join(["a" * 100] * 20))
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
 
 
 @pytest.mark.parametrize(

@@ -177,7 +177,7 @@ async def test_a_subscription_begins_with_what_is_there(api: Api) -> None:
         await asyncio.sleep(0)
     await api.update(CONFIG_MAPS, {**made, "data": {"a": "1"}}, manager="t")
     await api.delete(CONFIG_MAPS, "default", "one")
-    await asyncio.wait_for(task, 2)
+    await asyncio.wait_for(task, 60)
     assert seen == [
         ("ADDED", CONFIG_MAPS, "one", False),
         ("MODIFIED", CONFIG_MAPS, "one", True),

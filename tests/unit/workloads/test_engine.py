@@ -58,11 +58,11 @@ async def test_a_key_is_in_the_queue_once_and_comes_back_when_it_changed_meanwhi
 async def test_of_two_timers_the_earlier_counts() -> None:
     queue = Queue()
     began = time.monotonic()
-    queue.add_after("a", 5)
+    queue.add_after("a", 600)
     queue.add_after("a", 0.02)
-    queue.add_after("a", 5)
+    queue.add_after("a", 600)
     assert await queue.get() == "a"
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 60
     queue.close()
 
 
