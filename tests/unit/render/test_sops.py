@@ -57,7 +57,25 @@ def test_comments_of_lists_are_no_items_when_they_are_opened() -> None:
     made = plain(text("comments.yaml"))
     assert made is not None
     assert read(made, "a.yaml")[0].value["spec"] == {"items": ["hunter2", "b"], "word": "c"}
-    assert made.count(b"\n") == text("comments.yaml").count("\n")
+    line = next(number for number, one in enumerate(text("comments.yaml").splitlines()) if "word: " in one)
+    assert made.splitlines()[line] == b'    word: "c"'
+
+
+def test_a_text_that_keeps_its_last_lines_gets_none_of_those_that_sops_wrote_behind_it() -> None:
+    first, second = bodies(decrypted({"a.yaml": text("keeps.yaml")}))
+    assert (first["data"]["plain_text"], second["data"]["plain_text"]) == ("one\n\n", "two\n\n\n")
+    made = plain(text("keeps.yaml"))
+    assert made is not None
+    assert not made.endswith(b"\n\n\n\n"), "nothing is left of what stood at its end"
+    assert made.splitlines().index(b"    name: b") == text("keeps.yaml").splitlines().index("    name: b")
+
+
+def test_json_is_opened_to_the_text_that_sops_prints() -> None:
+    made = plain(text("regex.json"), "regex.json")
+    assert made is not None
+    assert made.startswith(b'{\n\t"apiVersion": "example.com/v1",\n')
+    assert made.endswith(b"}\n")
+    assert b'\t\t"share": 0.5,\n' in made
 
 
 def refusal(data: str | bytes, path: str = "a.yaml") -> NotDecrypted:
@@ -405,14 +423,14 @@ def test_fresh_files_of_the_real_program_open_as_it_opens_them(
         "kind": "Secret",
         "metadata": {"name": "a", "labels": {"a": "1", "b": "yes"}},
         "data": {
-            "x": "Zm9v",
+            "x": "Zm9v<&>\u2028",
             "é": "ü ",
             "n": 3,
             "f": 2.5e-7,
             "big": 2**60,
             "t": True,
             "none": None,
-            "list": [1, ["a"], {}],
+            "list": [1, ["a"], {}, 1.0, 1e21, -1.5e-9, 1e20],
         },
         "stringData": {"p": "a\nb\n", "q": "'\"#:{}", "empty": ""},
     }
@@ -438,7 +456,7 @@ def test_fresh_files_of_the_real_program_open_as_it_opens_them(
     (tmp_path / name).write_bytes(encrypted)
     theirs, ours = run("--decrypt"), unsealed(encrypted, name)
     assert ours is not None
-    if name in ("a.yaml", "a.json"):
+    if name == "a.yaml":
         assert [one.value for one in read(ours, name)] == [one.value for one in read(theirs, name)]
     elif name == "a.env":
         assert _meaning(ours, name) == _meaning(theirs, name)

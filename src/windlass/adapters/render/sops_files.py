@@ -37,6 +37,7 @@ _DOTENV = re.compile(rb"^sops_mac=", re.MULTILINE)
 _JSON = re.compile(rb'^\s*\{.*"sops"\s*:', re.DOTALL)
 _LIST = re.compile(r"(.+?)__(?:list_([0-9]+)__)?map_(.+)")
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+_ESCAPED = re.compile("[<>&\u2028\u2029]")
 # Go's YAML reads unquoted text so, and the MAC is over what it reads.
 _INTEGER = re.compile(r"[-+]?(?:0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+|[0-9][0-9_]*)")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
@@ -132,7 +133,25 @@ def _json(content: dict[str, Any], path: str, identities: Identities) -> Opened:
         return Opened(whole, opener.taken)
     plain = _walk(content, [], opener)
     opener.check()
-    return Opened(json.dumps(plain, indent=1, ensure_ascii=False).encode(errors="surrogatepass"), opener.taken)
+    return Opened(f"{_json_text(plain)}\n".encode(errors="surrogatepass"), opener.taken)
+
+
+def _json_text(value: Any, indent: str = "") -> str:
+    """As ``sops`` prints it, which is as Go does: what a generator makes of a file is its bytes."""
+    inner, end = f"\n{indent}\t", f"\n{indent}"
+    if isinstance(value, dict) and value:
+        return "{" + ",".join(f"{inner}{_go(k)}: {_json_text(v, inner[1:])}" for k, v in value.items()) + end + "}"
+    if isinstance(value, list) and value:
+        return "[" + ",".join(f"{inner}{_json_text(one, inner[1:])}" for one in value) + end + "]"
+    if isinstance(value, float):
+        if 1e-6 <= abs(value) < 1e21 or value == 0:
+            return plain_float(value)
+        return re.sub("e-0", "e-", repr(value))
+    return _go(value)
+
+
+def _go(value: Any) -> str:
+    return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
 
 
 def _walk(value: Any, path: list[str], opener: Opener) -> Any:
@@ -241,7 +260,7 @@ def _yaml(text: str, block: object, identities: Identities) -> Opened:
 
 
 def _splices(text: str, opener: Opener) -> Iterator[_Splice]:
-    """One for each value, and one that takes each ``sops`` block out, line breaks left."""
+    """One for each value, and one that takes each ``sops`` block out, as many lines left where more follows."""
     parser: Any = CParser(text)
     # For each open collection: whether it is a mapping, the key it is at, whether a key comes next.
     stack: list[list[Any]] = []
@@ -251,7 +270,7 @@ def _splices(text: str, opener: Opener) -> Iterator[_Splice]:
             stack.pop()
             _next(stack)
             if cut is not None and len(stack) == cut[1]:
-                yield _cut(text, cut[0], event.end_mark.index)
+                yield _block(text, cut[0], event.end_mark.index)
                 cut = None
         elif kind is yaml.AliasEvent:
             raise refused("an alias stands in an encrypted file", "write the value itself", event.start_mark.line + 1)
@@ -306,6 +325,13 @@ def _comment(text: str, event: Any, path: Sequence[str], opener: Opener) -> _Spl
 
 def _cut(text: str, start: int, end: int) -> _Splice:
     return _Splice(start, end, "\n" * text.count("\n", start, end))
+
+
+def _block(text: str, start: int, end: int) -> _Splice:
+    """The ``sops`` block. Empty lines in its place would belong to a text before it that keeps its last ones (``|+``)."""
+    if not text[end:].strip():
+        return _Splice(start, len(text), "")
+    return _Splice(start, end, "#\n" * text.count("\n", start, end))
 
 
 def _written(value: Value | None) -> str:
