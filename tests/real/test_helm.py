@@ -119,9 +119,15 @@ def test_what_helmignore_leaves_out_is_left_out(tmp_path: Path) -> None:
     assert ours(chart, "{}", Settings("shop", "prod")) == theirs.stdout
 
 
-def in_kustomization(folder: Path, text: str) -> tuple[str | None, str | None]:
-    """What the real kustomize and ours make of a kustomization that has the chart `shop`; None where it is refused."""
+def in_kustomization(folder: Path, text: str, own: str | None = None) -> tuple[str | None, str | None]:
+    """What the real kustomize and ours make of a kustomization that has the chart `shop`, with values of its `own`
+    beside those that it has ("" for no file of values at all); None where it is refused."""
     shutil.copytree(CHARTS / "shop", folder / "charts" / "shop")
+    values = folder / "charts" / "shop" / "values.yaml"
+    if own:
+        values.write_text(values.read_text().replace("labels: {}\n", own))
+    elif own is not None:
+        values.unlink()
     shutil.copytree(CHARTS / "shop", folder / "own" / "shop")
     (folder / "one.yaml").write_text("replicas: 4\ncache: {size: 1Gi}\nlabels: {a: one}\n")
     (folder / "two.yaml").write_text("replicas: 6\nlabels: {b: two}\n")
@@ -187,6 +193,25 @@ generators:
 )
 def test_a_chart_in_a_kustomization_comes_out_as_kustomize_makes_it(text: str, tmp_path: Path) -> None:
     theirs, mine = in_kustomization(tmp_path, text)
+    assert mine == theirs
+
+
+@pytest.mark.skipif(find("kustomize") is None, reason="kustomize is not built: make real")
+@pytest.mark.parametrize("more", ["", "  valuesInline: {port: 1}\n", "  additionalValuesFiles: [two.yaml]\n"])
+@pytest.mark.parametrize(
+    "own",
+    [
+        "labels: {gone: null, y: yes, n: 017, d: 2020-01-01, s: 1:30}\n",
+        "labels: null\n",
+        "labels: {}\n---\nport: 3\n",
+        "labels: {}\nglobal: {region: null}\n",
+        "",
+    ],
+)
+def test_a_chart_in_a_kustomization_reads_its_own_values_as_kustomize_hands_them_to_helm(
+    own: str, more: str, tmp_path: Path
+) -> None:
+    theirs, mine = in_kustomization(tmp_path, CHART + more, own)
     assert mine == theirs
 
 

@@ -64,6 +64,42 @@ def test_a_name_by_a_template_is_refused() -> None:
         built("helmCharts:\n- name: shop\n  nameTemplate: '{{ randAlpha 5 }}'\n")
 
 
+NULLS = {
+    "kustomization.yaml": "helmCharts:\n- name: web\n",
+    "charts/web/Chart.yaml": "apiVersion: v2\nname: web\nversion: 0.1.0\n",
+    "charts/web/charts/db/Chart.yaml": "apiVersion: v2\nname: db\nversion: 0.1.0\n",
+    "charts/web/charts/db/values.yaml": "host: example.com\nport: 5432\n",
+    "charts/web/charts/db/templates/a.yaml": "kind: ConfigMap\napiVersion: v1\nmetadata: {name: a}\n"
+    "data: {values: {{ toJson .Values | quote }}}\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("own", "more", "values"),
+    [
+        ("db: {host: null}\n", "", '{"global":{},"port":5432}'),
+        ("db: {host: null}\n", "  valuesInline: {x: 1}\n", '{"global":{},"port":5432}'),
+        (
+            "db: {port: 1}\n---\ndb: {port: 2}\n",
+            "  valuesFile: charts/web/values.yaml\n",
+            '{"global":{},"host":"example.com","port":2}',
+        ),
+        ("db: {host: no}\n", "  valuesInline: {x: 1}\n", '{"global":{},"host":"no","port":5432}'),
+    ],
+)
+def test_a_charts_own_values_are_read_as_kustomize_hands_them_to_helm(own: str, more: str, values: str) -> None:
+    made = NULLS | {"charts/web/values.yaml": own}
+    text, _ = built(made.pop("kustomization.yaml") + more, made)
+    assert f"values: '{values}'\n" in text
+
+
+@pytest.mark.parametrize(("own", "words"), [(None, "there is no file charts/web/values.yaml"), ("# x\n", "no values")])
+def test_a_chart_without_values_of_its_own_is_refused_as_by_kustomize(own: str | None, words: str) -> None:
+    made = dict(NULLS) if own is None else NULLS | {"charts/web/values.yaml": own}
+    with pytest.raises(KustomizeError, match=words):
+        built(made.pop("kustomization.yaml") + "  valuesInline: {x: 1}\n", made)
+
+
 def test_what_is_wrong_with_the_chart_is_told_at_the_chart() -> None:
     with pytest.raises(KustomizeError) as caught:
         built(USES, {"charts/shop/templates/deployment.yaml": '{{ fail "never" }}'})

@@ -6,8 +6,6 @@ would fetch one in the middle of a build, from wherever the file says. Values ar
 
 from __future__ import annotations
 
-import msgspec
-
 from windlass.adapters.render.helm import KUBE_VERSION, RELEASE, Settings, render_chart
 from windlass.adapters.render.helm_child import ValuesText
 from windlass.adapters.render.helm_files import chart_folder
@@ -31,7 +29,7 @@ def inflating(work: Work) -> Inflate:
             chart.api_versions or facts.api_versions,
         )
         work.asked = True
-        values = [ValuesText(f"values of {chart.name}", msgspec.json.encode(one).decode()) for one in chart.values]
+        values = [ValuesText(f"values of {chart.name}", one) for one in chart.values]
         try:
             by = HelmProgram(work.request.helm) if work.request.helm else None
             answer, _ = render_chart(chart_folder(work.sealed, chart.folder), values, settings, by)

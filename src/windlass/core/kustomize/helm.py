@@ -11,13 +11,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from windlass.core.documents import DocumentError
 from windlass.core.kustomize import merging, reading
 from windlass.core.kustomize.errors import KustomizeError, NotSupported, shown
 from windlass.core.kustomize.kustomization import HelmChart, HelmGlobals
 from windlass.core.kustomize.loading import Files, Place
 from windlass.core.kustomize.making import resources_of
-from windlass.core.kustomize.nodes import QUOTED, Scalar, from_json, json_value
+from windlass.core.kustomize.nodes import QUOTED, Node, Scalar, copy, from_json, json_value
 from windlass.core.kustomize.resolve import STR
 from windlass.core.kustomize.resource import HELM_GENERATED, Resource
 from windlass.errors import Where
@@ -30,8 +32,9 @@ class Chart:
     """One chart to be rendered, as ``helm template`` would be asked to.
 
     ``folder`` is the chart's folder in the repository; where there is none, it comes from ``repo`` (``https://`` or
-    ``oci://``) in ``version``. ``values`` are all values files in order, the last winning, as their content: the
-    chart's own ``values.yaml`` is not among them, unless values were merged into it.
+    ``oci://``) in ``version``. ``values`` are all values files in order, the last winning, as YAML. Where no other is
+    named the chart's own ``values.yaml`` is the first, as for the original: a null in it takes out what a chart in
+    ``charts/`` has by default.
     """
 
     name: str
@@ -40,7 +43,7 @@ class Chart:
     version: str
     release_name: str
     namespace: str
-    values: tuple[Mapping[str, Any], ...] = ()
+    values: tuple[str, ...] = ()
     include_crds: bool = False
     skip_hooks: bool = False
     skip_tests: bool = False
@@ -74,7 +77,8 @@ def inflated(place: Place, chart: HelmChart, shared: HelmGlobals | None, inflate
             hint=f"it is one of {', '.join(_MERGES)}",
         )
     home = (shared.chart_home if shared is not None else "") or "charts"
-    folder = _folder(place, home, chart)
+    inside = _in_home(home, chart)
+    folder = _folder(place, inside, chart)
     ready = Chart(
         name=chart.name,
         folder=folder,
@@ -82,7 +86,7 @@ def inflated(place: Place, chart: HelmChart, shared: HelmGlobals | None, inflate
         version=chart.version,
         release_name=chart.release_name,
         namespace=chart.namespace,
-        values=_values(place, chart, folder),
+        values=_values(place, chart, inside, folder),
         include_crds=chart.include_crds,
         skip_hooks=chart.skip_hooks,
         skip_tests=chart.skip_tests,
@@ -102,10 +106,15 @@ def inflated(place: Place, chart: HelmChart, shared: HelmGlobals | None, inflate
     return found
 
 
-def _folder(place: Place, home: str, chart: HelmChart) -> str:
-    """The chart's folder in the repository, empty where it is fetched."""
+def _in_home(home: str, chart: HelmChart) -> str:
+    """The chart's folder, as the kustomization would name it."""
     name = f"{chart.name}-{chart.version}/{chart.name}" if chart.version and chart.repo else chart.name
-    path = place.path(posixpath.join(home, name))
+    return posixpath.join(home, name)
+
+
+def _folder(place: Place, inside: str, chart: HelmChart) -> str:
+    """The chart's folder in the repository, empty where it is fetched."""
+    path = place.path(inside)
     if place.files.names(path) is not None:
         return path
     if not chart.repo:
@@ -117,47 +126,54 @@ def _folder(place: Place, home: str, chart: HelmChart) -> str:
     return ""
 
 
-def _values(place: Place, chart: HelmChart, folder: str) -> tuple[Mapping[str, Any], ...]:
-    out: list[Mapping[str, Any]] = []
-    base = _read(place, chart.values_file) if chart.values_file else None
-    if chart.values_inline:
-        merged: Mapping[str, Any] = chart.values_inline
-        if chart.values_merge != "replace":
-            own = base if base is not None else _own(place, folder)
-            over, under = (own, merged) if chart.values_merge == "merge" else (merged, own)
-            merged = _merged(under, over)
-        out.append(merged)
-    elif base is not None:
-        out.append(base)
+def _values(place: Place, chart: HelmChart, inside: str, folder: str) -> tuple[str, ...]:
+    out: list[str] = []
+    first = chart.values_file or (posixpath.join(inside, "values.yaml") if folder else "")
+    if chart.values_inline and chart.values_merge == "replace":
+        out.append(_written(chart.values_inline))
+    elif chart.values_inline:
+        own, inline = _tree(place, first) if first else {}, from_json(chart.values_inline)
+        over, under = (own, inline) if chart.values_merge == "merge" else (inline, own)
+        merging.merge(under, over, None)
+        out.append(_written(json_value(under)))
+    elif first:
+        out.append(_read(place, first))
     out += [_read(place, name) for name in chart.additional_values_files]
     return tuple(out)
 
 
-def _own(place: Place, folder: str) -> Mapping[str, Any]:
-    """The chart's own values where it is in the repository; a fetched chart lays them under by itself."""
-    data = place.files.read(posixpath.join(folder, "values.yaml")) if folder else None
-    return _mapping(data, posixpath.join(folder, "values.yaml")) if data is not None else {}
-
-
-def _read(place: Place, name: str) -> Mapping[str, Any]:
+def _read(place: Place, name: str) -> str:
+    """The text of a values file, which Helm reads for itself."""
     path, data = place.load(name)
-    return _mapping(data, path)
-
-
-def _mapping(data: bytes, file: str) -> Mapping[str, Any]:
     try:
-        value = reading.settings(data, file)
+        value = reading.settings(data, path)
+        text = data.decode()
     except DocumentError as error:
         raise KustomizeError(error.what, where=error.where, hint=error.hint) from None
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise KustomizeError("values are no mapping", where=Where(file=file))
-    return value
+    if value is not None and not isinstance(value, dict):
+        raise _no_mapping(path)
+    return text
 
 
-def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> Mapping[str, Any]:
-    tree = from_json(under)
-    merging.merge(tree, from_json(over), None)
-    found: dict[str, Any] = json_value(tree)
-    return found
+def _tree(place: Place, name: str) -> dict[str, Node]:
+    """A values file to be merged with others: its first document, as the original reads objects."""
+    path, data = place.load(name)
+    try:
+        found = reading.objects(data, path)
+    except DocumentError as error:
+        raise KustomizeError(error.what, where=error.where, hint=error.hint) from None
+    if not found:
+        hint = "write {} into it, or take valuesInline out: the original merges it into nothing"
+        raise KustomizeError("there are no values in the file", where=Where(file=path), hint=hint)
+    node = copy(found[0].node)
+    if not isinstance(node, dict):
+        raise _no_mapping(path)
+    return node
+
+
+def _no_mapping(path: str) -> KustomizeError:
+    return KustomizeError("values are no mapping", where=Where(file=path))
+
+
+def _written(values: Mapping[str, Any]) -> str:
+    return msgspec.json.encode(values).decode()
