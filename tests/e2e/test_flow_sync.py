@@ -91,6 +91,34 @@ def test_an_object_that_the_server_refuses_is_told_with_its_words_and_the_others
     assert outcome["file"] == "shop/web.yaml"
 
 
+def test_a_commit_that_is_refused_tells_its_own_reason_and_not_what_went_wrong_by_the_one_before(team: Team) -> None:
+    team.repository()
+    team.application()
+    good = team.commit({"shop/a.yaml": config_map("a")})
+    team.until_synced(good)
+    team.commit({"shop/web.yaml": deployment("web").replace("replicas: 2", "replicas: 2\n  replcas: 3")})
+    team.until(lambda: team.ready().get("reason") == "PartlyApplied", "the refusal is told")
+    broken = team.commit({"shop/web.yaml": "kind: [unclosed"})
+    team.until(lambda: team.ready().get("reason") == "BadManifest", "the broken one is told")
+    status = team.status()
+    assert status["pending"]["commit"] == broken
+    assert "replcas" not in str(status)
+    assert not [one for one in status.get("outcomes", []) if one["result"] in ("failed", "refused")]
+    team.until_synced(team.commit({"shop/web.yaml": deployment("web")}))
+
+
+def test_a_folder_in_which_every_object_is_wrong_is_told_as_wrong_and_not_as_empty(team: Team) -> None:
+    team.repository()
+    team.application()
+    team.until_synced(team.commit({"shop/a.yaml": config_map("a")}))
+    team.commit({"shop/a.yaml": config_map("b").replace("metadata:", "metadata:\n  labels: {tier: 1}")})
+    team.until(lambda: team.ready().get("reason") == "BadManifest", "the mistake is told")
+    assert "the label tier must be a string" in team.ready()["message"]
+    assert "shop/a.yaml" in team.ready()["message"]
+    assert "allowEmpty" not in str(team.status())
+    assert team.get("v1/configmaps/a") is not None
+
+
 def test_a_namespaced_account_can_do_no_more_than_its_rights(team: Team) -> None:
     team.repository()
     team.account("reader", "view")

@@ -170,9 +170,9 @@ def _pending_why(status: ApplicationStatus) -> str:
     if status.pending is None:
         return ""
     wrong = sum(one.result in ("failed", "refused") for one in status.outcomes)
-    if wrong:
-        return f"{count(wrong, 'object')} of {sum(status.counts.values())} went wrong"
     ready = condition(status.conditions, "Ready")
+    if wrong and ready is not None and ready.reason in (Reason.PARTLY_APPLIED.value, Reason.RETRYING.value):
+        return f"{count(wrong, 'object')} of {sum(status.counts.values())} went wrong"
     return ready.message if ready is not None and status.pending.why in ready.message else status.pending.why
 
 

@@ -146,6 +146,7 @@ class ApplicationState:
     seen: bool = False
     noted: bool = False  # whether ``outcomes`` are of this process: before, the status tells those of the last
     pending_commit: str = ""
+    noted_commit: str = ""  # by which commit ``outcomes`` came to be
     waiting: WindlassError | None = None
     sync: Literal["Synced", "OutOfSync", "Unknown"] = "Unknown"
     outcomes: dict[ObjectRef, Outcome] = field(default_factory=dict)

@@ -18,6 +18,7 @@ from windlass.core.kinds import application, conditions, installation, repositor
 from windlass.core.kinds.application_status import (
     ApplicationStatus,
     BreakGlassStatus,
+    OutcomeLine,
     Pending,
     content_of,
     drift_status,
@@ -33,6 +34,7 @@ from windlass.core.model import HealthStatus, ObjectRef, Resource, Result
 from windlass.errors import TryLater, WindlassError
 from windlass.flows.fleet import ApplicationState, Fleet, Key, SourceState
 from windlass.flows.ledger import LedgerKeeper
+from windlass.flows.outcomes import WRONG
 from windlass.flows.queue import WorkQueue
 from windlass.flows.waiting import Manual, PartlyApplied, StageWaits
 from windlass.ports import Clock, Cluster, ClusterUnavailable, ObjectMissing
@@ -297,7 +299,7 @@ def application_status(state: ApplicationState, old: ApplicationStatus, now: dat
         health=state.health.status.value,
         counts=state.counts,
         objects=dict(sorted(kinds.items())),
-        outcomes=outcome_lines(list(state.outcomes.values())) if state.noted else old.outcomes,
+        outcomes=told_outcomes(state, old),
         drift=drift_status(drift),
         history=history_of(
             old.history,
@@ -317,6 +319,17 @@ def application_status(state: ApplicationState, old: ApplicationStatus, now: dat
         conditions=set_(old.conditions, reason, message[:LONGEST], now=now, generation=state.generation),
         observed_generation=state.generation,
     )
+
+
+def told_outcomes(state: ApplicationState, old: ApplicationStatus) -> list[OutcomeLine]:
+    """What became of the objects. What went wrong by an earlier commit than the one that waits is not why it waits."""
+    outcomes = list(state.outcomes.values())
+    of = state.noted_commit if state.noted else old.pending.commit if old.pending is not None else ""
+    if not state.pending_commit or state.pending_commit == of:
+        return outcome_lines(outcomes) if state.noted else old.outcomes
+    if state.noted:
+        return outcome_lines([one for one in outcomes if one.result not in WRONG])
+    return [one for one in old.outcomes if one.result not in WRONG]
 
 
 def chart_words(state: ApplicationState, old: str) -> str:

@@ -177,7 +177,8 @@ class Synchronizer:
             self._queue.add_after(state.key, again)
         try:
             rendered = await self._desires.render(state, source, written, commit)
-            if rendered.problems:
+            if rendered.problems or (rendered.invalid and not rendered.objects):
+                # Where every object is wrong by itself, the rest of the commit is not "nothing".
                 raise BadManifest(rendered, source.key.name)
             rendered = left_to_others(rendered, written.spec.ignore, written.namespace, now)
         except WindlassError:
@@ -379,7 +380,7 @@ class Synchronizer:
                 **{ref: one for ref, one in outcomes.items() if one.result is not Result.UNCHANGED},
             }
             return
-        state.outcomes = outcomes
+        state.outcomes, state.noted_commit = outcomes, plan.commit
         state.counts = counts
         state.noted = True
 

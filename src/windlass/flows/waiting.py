@@ -157,8 +157,9 @@ class BadManifest(NeedsHuman):
     reason: ClassVar[str] = Reason.BAD_MANIFEST.value
 
     def __init__(self, rendered: Rendered, repository: str) -> None:
-        first = rendered.problems[0]
-        more = len(rendered.problems) - 1
+        self.problems: Sequence[Problem] = rendered.problems or rendered.invalid
+        first = self.problems[0]
+        more = len(self.problems) - 1
         super().__init__(
             first.what + (f" (and {more} more)" if more else ""),
             where=Where(
@@ -166,7 +167,6 @@ class BadManifest(NeedsHuman):
             ),
             hint=first.hint,
         )
-        self.problems: Sequence[Problem] = rendered.problems
 
 
 class PartlyApplied(NeedsHuman):

@@ -107,6 +107,17 @@ def test_a_commit_that_waits_is_not_well() -> None:
     assert not well(line_of(content(pending={"commit": NEXT, "why": "manual"}), with_namespace=False))
 
 
+def test_a_commit_that_waits_says_why_and_counts_objects_only_where_they_are_why() -> None:
+    outcomes = [{"object": "Deployment/shop/web", "result": "refused"}]
+    waits = {"pending": {"commit": NEXT, "why": "not YAML"}, "outcomes": outcomes, "counts": {"refused": 1}}
+    bad = line_of(
+        content(conditions=ready("False", "BadManifest", "not YAML (a.yaml:1)"), **waits), with_namespace=False
+    )
+    assert bad.pending_why == "not YAML (a.yaml:1)"
+    partly = line_of(content(conditions=ready("False", "PartlyApplied", "refused"), **waits), with_namespace=False)
+    assert partly.pending_why == "1 object of 1 went wrong"
+
+
 @pytest.mark.parametrize(
     ("status", "answered", "code"),
     [
