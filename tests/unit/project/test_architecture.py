@@ -36,7 +36,7 @@ def called(tree: ast.AST) -> Iterator[tuple[str, str, int]]:
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
 def test_a_module_has_a_docstring_and_at_most_500_lines(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    assert ast.get_docstring(ast.parse(text)), "say what it does, who calls it, what it refuses to do"
+    assert re.match(r'"""[^"\s]', text), "say what it does, who calls it, what it refuses to do"
     assert text.count("\n") <= 500, "cut it where a reader would"
 
 
