@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Generator
+from typing import Any
 
-from unit.apiserver.conftest import Client, serving
+from unit.apiserver.conftest import Answer, Client, serving
 from windlass.devstack.apiserver.store import Store
 
 MAPS = "/api/v1/namespaces/default/configmaps"
@@ -14,12 +16,27 @@ def told(lines: list[dict]) -> list[tuple[str, str]]:
     return [(line["type"], line["object"]["metadata"].get("name", "")) for line in lines]
 
 
-async def watch(client: Client, query: str, path: str = MAPS, seconds: float = 0.2, **headers: str) -> asyncio.Task:
-    """A watch that is open, as a task that gives its answer when it has been closed."""
+class Open:
+    """A watch that is open. Who awaits it closes it, and has its answer with all that was told until then."""
+
+    def __init__(self, client: Client, task: asyncio.Task[Answer]) -> None:
+        self.client, self.task = client, task
+
+    def __await__(self) -> Generator[Any, None, Answer]:
+        for each in self.client.machine.store.watches():
+            each.close()
+        return self.task.__await__()
+
+
+async def watch(client: Client, query: str, path: str = MAPS, **headers: str) -> Open:
+    """Opens a watch: what happens from now on is told to it, however long this machine takes."""
+    store = client.machine.store
+    before = len(store.watches())
     task = asyncio.get_running_loop().create_task(client("GET", f"{path}?watch=true&{query}", **headers))
-    asyncio.get_running_loop().call_later(seconds, lambda: [each.close() for each in client.machine.store.watches()])
-    await asyncio.sleep(0.02)
-    return task
+    async with asyncio.timeout(60):
+        while len(store.watches()) == before and not task.done():
+            await asyncio.sleep(0)
+    return Open(client, task)
 
 
 async def test_a_watch_without_a_version_begins_with_what_is_there(client: Client) -> None:
@@ -97,12 +114,11 @@ async def test_a_watch_of_a_table_names_its_columns_once(client: Client) -> None
 
 
 async def test_many_watches_share_one_encoding(client: Client) -> None:
-    tasks = [await watch(client, "labelSelector=app%3Dx", seconds=0.5) for _ in range(20)]
+    tasks = [await watch(client, "labelSelector=app%3Dx") for _ in range(20)]
     made = await client.make(MAPS, "a", metadata={"labels": {"app": "x"}})
     history = client.machine.store._shelves["configmaps"].history
-    await asyncio.sleep(0.05)
-    event = next(event for event in history if event.rv == int(made["metadata"]["resourceVersion"]))
-    assert len(event.lines) == 1
     for task in tasks:
         assert told((await task).lines) == [("ADDED", "a")]
+    event = next(event for event in history if event.rv == int(made["metadata"]["resourceVersion"]))
+    assert len(event.lines) == 1
     assert not client.machine.store._labelled
