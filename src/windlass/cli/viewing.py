@@ -306,7 +306,10 @@ def following(found: Found, app: Application | None, status: ApplicationStatus, 
         if line.startswith(ROLLS_BACK):
             yield f'{line}; now: windlass rollback {name} --reason "..."'
             return
-    if app is not None and app.spec.source.at:
+    broken = status.break_glass
+    if broken is not None and broken.result == "holds":
+        yield f"pinned at {short(broken.commit)} without Git: windlass forward {name} --break-glass ends it"
+    elif app is not None and app.spec.source.at:
         pinned = short(app.spec.source.at)
         yield f"pinned at {pinned} (source.at): windlass forward {name} follows the branch again"
     told = {one.cause for one in status.drift.items if one.response == DriftResponse.ALERT.value}

@@ -66,6 +66,12 @@ def test_each_state_names_its_next_step() -> None:
         pending={"commit": NEXT, "why": "wrong"},
     )
     assert next_lines(broken) == ["mend: replicas: 3; 3f2c1ab keeps running until then"]
+    glass = {"result": "holds", "commit": NEXT, "by": "ada", "reason": "Git is down", "until": "2026-12-01T08:00:00Z"}
+    pinned = {"source": {"repository": "config", "at": "3f2c1ab0c7d64ab2a1f0a4b5c6d7e8f901234567"}}
+    shattered = content(pinned, conditions=ready("True", "BreakGlass"), breakGlass=glass)
+    assert next_lines(shattered)[0] == (
+        f"pinned at {NEXT[:7]} without Git: windlass forward shop --break-glass ends it"
+    ), "a forward in Git would change nothing of what runs"
     away = content(sync="Unknown", conditions=ready("False", "GitUnavailable", "", "Reconciling"))
     assert next_lines(away) == ["is tried again by itself"]
     slow = content({"health": {"timeout": "2m"}}, conditions=ready("False", "Progressing", "", "Reconciling"))
