@@ -50,8 +50,10 @@ help:
 demo: .stamps/run
 	@$(BIN)/windlass demo $(ARGS)
 
+# More workers than cores: the tests of several processes wait for most of their time. On real control planes, which
+# `test-all` also runs, each worker has one of its own to feed: there it is one a core.
 test: .stamps/test
-	@$(BIN)/python -m pytest -m "not slow and not real" -n 2 --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest -m "not slow and not real" -n 4 --dist worksteal $(ARGS)
 
 test-all: .stamps/test .stamps/clients
 	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
