@@ -82,6 +82,15 @@ def test_a_deployment_that_was_refused_or_partly_applied_first_failed() -> None:
     assert (found.deployments, found.failed_deployments) == (3, 2)
 
 
+def test_a_rollback_is_a_failure_also_where_a_commit_that_changed_nothing_came_between() -> None:
+    """In a repository of several Applications the commit that runs has the name of the newest one, whoever's it is."""
+    others = event(events.RolledBack(pins=A, was=C), 200)
+    found = numbers(applied(A, 0), health("Healthy", 10), applied(B, 100), others, applied(A, 201))
+    assert (found.deployments, found.failed_deployments) == (3, 1)
+    away = event(events.RolledBack(pins=B, was=A), 200)
+    assert numbers(applied(A, 0), applied(B, 100), away).failed_deployments == 0, "that ran before"
+
+
 def test_a_deployment_that_was_rolled_back_failed() -> None:
     back = event(events.RolledBack(pins=A, was=B), 150)
     found = numbers(applied(A, 0, health="Healthy"), applied(B, 100, health="Healthy"), back, applied(A, 160))

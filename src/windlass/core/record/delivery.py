@@ -107,7 +107,7 @@ class Delivery:
                 return self._health(of, fact)
             case "rolled-back" | "break-glass":
                 last = of.deployments[-1] if of.deployments else None
-                if last is not None and last.commit == fact.word and not last.failed:
+                if last and not last.failed and last.commit != fact.about and _ran(of.deployments, fact.word):
                     last.failed = "rolled back"
                     return Step(fact.subject, failed=last)
             case "refused":
@@ -209,6 +209,11 @@ class Delivery:
 
 
 _TAKEN = frozenset({"applied", "rolled-back", "break-glass", "health", "refused", "drift", "drift-closed"})
+
+
+def _ran(deployments: list[Deployment], commit: str) -> bool:
+    """Whether the last deployment is what ran at a commit: its own, or a later one that changed nothing of it."""
+    return bool(commit) and (deployments[-1].commit == commit or all(one.commit != commit for one in deployments))
 
 
 def _mean(values: list[float]) -> float | None:
