@@ -328,7 +328,7 @@ def _cut(text: str, start: int, end: int) -> _Splice:
 
 
 def _block(text: str, start: int, end: int) -> _Splice:
-    """The ``sops`` block. Empty lines in its place would belong to a text before it that keeps its last ones (``|+``)."""
+    """The ``sops`` block. Empty lines in its place would belong to a text before it that keeps them (``|+``)."""
     if not text[end:].strip():
         return _Splice(start, len(text), "")
     return _Splice(start, end, "#\n" * text.count("\n", start, end))
