@@ -117,6 +117,18 @@ def test_in_kinds_that_are_not_known_integers_and_booleans_are_taken_for_what_th
     assert body["spec"] == {"num": 3, "f": False, "v": "1.10", "t": "8080", "s": "007", "joined": "33"}
 
 
+def test_names_labels_and_annotations_are_text_in_every_kind() -> None:
+    text = "apiVersion: x.io/v1\nkind: X\nmetadata: " + (
+        "{name: '${NUM}', namespace: '${NUM}', labels: {a: '${NUM}', b: '${FLAG}'}, annotations: {a: '${NUM}'}}\n"
+    )
+    read = ClusterValues({"ConfigMap/vars": {"NUM": b"3", "FLAG": b"true"}})
+    result = rendered({"a.yaml": text}, settings=asked(ValueRef(config_map="vars")), values=read)
+    assert (result.problems, result.invalid) == ([], [])
+    metadata = bodies(result)[0]["metadata"]
+    assert (metadata["name"], metadata["namespace"], metadata["annotations"]["a"]) == ("3", "3", "3")
+    assert {name: metadata["labels"][name] for name in ("a", "b")} == {"a": "3", "b": "true"}
+
+
 def test_later_objects_win_and_values_of_the_application_win_over_all() -> None:
     read = ClusterValues(
         {"ConfigMap/one": {"A": b"1", "B": b"1", "C": b"1\n", "not a name": b"x"}, "Secret/two": {"B": b"2", "C": b"2"}}

@@ -27,6 +27,7 @@ MOST = 16 * 1024 * 1024
 _OPEN = re.compile(r"\$\$\{|\$\{")
 _FORM = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::[=-](?P<default>[^$]*))?", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_METADATA = "apimachinery.pkg.apis.meta.v1.ObjectMeta"
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,17})|true|false")
 
 
@@ -84,6 +85,7 @@ class _Filler:
         self.work = work
         self.known = known
         self.schemas = Schemas.builtin()
+        self.metadata = self.schemas.definition(_METADATA)
         self.left = MOST
         self.raw = Raw(None, "", 0, 0)
         self.secret = False
@@ -116,6 +118,8 @@ class _Filler:
         made: dict[str, Any] = {}
         for key, one in value.items():
             field = schema.field(key) if schema is not None else None
+            if field is None and not path and key == "metadata":
+                field = self.metadata  # also of a kind that is not known
             name = str(self._scalar(key, None, (*path, key), text_only=True)) if "${" in key else key
             if name != key and (name in made or name in value):
                 self._problem(f"the key {key} comes to {name}, which is there already", (*path, key), "rename one")
