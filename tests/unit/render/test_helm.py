@@ -581,6 +581,36 @@ def test_a_dependency_of_the_same_repository_is_read_there() -> None:
     assert data_of(changed)["it"] == "from-a-newer-one", "a dependency of a dependency changed, and nothing else"
 
 
+def test_an_object_of_a_dependency_is_told_with_the_file_in_git_whatever_its_alias() -> None:
+    inner = "dependencies: [{name: tools, version: 0.1.x, alias: kit}]\n"
+    tools = {
+        "Chart.yaml": CHART.replace("web", "tools"),
+        "templates/b.yaml": shown("{{ .Values.it | required `no it` }}"),
+    }
+    files: dict[str, str | bytes] = {
+        "web/Chart.yaml": CHART
+        + "dependencies: [{name: db, version: 1.x, alias: first}, {name: far, version: 0.1.x}]\n",
+        "web/charts/database/Chart.yaml": DB + inner,
+        "web/charts/database/templates/a.yaml": shown("x").replace("name: shown", "name: a"),
+        "web/charts/far-0.1.0.tgz": tgz(
+            {"far/Chart.yaml": CHART.replace("web", "far").encode(), "far/templates/c.yaml": shown("far").encode()}
+        ),
+        **{f"web/charts/database/charts/tools/{path}": text.replace("shown", "b") for path, text in tools.items()},
+    }
+    result = rendered(files, path="web", settings=Render(helm=Helm(values={"first": {"kit": {"it": "z"}}})))
+    assert result.problems == []
+    assert {one.ref.name: one.origin.file for one in result.objects} == {
+        "a": "web/charts/database/templates/a.yaml",
+        "b": "web/charts/database/charts/tools/templates/b.yaml",
+        "shown": "web/charts/far-0.1.0.tgz",
+    }
+    assert {one.origin.commit for one in result.objects} == {f"last-{one.origin.file}" for one in result.objects}
+    (problem,) = rendered(files, path="web").problems
+    assert (problem.file, problem.line) == ("web/charts/database/charts/tools/templates/b.yaml", 5)
+    (problem,) = rendered(chart({"a.yaml": shown("x"), "b.yaml": shown("z")})).problems
+    assert problem.what == "ConfigMap/shop/shown is written twice, in templates/a.yaml and templates/b.yaml"
+
+
 @pytest.mark.parametrize(("target", "words"), [
     ("file://../../../etc", "leads out of the repository"),
     ("file:///etc", "leads out of the repository"),

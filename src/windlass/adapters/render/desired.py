@@ -64,7 +64,7 @@ def find_duplicates(prepared: Iterable[Prepared], found: Findings) -> None:
             continue
         before = first.setdefault(one.ref, one.raw)
         if before is not one.raw:
-            places = f"{before.file}:{before.line} and {one.raw.file}:{one.raw.line}"
+            places = " and ".join(f"{raw.file}:{raw.line}" if raw.line else raw.file for raw in (before, one.raw))
             found.add(
                 Problem(
                     f"{one.ref.full} is written twice, in {places}",

@@ -20,7 +20,7 @@ from typing import Any, ClassVar, NamedTuple
 import msgspec
 
 from windlass.adapters.render.helm_child import ChartAnswer, ChartJob, ValuesText
-from windlass.adapters.render.helm_dependencies import completed
+from windlass.adapters.render.helm_dependencies import completed, told_folders
 from windlass.adapters.render.helm_engine import Engine, engine
 from windlass.adapters.render.helm_files import ChartFiles, ChartRefused, chart_archive, chart_folder, packed
 from windlass.adapters.render.helm_output import Output, Piece, arranged
@@ -58,11 +58,12 @@ class Settings(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What is known of a chart since it was packed: the templates that call ``lookup``, and whether it may ask for what
-    the cluster is like. What is not known any more may ask."""
+    """What is known of a chart since it was packed: the templates that call ``lookup``, whether it may ask for what the
+    cluster is like, and ``told_folders``. What is not known any more may ask."""
 
     lookups: tuple[str, ...]
     asks: bool = True
+    folders: Mapping[str, str] = {}
 
 
 def helm(work: Work) -> Iterator[Raw]:
@@ -81,8 +82,10 @@ def helm(work: Work) -> Iterator[Raw]:
         chart, answer, facts = _rendered(work, chart, values, _settings(work, settings), by)
         output = arranged(answer.files, [] if settings.skip_crds else answer.crds)
         tracked = work.request.chart is None
-        raws = [raw for piece in (*output.crds, *output.manifests) for raw in _raws(piece, chart, tracked=tracked)]
-        raws += [raw for piece in output.hooks for raw in _raws(piece, chart, tracked=tracked)]
+        raws = [
+            raw for piece in (*output.crds, *output.manifests) for raw in _raws(piece, chart, facts, tracked=tracked)
+        ]
+        raws += [raw for piece in output.hooks for raw in _raws(piece, chart, facts, tracked=tracked)]
     except NeedsHuman as error:
         where = error.where
         work.found.problem(error.what, where.file or work.root, where.line, hint=error.hint, slug=error.slug)
@@ -240,7 +243,7 @@ def render_chart(
     )
     answer = (by or engine()).render(job, lambda: _pack(chart, key, schemas=settings.schemas))
     if answer.error:
-        raise _wrong(answer, chart, settings)
+        raise _wrong(answer, chart, settings, _facts().get(key, Facts(())))
     return answer, _facts().get(key, Facts(()))
 
 
@@ -257,7 +260,7 @@ def _pack(chart: ChartFiles, key: str, *, schemas: bool) -> bytes:
     lookups = tuple(path for path, data in templates.items() if _LOOKUP.search(data))
     # A packed subchart may ask as well; so may a text that is evaluated by tpl.
     asks = any(path.endswith(".tgz") or b"Capabilities" in data for path, data in files.items())
-    facts[key] = Facts(lookups, asks or b"kubeVersion" in files["Chart.yaml"])
+    facts[key] = Facts(lookups, asks or b"kubeVersion" in files["Chart.yaml"], told_folders(files, chart))
     while len(facts) > _KEPT:
         facts.popitem(last=False)
     return packed(chart, files, schemas=schemas)
@@ -275,7 +278,7 @@ def _is_template(path: str) -> bool:
 # --- what Helm says is wrong ----------------------------------------------------------------------------------------
 
 
-def _wrong(answer: ChartAnswer, chart: ChartFiles, settings: Settings) -> ChartWrong:
+def _wrong(answer: ChartAnswer, chart: ChartFiles, settings: Settings, facts: Facts) -> ChartWrong:
     words = " ".join(answer.error.split())[:_LONGEST]
     if answer.step == "dependencies":
         missing = ChartDependencies(
@@ -301,8 +304,7 @@ def _wrong(answer: ChartAnswer, chart: ChartFiles, settings: Settings) -> ChartW
     found = _PLACE.search(words)
     if found is None:
         return _error("chart-template", words, Where(chart.place), "")
-    _, _, inside = found["path"].partition("/")
-    return _error("chart-template", words, Where(chart.where(inside), int(found["line"])), "")
+    return _error("chart-template", words, Where(_in_git(found["path"], chart, facts), int(found["line"])), "")
 
 
 def _error(slug: str, what: str, where: Where, hint: str) -> ChartWrong:
@@ -354,9 +356,9 @@ _KINDS: Mapping[str, type[ChartWrong]] = {
 # --- to objects -----------------------------------------------------------------------------------------------------
 
 
-def _raws(piece: Piece, chart: ChartFiles, *, tracked: bool) -> Iterator[Raw]:
+def _raws(piece: Piece, chart: ChartFiles, facts: Facts, *, tracked: bool) -> Iterator[Raw]:
     """The objects of a document, with the template that made it. A document that is empty but for comments has none."""
-    file = _in_git(piece.file, chart)
+    file = _in_git(piece.file, chart, facts)
     try:
         documents = read(piece.text.encode(), file)
     except DocumentError as error:
@@ -364,12 +366,16 @@ def _raws(piece: Piece, chart: ChartFiles, *, tracked: bool) -> Iterator[Raw]:
         raise ChartTemplate(words, where=Where(file), hint=f"helm template . --debug shows it; {error.hint}") from error
     for document in documents:
         if document.value is not None:
-            yield Raw(document.value, file, 0, 0, exact=False, tracked=tracked and ".tgz/" not in file)
+            yield Raw(document.value, file, 0, 0, exact=False, tracked=tracked)
 
 
-def _in_git(path: str, chart: ChartFiles) -> str:
+def _in_git(path: str, chart: ChartFiles, facts: Facts) -> str:
     """The file in Git behind ``<chart>/templates/web.yaml``; a chart in ``charts/`` that is packed is one file."""
     _, _, inside = path.partition("/")
+    told = next((one for one in facts.folders if inside.startswith(one)), "")
+    if told:
+        true = facts.folders[told]
+        inside = true + inside.removeprefix(told) if true.endswith("/") else true
     return chart.where(inside)
 
 

@@ -2,7 +2,7 @@
 
 ``file://`` leads to a chart of the same repository, and is read there. Others come as archives that the controller
 fetched, where it may; ``Chart.lock`` says which version. Called by ``helm`` where Helm says that one is missing; it
-fetches nothing.
+fetches nothing. ``told_folders`` says where in Git the charts in ``charts/`` are, which Helm names by their alias.
 """
 
 from __future__ import annotations
@@ -71,6 +71,43 @@ def completed(
     for path, content in more.items():
         mark.update(f"\0{path}\0".encode() + hashlib.sha256(content).digest())
     return Completed(ChartFiles(chart.place, mark.hexdigest(), lambda: {**files, **more}), tuple(missing))
+
+
+def told_folders(files: Mapping[str, bytes], chart: ChartFiles) -> dict[str, str]:
+    """Each folder that Helm tells of (``charts/<alias>/``) to the one that it is, or to the archive (without a slash
+    behind), where these differ; the deeper one first."""
+    found: dict[str, str] = {}
+    _compare(files, chart, "", "", found)
+    return dict(sorted(found.items(), key=lambda one: -len(one[0])))
+
+
+def _compare(files: Mapping[str, bytes], chart: ChartFiles, told: str, true: str, found: dict[str, str]) -> None:
+    """``files`` are those of the chart in ``true``, by their path below it."""
+    marks = [path for path in files if path.startswith("charts/") and path.endswith("/Chart.yaml")]
+    folders = {
+        _name(files[path], chart.where(true + path)): path[:-10] for path in sorted(marks) if path.count("/") == 2
+    }
+    archives = [path for path in files if path.endswith(".tgz") and path.startswith("charts/") and path.count("/") == 1]
+    declared = [*_entries(files, "Chart.yaml", chart), *_entries(files, "requirements.yaml", chart)]
+    names = {one["name"]: one["name"] for one in declared} | dict(zip(folders, folders, strict=True))
+    for alias, name in (names | {str(one.get("alias") or one["name"]): one["name"] for one in declared}).items():
+        here = f"{told}charts/{alias}/"
+        if (folder := folders.get(name)) is not None:
+            if here != true + folder:
+                found[here] = true + folder
+            inner = {path.removeprefix(folder): data for path, data in files.items() if path.startswith(folder)}
+            _compare(inner, chart, here, true + folder, found)
+        elif packed := next((one for one in archives if one.startswith(f"charts/{name}-")), ""):
+            found[here] = true + packed
+
+
+def _name(data: bytes, file: str) -> str:
+    try:
+        documents = read(data, file)
+    except DocumentError:
+        return ""  # Helm tells what is wrong with it
+    value = documents[0].value if documents else None
+    return str(value.get("name") or "") if isinstance(value, dict) else ""
 
 
 def _whole(chart: ChartFiles, snapshot: Snapshot, depth: int) -> dict[str, bytes]:
