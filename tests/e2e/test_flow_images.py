@@ -291,6 +291,23 @@ def test_of_several_reverts_at_once_none_is_taken_again(team: Team, registry: Re
     until(team, lambda: "1.4.4" in web(team), "1.4.4 is taken again")
 
 
+def test_a_digest_does_not_go_backwards_because_its_tag_is_missing(team: Team, registry: RegistryHost) -> None:
+    shop(team, registry, pin="digest")
+    made = registry.push("1.4.2")
+    told(team)
+    until(team, lambda: f"acme/shop@{made}" in web(team), "1.4.2 is taken, by its digest")
+    until(team, lambda: state(team).get("digest") == made and ready(team).get("status") == "True", "it is told")
+    registry.ask("DELETE", "/v2/acme/shop/manifests/1.4.2")
+    for _ in range(2):  # what is known of the digest is not forgotten by the first look
+        told(team)
+        until(team, lambda: "would be a step back" in state(team).get("message", ""), "it says why it stays")
+        assert f"acme/shop@{made}" in web(team)
+        registry.push("1.4.0")
+    last = registry.push("1.4.3")
+    told(team)
+    until(team, lambda: f"acme/shop@{last}" in web(team), "1.4.3 is taken")
+
+
 def test_an_image_without_the_right_signature_is_not_taken(team: Team, registry: RegistryHost, person: Person) -> None:
     private = ec.generate_private_key(ec.SECP256R1())
     pem = private.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)

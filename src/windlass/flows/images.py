@@ -16,7 +16,7 @@ import msgspec
 import structlog
 
 from windlass.core.documents.globs import matches_any
-from windlass.core.images import Goal, Place, Selection, Wanted, is_there
+from windlass.core.images import Goal, Place, Reference, Selection, Wanted, is_there
 from windlass.core.kinds import conditions, image_policy
 from windlass.core.kinds.fields import seconds
 from windlass.core.kinds.image_policy import ImagePolicy, ImagePolicyStatus
@@ -59,6 +59,7 @@ class PolicyState:
     tag: str = ""
     digest: str = ""
     why: str = ""
+    named: dict[str, str] = field(default_factory=dict)  # the last digests that were chosen, and their tags
     commit: str = ""
     contested: str = ""  # why something is not written: another policy claims the same places
     refused: str = ""  # why what is wanted is not written: it was reverted, it is outside the fence
@@ -217,14 +218,21 @@ class ImageFlow:
         _sight(state, tags, look)
         found = await self._places(state, written, source)
         choices: dict[str, Selection] = {}
-        currents = sorted({place.current.tag for places in found.places.values() for place in places})
+        if not state.named and state.status is not None and state.status.digest:
+            state.named[state.status.digest] = state.status.tag
+        currents = sorted({_tag_of(place, state) for places in found.places.values() for place in places})
         for current in currents or [""]:
             choices[current] = await self._finder.choose(
                 spec, tags, credentials, self._clock.now(), current=current, fresh=fresh
             )
         best = next((one for one in choices.values() if one.tag), choices[currents[-1] if currents else ""])
         state.tag, state.digest, state.why = best.tag or (currents[-1] if currents else ""), best.digest, best.why
-        decision = await self._decision(state, written, found, choices, credentials, look)
+        if best.tag and best.digest:
+            state.named = dict([*state.named.items(), (best.digest, best.tag)][-MOST_NAMED:])
+        elif not best.tag:
+            state.digest = next((digest for digest, tag in state.named.items() if tag == state.tag), "")
+        by_place = {place.current: choices[_tag_of(place, state)] for one in found.places.values() for place in one}
+        decision = await self._decision(state, written, found, by_place, credentials, look)
         if decision is None:
             if not state.contested:
                 state.refused = ""
@@ -249,7 +257,7 @@ class ImageFlow:
         state: PolicyState,
         written: ImagePolicy,
         found: Found,
-        choices: dict[str, Selection],
+        choices: dict[Reference, Selection],
         credentials: Credentials,
         look: Sighting,
     ) -> Decision | None:
@@ -261,7 +269,7 @@ class ImageFlow:
         chosen: Selection | None = None
         for file, places in found.places.items():
             for place in places:
-                choice = choices[place.current.tag]
+                choice = choices[place.current]
                 goal = Goal(wanted=wanted, tag=choice.tag, digest=choice.digest, pin=spec.pin)
                 # Of tags that are equal each place keeps its style: the other style comes with the next look.
                 if not choice.tag or is_there(place, goal):
@@ -386,6 +394,11 @@ class ImageFlow:
         )
 
 
+def _tag_of(place: Place, state: PolicyState) -> str:
+    """The tag that stands at a place; where only its digest does, the one that had it when it was chosen."""
+    return place.current.tag or state.named.get(place.current.digest, "")
+
+
 def _wants(written: ImagePolicy, wanted: Wanted) -> bool:
     """Whether a policy is of the same image or chart."""
     try:
@@ -407,5 +420,6 @@ def _sight(state: PolicyState, tags: Sequence[str], look: Sighting) -> None:
 
 
 MOST_SIGHTINGS = 200
+MOST_NAMED = 10
 REQUEST = "windlass.dev/image-requested"
 """The annotation by which a person asks for a look now."""
