@@ -125,6 +125,25 @@ def test_diff_tells_who_changed_what_and_never_a_secret(team: Team, person: Pers
     }
 
 
+def test_diff_waits_only_for_a_commit_that_changes_something_of_the_application(team: Team, person: Person) -> None:
+    team.repository()
+    team.application()
+    commit = team.commit({"shop/a.yaml": config_map("a")})
+    team.until_synced(commit)
+    other = team.commit({"elsewhere/b.yaml": config_map("b"), "shop/README.md": "what this is\n"})
+    assert person("diff", person.shop) == (0, f"{person.shop} is as {commit[:7]} says\n", "")
+    assert json.loads(person("diff", person.shop, "-o", "json").out)["pending"] == ""
+    assert other != commit
+    team.windlass.stop()
+    try:
+        newer = team.commit({"shop/a.yaml": config_map("a", new="1")}, told=False)
+        unseen = person("diff", person.shop)
+        assert unseen.code == 2
+        assert f"pending {newer[:7]} is not applied yet   windlass plan {person.shop}\n" in unseen.out
+    finally:
+        team.windlass.start()
+
+
 def test_plan_against_the_cluster_from_git_and_from_the_work_tree(team: Team, person: Person) -> None:
     team.repository()
     team.application(sync={"mode": "manual"})

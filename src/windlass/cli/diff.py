@@ -18,8 +18,8 @@ def command(app: str, namespace: str, kubeconfig: Path | None, context: str | No
     """Show what somebody changed on live objects of APP, who (as far as an API server tells), when, and what follows.
 
     Live objects are read with your own rights, one by one, and compared with the commit that is applied. A newer commit
-    that is not applied yet is told; `windlass plan APP` shows what it would change. Values of Secrets are not read:
-    which of their keys were changed is told. Exit code 2 where there are differences.
+    that would change something of APP and is not applied yet is told; `windlass plan APP` shows what. Values of Secrets
+    are not read: which of their keys were changed is told. Exit code 2 where there are differences.
     """
     from windlass.cli.differing import differences
     from windlass.cli.running import run_person

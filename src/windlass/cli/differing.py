@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,9 @@ from windlass.cli.planning import place_of, reference
 from windlass.cli.reaching import Found, Reach, find, reach
 from windlass.cli.render import tell_problems
 from windlass.cli.telling import DIFFERS, emit, say, width_of
-from windlass.cli.trees import render_for
+from windlass.cli.trees import Place, render_for
 from windlass.core.kinds.application import Application
-from windlass.core.model import Desired, Drift, DriftCause, DriftResponse, ObjectRef, Resource
+from windlass.core.model import Desired, Drift, DriftCause, DriftResponse, ObjectRef, Rendered, Resource
 from windlass.core.plan.examine import DriftRules, examine
 from windlass.core.plan.ignore import is_left, left_to_others
 from windlass.core.plan.ownership import APPLIED, PREFIX
@@ -48,13 +49,14 @@ async def differences(word: str, namespace: str, kubeconfig: Path | None, contex
         place = newest.at(applied)
         key = await living.digest_key(to)
         inventory = Inventory(to.cluster)
+        again = partial(render_for, app, found.claim, newest, inventory, key or b"")
         rendered = await render_for(app, found.claim, place, inventory, key or b"")
         if rendered.problems:
             return tell_problems(rendered, place.commit, place.repository)
         desired = wanted(left_to_others(rendered, app.spec.ignore, app.namespace, to.clock.now()))
         served, _ = await inventory.resources(desired.values())
         told, unseen = await _examined(to, found, app, desired, served)
-        pending = newest.commit if newest.commit != applied else ""
+        pending = newest.commit if await _is_pending(app, newest, applied, rendered, again) else ""
         if output == "human":
             places = {ref: f"{one.origin.file}:{one.origin.line}" for ref, one in desired.items()}
             say(
@@ -70,6 +72,22 @@ async def differences(word: str, namespace: str, kubeconfig: Path | None, contex
         for what, refs in sorted(unseen.items()):
             say(f"note: {count(refs, 'object')} could not be read: {plain(what)}\n", sys.stderr)
         return DIFFERS if told or pending else 0
+
+
+async def _is_pending(
+    app: Application, newest: Place, applied: str, rendered: Rendered, again: Callable[[], Awaitable[Rendered]]
+) -> bool:
+    """Whether the newest commit would change something here: the status stays at the commit that last did, and one that
+    touches only others is nothing to wait for. ``again`` renders the newest."""
+    if newest.commit == applied:
+        return False
+    if app.status.pending is not None:
+        return True
+    return _digests(await again()) != _digests(rendered)
+
+
+def _digests(rendered: Rendered) -> object:
+    return rendered.problems, {one.ref: (one.digest, one.hook, one.release) for one in rendered.objects}
 
 
 async def _examined(
