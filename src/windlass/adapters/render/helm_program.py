@@ -1,12 +1,14 @@
 """The person's own ``helm`` in place of the library, where the setting ``--helm`` names it: ``helm template``, limited.
 
-Called by ``helm`` in a render worker. The program gets a private folder with the chart and the values in it, an
-environment that leads nowhere else, bounds on time, memory and output, and no cluster. What it prints is taken apart
-into the same answer that the library gives. It runs once for each render: that is what the library saves.
+Called by ``helm`` in a render worker. The program gets a private folder with the chart in it, an environment that leads
+nowhere else, bounds on time, memory and output, and no cluster. Values, and what it prints, may hold secrets: they are
+in files of memory alone, so that nothing of them stays on a disk when a process is killed. What it prints is taken
+apart into the same answer that the library gives. It runs once for each render: that is what the library saves.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -14,6 +16,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from windlass.adapters.host.children import Limits, limit
 from windlass.adapters.render.helm_child import ChartAnswer, ChartJob
@@ -21,6 +24,8 @@ from windlass.adapters.render.helm_engine import MEMORY, SECONDS, HelmMissing, H
 
 _OUTPUT = 64 * 1024 * 1024
 _REFUSED = 1
+_OPEN = "/proc/self/fd/"
+_NUMBER = re.compile(rf"{_OPEN}[0-9]+")
 _SOURCE = re.compile(r"^---\n# Source: ([^\n]+)\n", re.MULTILINE)
 _STEPS = (
     ("dependencies", re.compile(r"found in Chart\.yaml, but missing in charts/ directory: (.*)", re.DOTALL)),
@@ -44,33 +49,37 @@ class HelmProgram:
         folder = Path(tempfile.mkdtemp(prefix="windlass-helm-"))
         try:
             (folder / "chart.tgz").write_bytes(archive())
-            for number, one in enumerate(job.values):
-                (folder / f"{number}.yaml").write_text(one.text)
             code, printed, told = self._run(job, folder)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-        if code == 0:
-            return _answer(printed)
+        if code == 0 and len(printed) < _OUTPUT:
+            return _answer(printed.decode(errors="replace"))
         if code != _REFUSED:
-            # Killed at a bound, or ended by Go itself, which ends a program whose memory runs out.
+            # Killed at a bound, or ended by Go itself, which ends a program whose memory runs out. Where its output is
+            # cut at the bound, helm does not notice and ends well.
             raise HelmStopped(
                 f"helm needed more than {self.seconds} s, {self.memory >> 20} MB of memory or 64 MB of output",
                 hint="look for a loop in the templates that does not end",
             )
         return _wrong(told, secret=any(one.secret for one in job.values))
 
-    def _run(self, job: ChartJob, folder: Path) -> tuple[int, str, str]:
+    def _run(self, job: ChartJob, folder: Path) -> tuple[int, bytes, str]:
         called = [self.program, "template", job.release, str(folder / "chart.tgz"), "--include-crds"]
         called += ["--namespace", job.namespace, "--kube-version", job.kube_version]
         for one in job.api_versions:
             called += ["--api-versions", one]
-        for number in range(len(job.values)):
-            called += ["--values", str(folder / f"{number}.yaml")]
         homes = {name: str(folder) for name in ("HOME", "HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME")}
-        with (folder / "out").open("w+b") as out, (folder / "err").open("w+b") as err:
+        with contextlib.ExitStack() as files:
+            out, err, *values = [
+                files.enter_context(_in_memory(text)) for text in ("", "", *(one.text for one in job.values))
+            ]
+            given = {f"{_OPEN}{file.fileno()}": one.name for file, one in zip(values, job.values, strict=True)}
+            for path in given:
+                called += ["--values", path]
             try:
                 child = subprocess.Popen(
                     called,
+                    pass_fds=[file.fileno() for file in values],
                     stdin=subprocess.DEVNULL,
                     stdout=out,
                     stderr=err,
@@ -90,7 +99,16 @@ class HelmProgram:
                 code = child.wait()
             out.seek(0)
             err.seek(0)
-            return code, out.read().decode(errors="replace"), err.read(1 << 20).decode(errors="replace")
+            told = err.read(1 << 20).decode(errors="replace")
+            return code, out.read(), _NUMBER.sub(lambda at: given.get(at[0], at[0]), told)
+
+
+def _in_memory(text: str) -> BinaryIO:
+    """A file that is on no disk, with this text in it."""
+    file = os.fdopen(os.memfd_create("windlass-helm"), "w+b")
+    file.write(text.encode())
+    file.seek(0)
+    return file
 
 
 def _answer(printed: str) -> ChartAnswer:
