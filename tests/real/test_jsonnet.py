@@ -27,6 +27,7 @@ DIFFERENT = {
     "std.mantissa(10)": "the last digit of std.mantissa",
     r"'\/'": r"the escape `\/`",
     "1_000": "digits in groups",
+    "|||-\n  text\n|||": "text blocks without their last line end (`|||-`)",
     "01": "a zero in front",
 }
 """What docs/render/jsonnet.md says is not the same."""
