@@ -108,6 +108,16 @@ def test_hooks_and_tests_are_told_apart_and_told() -> None:
     assert "1 test of the chart is left out" in told
 
 
+def test_an_object_with_an_empty_hook_is_left_out_as_helm_does() -> None:
+    hook = 'annotations: {"helm.sh/hook": ""}}'
+    result = rendered(chart({"a.yaml": shown("x"), "b.yaml": shown("z").replace("shown}", f"hooked, {hook}")}))
+    assert (result.problems, result.invalid) == ([], [])
+    assert [one.ref.name for one in result.objects] == ["shown"]
+    assert [one.what for one in result.warnings] == [
+        "Helm knows no hook '': the object is left out, as helm template does"
+    ]
+
+
 def test_lookup_finds_nothing_and_is_told_with_its_template() -> None:
     result = rendered(files_of(CHARTS / "shop"))
     places = [one.file for one in result.warnings if one.what.startswith("lookup finds nothing")]

@@ -136,27 +136,28 @@ def _rank(piece: Piece) -> tuple[int, int, str]:
 
 def _take(piece: Piece, made: Output) -> None:
     kind, hook = _head(piece)
-    piece = piece._replace(kind=kind, hook=hook)
-    if not hook:
+    piece = piece._replace(kind=kind, hook=hook or "")
+    if hook is None:
         made.manifests.append(piece)
-    elif events(hook) <= _EVENTS:
+    elif hook and events(hook) <= _EVENTS:
         made.hooks.append(piece)
     else:
         made.skipped.append(piece)
 
 
-def _head(piece: Piece) -> tuple[str, str]:
-    """Kind and hook. Only a text that has the word is read for the annotation: most are never parsed here."""
+def _head(piece: Piece) -> tuple[str, str | None]:
+    """Kind and hook, None for none; an empty one is a hook that Helm does not know. Only a text with the word is read
+    for the annotation: most are never parsed here."""
     if HOOK not in piece.text:
         found = _KIND.search(piece.text)
-        return (found[1] if found is not None else ""), ""
+        return (found[1] if found is not None else ""), None
     value = _value(piece)
     if not isinstance(value, dict):
-        return "", ""
+        return "", None
     metadata = value.get("metadata")
     annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
     hook = annotations.get(HOOK) if isinstance(annotations, dict) else None
-    return str(value.get("kind") or ""), hook if isinstance(hook, str) else ""
+    return str(value.get("kind") or ""), hook if isinstance(hook, str) else None
 
 
 def _value(piece: Piece) -> Any:
