@@ -171,3 +171,20 @@ def test_a_commit_after_one_that_timed_out_has_its_own_time_and_goes_on_as_soon_
     commit = team.commit({"shop/a.yaml": deployment("web", progressDeadlineSeconds=7200)})
     team.until_synced(commit, seconds=20)
     assert team.get("v1/configmaps/late") is not None
+
+
+def test_what_was_being_deleted_and_is_made_again_is_no_longer_told_as_skipped(team: Team) -> None:
+    team.repository()
+    team.application()
+    team.until_synced(team.commit({"shop/a.yaml": config_map("a"), "shop/b.yaml": config_map("b")}))
+    team.patch("v1/configmaps/b", {"metadata": {"finalizers": ["example.com/stuck"]}})
+    gone = team.commit({"shop/b.yaml": None})
+    team.until(lambda: team.status().get("commit") == gone, "the removal is applied")
+    back = team.commit({"shop/b.yaml": config_map("b", new="1")})
+    team.until(lambda: "is being deleted" in str(team.status().get("outcomes")), "that it is being deleted is told")
+    team.patch("v1/configmaps/b", {"metadata": {"finalizers": None}})
+    team.until_synced(back)
+    team.until(lambda: "is being deleted" not in str(team.status()), "nothing is told as being deleted")
+    found = team.get("v1/configmaps/b")
+    assert found is not None
+    assert found["data"] == {"new": "1"}

@@ -330,6 +330,9 @@ class DriftFlow:
                 # Its namespace may be gone with it, which only a sync makes again.
                 self._wake(state.key)
             return
+        was = state.outcomes.get(desired.ref)
+        if content is None and revert and was is not None and was.result is Result.SKIPPED:
+            del state.outcomes[desired.ref]  # the last sync found it being deleted, and that has ended
         self._open(state, desired.ref, left)
         self._seen.pop(item, None)
         self.queue.forget(item)
