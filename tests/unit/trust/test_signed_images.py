@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -56,16 +57,17 @@ KEYS = read_keys(pem(MINE))
 
 
 @pytest.mark.parametrize(
-    "private",
+    "make",
     [
-        MINE,
-        ec.generate_private_key(ec.SECP384R1()),
-        ed25519.Ed25519PrivateKey.generate(),
-        rsa.generate_private_key(65537, 2048),
+        lambda: MINE,
+        lambda: ec.generate_private_key(ec.SECP384R1()),
+        ed25519.Ed25519PrivateKey.generate,
+        lambda: rsa.generate_private_key(65537, 2048),
     ],
-    ids=lambda private: type(private).__name__,
+    ids=["p256", "p384", "ed25519", "rsa"],
 )
-def test_a_signature_by_the_key_is_good_in_both_forms(private: Any) -> None:
+def test_a_signature_by_the_key_is_good_in_both_forms(make: Callable[[], Any]) -> None:
+    private = make()
     keys = read_keys(pem(private))
     assert verify_simple(payload(), sign(private, payload()), DIGEST, keys) == ""
     assert verify_bundle(bundle(private), DIGEST, keys) == ""
@@ -144,16 +146,18 @@ def test_no_json_makes_a_bundle_raise_or_pass(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "data",
+    "make",
     [
-        b"",
-        b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----",
-        b"ssh-ed25519 AAAA",
-        pem(rsa.generate_private_key(65537, 1024)),
-        pem(dsa.generate_private_key(2048)),
+        lambda: b"",
+        lambda: b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----",
+        lambda: b"ssh-ed25519 AAAA",
+        lambda: pem(rsa.generate_private_key(65537, 1024)),
+        lambda: pem(dsa.generate_private_key(2048)),
     ],
+    ids=["nothing", "no key", "ssh", "short", "dsa"],
 )
-def test_what_is_no_key_is_refused_with_the_mend(data: bytes) -> None:
+def test_what_is_no_key_is_refused_with_the_mend(make: Callable[[], bytes]) -> None:
+    data = make()  # here, and not where tests are collected: each worker would make a DSA key, of a second or more
     with pytest.raises(BadKey, match="the public key") as caught:
         read_keys(data)
     assert "BEGIN PUBLIC KEY" in caught.value.hint
