@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -110,9 +111,14 @@ def event(number: int, *, size: int = 0, when: datetime = START, severe: bool = 
     return events.make("prod", "shop/shop", data, when, key=str(number), severe=severe)
 
 
+@functools.cache
+def _known(most: int) -> dict[str, int]:
+    return {event(number).id: number for number in range(most)}
+
+
 def numbers(found: list[events.Event], most: int = 1000) -> list[int]:
     """Which of ``event(...)`` they are."""
-    known = {event(number).id: number for number in range(most)}
+    known = _known(most)
     return [known[one.id] for one in found if one.id in known]
 
 
