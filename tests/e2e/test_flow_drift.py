@@ -142,7 +142,8 @@ def test_a_deleted_object_comes_back(shop: Team) -> None:
         return found is not None and found["metadata"]["uid"] != uid
 
     shop.until(back, "created again")
-    assert "deleted" in told(shop, "ConfigMap", "a")[0]["text"]
+    line = shop.until(lambda: told(shop, "ConfigMap", "a"), "it is told")[0]
+    assert "deleted" in line["text"]
 
 
 def test_a_label_that_is_taken_off_comes_back(shop: Team, kubectl: object) -> None:

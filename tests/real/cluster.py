@@ -150,15 +150,18 @@ class Cluster:
             connection.close()
 
     def eventually(self, look: Callable[[], Any], what: str, seconds: float = 20) -> Any:
-        """Looks again and again until the look gives something true, and returns it."""
+        """Looks again and again until the look gives something true, and returns it. Most of what is waited for comes
+        within milliseconds: the looks begin close together."""
         end = time.monotonic() + seconds
+        pause = 0.005
         while True:
             found = look()
             if found:
                 return found
             if time.monotonic() > end:
                 raise AssertionError(f"not within {seconds} s: {what}; the last look gave {found!r}")
-            time.sleep(0.05)
+            time.sleep(pause)
+            pause = min(pause * 1.5, 0.05)
 
     def _credentials(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.token}"} if self.token else {}
