@@ -117,6 +117,13 @@ def test_a_stateful_set_says_forbidden_and_means_immutable() -> None:
     assert found.immutable
 
 
+def test_a_services_address_says_once_set_and_means_immutable() -> None:
+    words = 'Invalid value: ["10.0.77.77"]: may not change once set'
+    found = error(422, "x is invalid", causes=[cause(words, "spec.clusterIPs[0]")])
+    assert isinstance(found, ports.ObjectRejected)
+    assert found.immutable
+
+
 def test_a_uid_that_is_not_the_live_ones_is_a_conflict_of_writes() -> None:
     """422 on metadata.uid of a request with a precondition: look again; without one it is a wrong manifest."""
     causes = [cause('Invalid value: "nope": field is immutable', "metadata.uid")]

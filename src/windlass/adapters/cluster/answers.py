@@ -84,7 +84,13 @@ _WEBHOOK = re.compile(r'admission webhook "([^"]{1,200})" denied the request')
 _POLICY = re.compile(r"ValidatingAdmissionPolicy '([^']{1,200})'")
 _CALLING = re.compile(r'failed calling webhook "([^"]{1,200})"|failed to call webhook')
 _TYPED = ("failed to create typed", "failed to convert new object", "error decoding YAML", "failed to create manager")
-_FIXED = ("immutable", "for fields other than", "may not change fields", "may not be changed")
+_FIXED = (
+    "immutable",
+    "may not change once set",
+    "for fields other than",
+    "may not change fields",
+    "may not be changed",
+)
 
 
 def bounded(text: str, longest: int = LONGEST) -> str:

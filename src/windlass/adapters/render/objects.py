@@ -309,8 +309,10 @@ class Preparer:
         slug: str,
         field: str = "",
     ) -> Problem:
-        line = line_of(raw, path, self.data)
-        return Problem(what, raw.file, line or raw.line, field or _field(path), hint, slug, ref)
+        line = line_of(raw, path, self.data) or raw.line
+        if raw.exact and path:
+            hint = _as_written(hint, raw, path, self.data(raw.file), line)
+        return Problem(what, raw.file, line, field or _field(path), hint, slug, ref)
 
     def _bad(
         self,
@@ -345,6 +347,22 @@ def line_of(raw: Raw, path: tuple[str | int, ...], data: Callable[[str], bytes])
             # kustomize reads some files that Kubernetes does not.
             return raw.line
     return locate(text, index, [*raw.path, *path]) or raw.line
+
+
+def _as_written(hint: str, raw: Raw, path: tuple[str | int, ...], data: bytes, line: int) -> str:
+    """A mend that quotes ``true`` or a number, with the word that stands in the file (``yes``, ``1.10``)."""
+    value = raw.value
+    try:
+        for part in path:
+            value = value[part]
+    except (KeyError, IndexError, TypeError):
+        return hint
+    start = "-" if isinstance(path[-1], int) else f"{path[-1]}:"
+    if not isinstance(value, bool | int | float) or hint != f'{start} "{shown(value)}"':
+        return hint
+    text = data.splitlines()[line - 1].decode(errors="replace")
+    found = re.findall(rf"(?<![\w.-]){re.escape(start)} +([\w.+-]+)", text)
+    return f'{start} "{found[0]}"' if len(found) == 1 else hint
 
 
 def _field(path: tuple[str | int, ...]) -> str:

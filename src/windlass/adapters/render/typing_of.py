@@ -87,20 +87,25 @@ def fits(value: Any, schema: Schema) -> bool:
     """Whether a scalar may stand here."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if schema.int_or_string:
-        return isinstance(value, str) or (number and float(value).is_integer())
+        return isinstance(value, str) or (number and _whole(value, 31))
     if schema.quantity:
         return number or (isinstance(value, str) and QUANTITY.fullmatch(value) is not None)
     match schema.type:
         case "string":
             return isinstance(value, str)
         case "integer":
-            return number and float(value).is_integer()
+            return number and _whole(value, 31 if schema.format == "int32" else 63)
         case "number":
             return number
         case "boolean":
             return isinstance(value, bool)
         case _:
             return True
+
+
+def _whole(value: float, bits: int) -> bool:
+    """Whether it is an integer that fits: the server takes a larger one for another number (4294967297 for 1)."""
+    return value % 1 == 0 and -(1 << bits) <= value < 1 << bits
 
 
 def shown(value: Any, *, secret: bool = False) -> str:
@@ -125,6 +130,8 @@ def _mistake(value: Any, schema: Schema, place: Place, secret: bool) -> Mistake:
         what = "must be a quantity"
     elif schema.int_or_string:
         what = "must be an integer or a string"
+    elif schema.type == "integer" and isinstance(value, int | float) and not isinstance(value, bool) and value % 1 == 0:
+        what = "must be an integer of " + ("32 bits" if schema.format == "int32" else "64 bits")
     else:
         what = f"must be {_TYPE_WORDS.get(schema.type, schema.type)}"
     return Mistake(
@@ -173,7 +180,7 @@ def _number_mend(value: Any, secret: bool) -> str:
             return str(_NUMBERS.index(text))
         if re.fullmatch("-?[0-9]{1,18}", text):
             return f"{int(text)}  (without quotes)"
-    if isinstance(value, float):
+    if isinstance(value, float) and value % 1:
         return str(round(value))
     return "1  (a number without quotes)"
 
