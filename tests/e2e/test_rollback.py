@@ -314,8 +314,16 @@ def test_an_application_that_an_overlay_makes_of_a_shared_base_is_not_pinned_wit
     files = {BASE: application(), "shop/a.yaml": config_map("a", level="1")}
     files["clusters/base/kustomization.yaml"] = "resources: [shop.yaml]\n"
     files["clusters/live/kustomization.yaml"] = "resources: [../base]\n"
-    files["clusters/stage/kustomization.yaml"] = "resources: [../base]\nnamePrefix: stage-\n"
-    team.until_synced(team.commit(files, "Shop 1"))
+    # Of a folder of its own: of two that make one object, the first to come has it.
+    files["clusters/stage/kustomization.yaml"] = (
+        "resources: [../base]\nnamePrefix: stage-\n"
+        "patches:\n- target: {kind: Application}\n"
+        '  patch: \'[{"op": "replace", "path": "/spec/source/path", "value": "stage"}]\'\n'
+    )
+    files["stage/s.yaml"] = config_map("s", level="1")
+    first = team.commit(files, "Shop 1")
+    team.until_synced(first)
+    team.until_synced(first, "stage-shop")
     newer = team.commit({"shop/b.yaml": config_map("b", level="2")}, "Shop 2")
     team.until_synced(newer)
     for words in (
