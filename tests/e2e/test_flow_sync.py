@@ -194,6 +194,19 @@ spec:
     assert found["spec"]["size"] == 4
 
 
+def test_a_namespace_that_is_refused_is_told_and_not_waited_for(team: Team) -> None:
+    team.repository()
+    team.application()
+    other = f"{team.namespace}-own"
+    space = f"apiVersion: v1\nkind: Namespace\nmetadata: {{name: {other}}}\n"
+    team.commit({"shop/space.yaml": space, "shop/a.yaml": config_map("a")})
+    team.until(lambda: team.ready().get("reason") == "PartlyApplied", "the refusal is the reason")
+    message = team.ready()["message"]
+    assert f"Namespace/{other}: " in message
+    assert "may not" in message or "forbidden" in message, message
+    assert team.get("v1/configmaps/a") is None, "what comes after it waits for a person"
+
+
 def test_waves_wait_for_the_health_of_the_earlier_ones(team: Team) -> None:
     team.repository()
     team.application()

@@ -272,7 +272,7 @@ class Synchronizer:
                 for outcome in await self._effects.carry_out(acting, chosen):
                     outcomes[outcome.ref] = outcome
                 self._wake_takers(state, [ref for ref, one in outcomes.items() if one.result is Result.RELEASED])
-                self._check_gates(state, stage)
+                self._check_gates(state, plan, stage, outcomes)
         except StageWaits as waits:
             self._note(state, plan, outcomes, "waits")
             left = seconds(written.spec.sync.timeout) - self._waited(state)
@@ -334,8 +334,10 @@ class Synchronizer:
         if waiting:
             raise StageWaits(f"wave {stage.wave} waits for {named(waiting)}", frozenset(waiting))
 
-    def _check_gates(self, state: ApplicationState, stage: Stage) -> None:
-        """After CRDs and Namespaces: what uses them waits until they are established."""
+    def _check_gates(
+        self, state: ApplicationState, plan: Plan, stage: Stage, outcomes: dict[ObjectRef, Outcome]
+    ) -> None:
+        """After CRDs and Namespaces: what uses them waits until they are established; one that was refused is told."""
         if stage.prunes:
             return
         waiting = [
@@ -343,6 +345,10 @@ class Synchronizer:
             for change in stage.changes
             if (change.ref.group, change.ref.kind) in GATES and not self._healthy(state, change.ref)
         ]
+        wrong = [one for one in outcomes.values() if one.result in WRONG]
+        if any(one.ref in waiting and not one.retry for one in wrong):
+            self._note(state, plan, outcomes, "partly applied")
+            raise PartlyApplied(wrong, len(outcomes), plan.commit)
         if waiting:
             raise StageWaits(f"waits for {named(waiting)}", frozenset(waiting))
 
