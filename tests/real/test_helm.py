@@ -238,6 +238,7 @@ def test_the_persons_own_helm_gives_the_same_answer_as_the_library(values: dict[
     ({"values.schema.json": '{"properties": {"a": {"type": "integer"}}}'}, "chart-values"),
     ({"templates/a.yaml": "{{ fail \"no\" }}"}, "chart-template"),
     ({"Chart.yaml": "type: library\n"}, "chart-wrong"),
+    ({"Chart.yaml": "apiVersion: v3\n"}, "chart-wrong"),
 ])  # fmt: skip
 def test_the_persons_own_helm_refuses_with_the_same_words(change: dict[str, str], slug: str, tmp_path: Path) -> None:
     base = {"Chart.yaml": "apiVersion: v2\nname: web\nversion: 0.1.0\n", "values.yaml": "a: text\n"}

@@ -191,6 +191,9 @@ def _refuse_cut(files: dict[str, str]) -> None:
 
 def _check(metadata: dict[str, Any], loaded: set[Any], job: ChartJob) -> None:
     """What Helm's program looks at before it renders, and its library does not."""
+    edition = metadata.get("apiVersion") or "v1"
+    if edition not in ("v1", "v2"):
+        raise Wrong("chart", f"invalid chart apiVersion: {edition} is neither v1 nor v2")
     form = metadata.get("type") or "application"
     if form != "application":
         raise Wrong("chart", f"a chart of type {form} can't be installed by itself")

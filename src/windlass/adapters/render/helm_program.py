@@ -33,6 +33,7 @@ _STEPS = (
     ("values", re.compile(r"(values don't meet the specifications.*)", re.DOTALL)),
     ("values", re.compile(r"(failed to parse .*)", re.DOTALL)),
     ("chart", re.compile(r"(.* charts are not installable)")),
+    ("chart", re.compile(r"(invalid chart apiVersion.*)")),
 )
 
 
