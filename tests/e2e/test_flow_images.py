@@ -16,11 +16,11 @@ import pytest
 import yaml
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from tests.unit.ociserver.test_protocol import digest, manifest_of
-from tests.unit.trust.private_sigstore import IDENTITY, ISSUER, PrivateSigstore
 
 from e2e.team import Team, deployment, git
 from e2e.test_cli import Person
+from unit.ociserver.test_protocol import digest, manifest_of
+from unit.trust.private_sigstore import IDENTITY, ISSUER, PrivateSigstore
 from windlass.core.words.commits import fact_of
 from windlass.devstack.ociserver import Login, OciServer
 

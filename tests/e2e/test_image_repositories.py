@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from tests.unit.ociserver.test_protocol import manifest_of
-from tests.unit.registry.sites import chart_archive
 
 from e2e.team import Team, deployment, git
 from e2e.test_cli import Person
 from e2e.test_flow_images import MANIFEST, RegistryHost, pull, ready, told
 from e2e.test_flow_images import person as person
 from e2e.test_flow_images import registry as registry
+from unit.ociserver.test_protocol import manifest_of
+from unit.registry.sites import chart_archive
 from windlass.adapters.registry.charts import CHART_CONFIG, CHART_LAYER
 
 TREES = Path(__file__).parents[1] / "repositories"

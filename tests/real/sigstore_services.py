@@ -14,7 +14,8 @@ from typing import Any
 from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from tests.unit.trust.private_sigstore import (
+
+from unit.trust.private_sigstore import (
     Leaf,
     PrivateSigstore,
     b64,

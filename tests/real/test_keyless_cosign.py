@@ -13,12 +13,12 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp.test_utils import TestServer
-from tests.unit.ociserver.test_protocol import MANIFEST, Client, digest, manifest_of
-from tests.unit.trust.keyless_cases import CASES, WANTED, Case, Made
-from tests.unit.trust.private_sigstore import IDENTITY, ISSUER, PrivateSigstore, b64
 
 from real.programs import find
 from real.sigstore_services import Services, token
+from unit.ociserver.test_protocol import MANIFEST, Client, digest, manifest_of
+from unit.trust.keyless_cases import CASES, WANTED, Case, Made
+from unit.trust.private_sigstore import IDENTITY, ISSUER, PrivateSigstore, b64
 from windlass.adapters.host.children import Finished, run_child
 from windlass.adapters.host.clock import SystemClock
 from windlass.adapters.host.http import Http

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from tests.unit.trust.private_sigstore import IDENTITY, ISSUER, PrivateSigstore
 
+from unit.trust.private_sigstore import IDENTITY, ISSUER, PrivateSigstore
 from windlass.core.kinds import image_policy
 from windlass.core.trust import BadKey, BadRoot, Signers
 from windlass.flows.image_search import credentials_of

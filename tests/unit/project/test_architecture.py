@@ -91,3 +91,12 @@ def test_test_files_that_are_in_no_package_are_named_apart() -> None:
         if not (path.parent / "__init__.py").exists():
             names.setdefault(path.name, []).append(str(path.relative_to(tests)))
     assert [places for places in names.values() if len(places) > 1] == []
+
+
+def test_what_tests_share_is_imported_so_that_pytest_by_itself_finds_it() -> None:
+    """Its own command has `tests` on the path, and not the folder above: there `tests.unit` is no package."""
+    shared = re.compile(r"^\s*(?:from|import) tests\b", re.MULTILINE)
+    found = [
+        path for path in Path(__file__).parents[2].rglob("*.py") if shared.search(path.read_text(encoding="utf-8"))
+    ]
+    assert found == [], "write `from unit...`, `from real...`"

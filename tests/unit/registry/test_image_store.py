@@ -14,8 +14,8 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from tests.unit.ociserver.test_protocol import EMPTY, INDEX, MANIFEST, Client, digest, manifest_of
 
+from unit.ociserver.test_protocol import EMPTY, INDEX, MANIFEST, Client, digest, manifest_of
 from windlass.adapters.host.clock import SystemClock
 from windlass.adapters.host.http import Http, RemoteUnavailable
 from windlass.adapters.registry.budget import Budget

@@ -15,7 +15,8 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from tests.unit.trust.private_sigstore import (
+
+from unit.trust.private_sigstore import (
     IDENTITY,
     ISSUER,
     P256,
@@ -28,7 +29,6 @@ from tests.unit.trust.private_sigstore import (
     record,
     tile_record,
 )
-
 from windlass.core.trust import Root, Signed, Signers, keyless, tlogs, verify_keyless_bundle, verify_keyless_simple
 
 DIGEST = "sha256:" + "a" * 64

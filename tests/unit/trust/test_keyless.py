@@ -12,9 +12,9 @@ import pytest
 from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.trust.keyless_cases import CASES, DIGEST, WANTED, Case, judge, material
-from tests.unit.trust.private_sigstore import IDENTITY, ISSUER, PrivateSigstore, b64, der_of, path, tree
 
+from unit.trust.keyless_cases import CASES, DIGEST, WANTED, Case, judge, material
+from unit.trust.private_sigstore import IDENTITY, ISSUER, PrivateSigstore, b64, der_of, path, tree
 from windlass.core.trust import (
     BadRoot,
     Root,

@@ -7,9 +7,9 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from tests.unit.trust.keyless_cases import CASES, DIGEST, Case
-from tests.unit.trust.private_sigstore import IDENTITY, ISSUER, PrivateSigstore
 
+from unit.trust.keyless_cases import CASES, DIGEST, Case
+from unit.trust.private_sigstore import IDENTITY, ISSUER, PrivateSigstore
 from windlass.core.trust import read_root
 
 pytest.importorskip("sigstore")
