@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from e2e.team import Team, config_map, deployment, secret
+from e2e.team import Team, config_map, deployment, git, secret
 from e2e.typed import typed
 
 
@@ -123,6 +123,20 @@ def test_diff_tells_who_changed_what_and_never_a_secret(team: Team, person: Pers
         ("Deployment", "spec.replicas", "ops-tool", "alert"),
         ("Secret", "data[password]", "ops-tool", "alert"),
     }
+
+
+def test_diff_says_that_the_branch_was_moved_away_from_what_runs(team: Team, person: Person) -> None:
+    team.repository()
+    team.application()
+    commit = team.commit({"shop/a.yaml": config_map("a")})
+    team.until_synced(commit)
+    git(team.work, "checkout", "-q", "--orphan", "anew")
+    git(team.work, "commit", "-q", "-m", "All anew")
+    git(team.work, "push", "-q", "-f", "origin", "anew:main")
+    done = person("diff", person.shop)
+    assert done.code == 1, done
+    assert f"the branch no longer contains {commit[:7]}: it was moved to {team.head()[:7]}" in done.err
+    assert "push the branch back" in done.err
 
 
 def test_diff_waits_only_for_a_commit_that_changes_something_of_the_application(team: Team, person: Person) -> None:

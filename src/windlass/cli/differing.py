@@ -30,8 +30,10 @@ from windlass.core.plan.ownership import APPLIED, PREFIX
 from windlass.core.plan.secret import examine_secret
 from windlass.core.words.drifts import diff_text
 from windlass.core.words.plain import count, plain, short
+from windlass.errors import NeedsHuman
 from windlass.flows.desires import wanted
 from windlass.flows.inventory import Inventory
+from windlass.flows.waiting import HistoryRewritten
 
 _MARKS = f"metadata.annotations[{PREFIX}"
 
@@ -46,7 +48,7 @@ async def differences(word: str, namespace: str, kubeconfig: Path | None, contex
         app = found.decoded()
         newest = await place_of(to, app, None, "")
         applied = app.status.commit or newest.commit
-        place = newest.at(applied)
+        place = _at(newest, applied)
         key = await living.digest_key(to)
         inventory = Inventory(to.cluster)
         again = partial(render_for, app, found.claim, newest, inventory, key or b"")
@@ -72,6 +74,14 @@ async def differences(word: str, namespace: str, kubeconfig: Path | None, contex
         for what, refs in sorted(unseen.items()):
             say(f"note: {count(refs, 'object')} could not be read: {plain(what)}\n", sys.stderr)
         return DIFFERS if told or pending else 0
+
+
+def _at(newest: Place, applied: str) -> Place:
+    """What runs. A fresh clone has no commit that the branch was moved away from."""
+    try:
+        return newest.at(applied)
+    except NeedsHuman:
+        raise HistoryRewritten(applied, newest.commit) from None
 
 
 async def _is_pending(
