@@ -97,6 +97,13 @@ def test_a_deployment_that_was_rolled_back_failed() -> None:
     assert (found.deployments, found.failed_deployments) == (3, 1)
 
 
+def test_a_pin_that_moves_on_counts_against_nothing() -> None:
+    """Pinned at the first commit, and then at the second one: nobody went back from the first."""
+    back = event(events.RolledBack(pins=A, was=B), 150)
+    on = event(events.RolledBack(pins=B, was=A), 250)
+    assert numbers(applied(A, 0), applied(B, 100), back, applied(A, 160), on, applied(B, 260)).failed_deployments == 1
+
+
 def test_a_bad_commit_that_was_never_deployed_counts_against_no_other() -> None:
     refused = event(events.Refused(commit=B, reason="BadManifest"), 90)
     assert numbers(applied(A, 0), refused, applied(C, 100)).failed_deployments == 0

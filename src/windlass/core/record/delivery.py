@@ -21,6 +21,7 @@ from statistics import median
 import msgspec
 
 from windlass.core.record.facts import Fact, deployed
+from windlass.core.record.order import goes_back, is_of_last
 
 BLAME = 3600_000
 """Milliseconds after a deployment in which Degraded counts against it."""
@@ -106,8 +107,11 @@ class Delivery:
             case "health":
                 return self._health(of, fact)
             case "rolled-back" | "break-glass":
-                last = of.deployments[-1] if of.deployments else None
-                if last and not last.failed and last.commit != fact.about and _ran(of.deployments, fact.word):
+                # ``about`` is what is pinned; without Git it is no commit, and always back.
+                last = of.deployments[-1] if fact.word and of.deployments else None
+                if last is None or last.failed or not is_of_last(of.deployments, fact.word):
+                    return None
+                if goes_back(of.deployments, fact.about):
                     last.failed = "rolled back"
                     return Step(fact.subject, failed=last)
             case "refused":
@@ -209,11 +213,6 @@ class Delivery:
 
 
 _TAKEN = frozenset({"applied", "rolled-back", "break-glass", "health", "refused", "drift", "drift-closed"})
-
-
-def _ran(deployments: list[Deployment], commit: str) -> bool:
-    """Whether the last deployment is what ran at a commit: its own, or a later one that changed nothing of it."""
-    return bool(commit) and (deployments[-1].commit == commit or all(one.commit != commit for one in deployments))
 
 
 def _mean(values: list[float]) -> float | None:

@@ -14,6 +14,7 @@ import msgspec
 
 from windlass.core.kinds.application_status import PROVEN
 from windlass.core.model import HealthStatus, events
+from windlass.core.record.order import goes_back, is_of_last
 
 _TELLING = (HealthStatus.HEALTHY.value, HealthStatus.DEGRADED.value)
 KINDS = ("applied", "health", "rolled-back")
@@ -53,25 +54,16 @@ def verdicts(told: Iterable[events.Event]) -> list[Verdict]:
                 found[-1] = msgspec.structs.replace(last, health=health)
         elif last is None:
             continue
-        elif isinstance(data, events.RolledBack) and _is_back(found, data.pins):
+        elif isinstance(data, events.RolledBack) and goes_back(found, data.pins):
             found[-1] = msgspec.structs.replace(last, health=_BACK, message=data.reason)
-        elif isinstance(data, events.HealthChanged) and data.health in _TELLING and _is_of(found, data.commit):
+        elif isinstance(data, events.HealthChanged) and data.health in _TELLING:
+            if data.commit and not is_of_last(found, data.commit):
+                continue
             late = datetime.fromisoformat(one.time) - datetime.fromisoformat(last.at) > PROVEN
             if last.health in (_PARTLY, _BACK) or (late and last.health == HealthStatus.HEALTHY.value):
                 continue  # what breaks later is not its doing
             found[-1] = msgspec.structs.replace(last, health=data.health, message=data.message)
     return found
-
-
-def _is_of(found: Sequence[Verdict], commit: str) -> bool:
-    """Whether health at a commit is that of the last deployment: also at a later one that changed nothing of it."""
-    return not commit or all(one.commit != commit for one in found) or found[-1].commit == commit
-
-
-def _is_back(found: Sequence[Verdict], pins: str) -> bool:
-    """Whether a pin goes back from the last deployment, and not on to what was deployed first after it."""
-    first = {one.commit: place for place, one in reversed(list(enumerate(found)))}
-    return pins != found[-1].commit and first.get(pins, -1) < first[found[-1].commit]
 
 
 def bisected(found: Sequence[Verdict]) -> Bisected:
