@@ -106,32 +106,30 @@ def output_option(command: F) -> F:
 
 
 class Words(click.ParamType[str]):
-    """A sentence as it may stand in a file and in a commit: on one line, and nothing that a terminal obeys."""
+    """A sentence as it may stand in a file and in a commit: on one line, and nothing that a terminal obeys.
+    ``required``: one that says nothing is refused, however it is written."""
 
     name = "text"
+
+    def __init__(self, *, required: bool = False) -> None:
+        self._required = required
 
     @override
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         words = " ".join(str(value).split())
-        if value and not words:
+        if not words and (value or self._required):
             self.fail("it says nothing; write why, in a few words", param, ctx)
         if len(words) > _LONGEST or not all(each.isprintable() for each in words):
             self.fail(f"write printable words, at most {_LONGEST} characters of them", param, ctx)
         return words
 
 
-def _why(ctx: click.Context, param: click.Parameter, value: str) -> str:
-    if not value:
-        raise click.BadParameter("it says nothing; write why, in a few words", ctx, param)
-    return value
-
-
 def reason_option(*, required: bool) -> Callable[[F], F]:
     """``--reason``: it becomes part of the commit."""
+    words, why = Words(required=required), "Why; it becomes part of the commit."
     if required:
-        why = "Why; it becomes part of the commit."
-        return click.option("--reason", type=Words(), required=True, callback=_why, help=why)
-    return click.option("--reason", type=Words(), default="", help="Why; it becomes part of the commit.")
+        return click.option("--reason", type=words, required=True, help=why)
+    return click.option("--reason", type=words, default="", help=why)
 
 
 def waiting_options(command: F) -> F:
