@@ -326,8 +326,7 @@ class Synchronizer:
         wrong = [one for one in outcomes.values() if one.result in WRONG]
         waves = {change.ref: change.desired.wave for change in plan.changes if change.desired is not None}
         if wrong and (stage.prunes or any(waves.get(one.ref, stage.wave) < stage.wave for one in wrong)):
-            self._note(state, plan, outcomes, "partly applied")
-            raise PartlyApplied(wrong, len(outcomes), plan.commit)
+            raise self._partly(state, plan, outcomes, wrong)
         waiting = (
             [ref for ref in waits_for(plan, stage.wave) if not self._healthy(state, ref)] if not stage.prunes else []
         )
@@ -347,10 +346,16 @@ class Synchronizer:
         ]
         wrong = [one for one in outcomes.values() if one.result in WRONG]
         if any(one.ref in waiting and not one.retry for one in wrong):
-            self._note(state, plan, outcomes, "partly applied")
-            raise PartlyApplied(wrong, len(outcomes), plan.commit)
+            raise self._partly(state, plan, outcomes, wrong)
         if waiting:
             raise StageWaits(f"waits for {named(waiting)}", frozenset(waiting))
+
+    def _partly(
+        self, state: ApplicationState, plan: Plan, outcomes: dict[ObjectRef, Outcome], wrong: list[Outcome]
+    ) -> PartlyApplied:
+        """What ends a sync before its later stages, noted."""
+        self._note(state, plan, outcomes, "partly applied")
+        return PartlyApplied(wrong, len(outcomes), plan.commit)
 
     def _arrived(self, state: ApplicationState, ref: ObjectRef) -> bool:
         if state.leaving:
