@@ -87,3 +87,17 @@ async def test_an_identity_token_gets_a_token_and_goes_nowhere_else(site: Site, 
         "refresh_token": "long",
     }
     assert all("long" not in str(one.headers) + str(one.rel_url) for one in site.asked)
+
+
+async def test_an_identity_token_that_is_refused_is_told_as_a_token_and_not_by_the_name_beside_it(
+    site: Site, http: Http
+) -> None:
+    realm = f'Bearer realm="{site.url}/oauth2/token",service="acme",scope="repository:acme/shop:pull"'
+    site.answer = lambda request: web.Response(status=401, headers={"WWW-Authenticate": realm})
+    host = site.url.partition("://")[2]
+    nobody = auth("00000000-0000-0000-0000-000000000000:")
+    login = login_for(host, secret({host: {**nobody, "identitytoken": "long"}}))
+    with pytest.raises(RegistryDenied) as told:
+        await Registry(http, host, HandClock(), login=login, plain=True).tags("acme/shop")
+    assert told.value.hint.startswith("is the token in the Secret still good")
+    assert "long" not in told.value.hint

@@ -258,9 +258,7 @@ class Registry:
             self._tokens.pop(scope, None)
             raise RegistryDenied(
                 f"{self.host} does not let us read {name}",
-                hint=_wanted(self._login)
-                if not self._login.username
-                else f"it refused {self._login.username}: is the password still good, and may it read {name}?",
+                hint=_doubted(self._login, name),
             )
         return answer
 
@@ -308,9 +306,7 @@ class Registry:
         if answer.status != 200:
             raise RegistryDenied(
                 f"{parts.hostname} gives no token for {scope} ({answer.status})",
-                hint="is the login in the Secret still good?"
-                if self._login.username or self._login.refresh
-                else _wanted(self._login),
+                hint=_doubted(self._login, scope),
             )
         try:
             read = msgspec.json.decode(answer.body, type=_Token)
@@ -390,6 +386,15 @@ def _wanted(login: Login) -> str:
     return "the Secret takes username and password, or .dockerconfigjson"
 
 
+def _doubted(login: Login, what: str) -> str:
+    """The mend where a login was refused, or there was none."""
+    if login.refresh or login.token:
+        return f"is the token in the Secret still good, and may it read {what}?"
+    if login.username:
+        return f"it refused {login.username}: is the password still good, and may it read {what}?"
+    return _wanted(login)
+
+
 def mark_of(secret: Mapping[str, bytes]) -> str:
     """Tells credentials apart without keeping them."""
     mark = hashlib.sha256()
@@ -452,8 +457,9 @@ def _fit(key: str, host: str, path: str) -> tuple[int, bool] | None:
     if name in _HUBS and host in _HUBS:
         return len(below), True
     parts, wanted = name.split("."), host.lower().split(".")
-    same = len(parts) == len(wanted) and all(map(fnmatchcase, wanted, parts))
-    return (len(below), name == host.lower()) if same and len(name) <= 255 else None
+    if len(name) > 255 or len(parts) != len(wanted) or not all(map(fnmatchcase, wanted, parts)):
+        return None
+    return len(below), name == host.lower()
 
 
 __all__ = [
